@@ -1,0 +1,1 @@
+"""Distributed hyperparameter search: Ray Tune, Optuna and DeepSpeed behind one experiment file."""
