@@ -1,0 +1,33 @@
+# Every target makes the virtual environment it needs; a second run installs nothing.
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test lint types bench clean
+
+demo: $(INSTALLED)
+	$(VENV)/bin/tuner run search_spaces/digits_cnn.yaml --name digits_cnn_$$(date +%Y%m%d_%H%M%S)
+
+test: $(INSTALLED)
+	$(VENV)/bin/pytest -m "not gpu and not browser and not data"
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(INSTALLED)
+	$(VENV)/bin/mypy
+
+bench: $(INSTALLED)
+	$(VENV)/bin/python benchmarks/turnaround.py
+	$(VENV)/bin/python benchmarks/loop.py
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -c constraints.txt -e '.[dev]'
+	touch $@
+
+# Leaves results/ alone: experiments are yours to delete.
+clean:
+	rm -rf $(VENV) build dist tuner.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

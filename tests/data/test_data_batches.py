@@ -1,0 +1,79 @@
+"""One order for every world size, an exact position, and every row of an evaluation once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tuner.data import Batches, Split, epoch_order, shards
+from tuner.errors import DataError
+
+NUM_ROWS = 103
+SPLIT = Split(np.arange(NUM_ROWS * 2, dtype=np.float32).reshape(NUM_ROWS, 2), np.arange(NUM_ROWS))
+
+
+def batches(rank: int = 0, num_ranks: int = 1, micro_batch: int = 2, seed: int = 3) -> Batches:
+    return Batches(SPLIT, batch_size=8, micro_batch=micro_batch, rank=rank, num_ranks=num_ranks, seed=seed)
+
+
+def global_batches(num_ranks: int, micro_batch: int, epoch: int) -> list[list[int]]:
+    """The rows of each global batch, in the order in which ranks and accumulation steps take them."""
+    per_rank = [batches(rank, num_ranks, micro_batch).epoch(epoch) for rank in range(num_ranks)]
+    return [
+        [int(row) for step in zip(*ranks, strict=True) for _, y in step for row in y]
+        for ranks in zip(*per_rank, strict=True)
+    ]
+
+
+def test_order_is_a_fixed_permutation() -> None:
+    assert sorted(epoch_order(50, 1, 2)) == list(range(50))
+    assert epoch_order(10, 0, 0).tolist() == [0, 7, 8, 6, 9, 5, 1, 3, 2, 4]
+    assert epoch_order(10, 0, 1).tolist() != epoch_order(10, 0, 0).tolist()
+    assert epoch_order(10, 1, 0).tolist() != epoch_order(10, 0, 0).tolist()
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2, 4])
+@pytest.mark.parametrize("micro_batch", [1, 2])
+def test_global_batches_do_not_depend_on_the_world_size(num_ranks: int, micro_batch: int) -> None:
+    order = epoch_order(NUM_ROWS, seed=3, epoch=5)
+    expected = order[: NUM_ROWS // 8 * 8].reshape(-1, 8).tolist()
+    assert global_batches(num_ranks, micro_batch, epoch=5) == expected
+
+
+@pytest.mark.parametrize("start", [0, 1, 11, 12])
+def test_position_is_exact(start: int) -> None:
+    whole, rest = (list(batches(1, 2).epoch(0, start=position)) for position in (0, start))
+    assert len(rest) == batches().batches_per_epoch - start
+    for expected, found in zip(whole[start:], rest, strict=True):
+        for (x, y), (x_again, y_again) in zip(expected, found, strict=True):
+            np.testing.assert_array_equal(x, x_again)
+            np.testing.assert_array_equal(y, y_again)
+
+
+def test_micro_batches_are_writable_rows_of_the_split() -> None:
+    for micro_batches in batches().epoch(0):
+        assert len(micro_batches) == 4
+        for x, y in micro_batches:
+            assert x.flags.c_contiguous
+            assert x.flags.writeable
+            np.testing.assert_array_equal(x, SPLIT.features[y])
+
+
+def test_a_split_smaller_than_a_batch() -> None:
+    with pytest.raises(
+        DataError, match=r"it has 103 rows and train.batch_size is 128; lower train.batch_size"
+    ):
+        Batches(SPLIT, batch_size=128, micro_batch=128, rank=0, num_ranks=1, seed=0)
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2, 3, 4])
+@pytest.mark.parametrize("micro_batch", [1, 7, 16, 200])
+def test_shards_hold_every_row_once_in_equal_numbers(num_ranks: int, micro_batch: int) -> None:
+    per_rank = [
+        list(shards(SPLIT, micro_batch=micro_batch, rank=rank, num_ranks=num_ranks))
+        for rank in range(num_ranks)
+    ]
+    assert len({len(micro_batches) for micro_batches in per_rank}) == 1
+    assert all(len(y) <= micro_batch for micro_batches in per_rank for _, y in micro_batches)
+    rows = [int(row) for micro_batches in per_rank for _, y in micro_batches for row in y]
+    assert rows == list(range(NUM_ROWS))

@@ -1,0 +1,116 @@
+"""What the tests of the search share: spaces, searches and a made-up objective."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tuner.records.states import TrialState
+from tuner.search.factory import make_searcher
+from tuner.search.optuna_searcher import OptunaSearcher
+from tuner.search.searcher import Suggestion
+from tuner.spec.domains import Choice, Float, Int
+from tuner.spec.sections import SearchSpec
+from tuner.spec.space import Parameter, Space
+
+SPACES = {
+    "one": Space((Parameter("x", Float(-1.0, 1.0)),)),
+    "square": Space((Parameter("x", Float(-1.0, 1.0)), Parameter("y", Float(-1.0, 1.0)))),
+    "mixed": Space(
+        (
+            Parameter("lr", Float(1e-5, 1e-1, log=True)),
+            Parameter("dropout", Float(0.0, 0.5, step=0.1)),
+            Parameter("width", Int(1, 1000, log=True)),
+            Parameter("depth", Int(1, 9, step=2)),
+            Parameter("batch", Int(1, 64)),
+            Parameter("act", Choice(["relu", None, True, 3, 0.5, [64, 64]])),
+        )
+    ),
+    "conditional": Space(
+        (
+            Parameter("opt", Choice([{"type": "adam"}, {"type": "sgd"}])),
+            Parameter("opt.adam.lr", Float(1e-4, 1e-1, log=True), (("opt", "adam"),)),
+            Parameter("opt.sgd.momentum", Float(0.0, 0.9, step=0.3), (("opt", "sgd"),)),
+            Parameter("opt.sgd.nesterov", Choice([True, False]), (("opt", "sgd"),)),
+            Parameter("depth", Int(1, 3)),
+        )
+    ),
+    "steps": Space((Parameter("depth", Int(1, 12)), Parameter("dropout", Float(0.0, 0.9, step=0.1)))),
+}
+NESTED = Space(
+    (
+        Parameter("opt", Choice([{"type": "adam"}, {"type": "sgd"}])),
+        Parameter("opt.adam.amsgrad", Choice([True, False]), (("opt", "adam"),)),
+        Parameter("opt.sgd.momentum", Float(0.0, 0.9, step=0.45), (("opt", "sgd"),)),
+        Parameter("depth", Int(1, 2)),
+    )
+)
+"""Ten points, for grids."""
+SAMPLERS = ("auto", "random", "tpe", "gp", "cmaes", "grid", "qmc")
+FITTING = {"grid": ["steps"], "auto": ["square", "conditional"]}
+"""Spaces by sampler, where special: a grid needs steps, and `auto` is always one of the others."""
+CASES = [
+    (sampler, space)
+    for sampler in SAMPLERS
+    for space in FITTING.get(sampler, ["one", "mixed", "conditional"])
+]
+
+
+def make_search(sampler: str = "random", **changes: Any) -> SearchSpec:
+    plain = {"metric": "loss", "mode": "min", "trials": 40, "scheduler": {"type": "asha"}, "seed": 7}
+    return SearchSpec.model_validate({**plain, "sampler": sampler, **changes})
+
+
+def open_searcher(sampler: str, space: str, journal: Path, **changes: Any) -> OptunaSearcher:
+    return make_searcher(SPACES[space], make_search(sampler, **changes), journal)
+
+
+def objective(params: dict[str, Any]) -> float:
+    """A loss that only depends on the parameters; names count by their length."""
+    numbers = [float(len(v) if isinstance(v, str) else v or 0) for v in params.values()]
+    return sum(abs(number - 0.3) / (1 + abs(number)) for number in numbers)
+
+
+def finish(searcher: OptunaSearcher, suggestion: Suggestion) -> None:
+    """End a trial: every third is stopped after one report, every seventh fails, the others complete."""
+    number, loss = suggestion.number, objective(suggestion.params)
+    searcher.report(number, 1, 2 * loss)
+    if number % 7 == 6:
+        searcher.finish(number, TrialState.FAILED, None, "made up")
+    elif number % 3 == 2:
+        searcher.finish(number, TrialState.STOPPED, 2 * loss, "made up")
+    else:
+        searcher.report(number, 2, loss)
+        searcher.finish(number, TrialState.COMPLETE, loss, "made up")
+
+
+def drive(searcher: OptunaSearcher, first: int, last: int, parallel: int = 3) -> list[Suggestion]:
+    """Trials `first` to `last` - 1, `parallel` of them asked before any is told; told last first."""
+    suggestions = []
+    for start in range(first, last, parallel):
+        asked = [searcher.suggest() for _ in range(start, min(start + parallel, last))]
+        batch = [suggestion for suggestion in asked if suggestion is not None]
+        for suggestion in reversed(batch):
+            finish(searcher, suggestion)
+        suggestions += batch
+    return suggestions
+
+
+def drive_in_another_process(folder: Path, first: int, last: int) -> dict[str, list[Suggestion]]:
+    """`drive` for every case, each with its own journal in `folder`, in a process of its own."""
+    command = [sys.executable, __file__, str(folder), str(first), str(last)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    return {case: [Suggestion(*suggestion) for suggestion in found[case]] for case in found}
+
+
+def drive_all(folder: Path, first: int, last: int) -> dict[str, list[Suggestion]]:
+    return {
+        f"{sampler}-{space}": drive(open_searcher(sampler, space, folder / f"{sampler}-{space}"), first, last)
+        for sampler, space in CASES
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(drive_all(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))

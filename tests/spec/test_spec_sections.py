@@ -1,0 +1,274 @@
+import json
+
+import pytest
+from pydantic import ValidationError
+from spec_examples import plain
+
+from tuner.errors import ExperimentError
+from tuner.spec import (
+    Adam,
+    Asha,
+    CnnSpec,
+    Experiment,
+    MlpSpec,
+    NoScheduler,
+    Schedule,
+    SearchSpec,
+    SklearnSource,
+    Split,
+    TrainSpec,
+    TrialSpec,
+)
+
+
+def refusal(**changes):
+    with pytest.raises(ExperimentError) as caught:
+        Experiment.from_dict(plain(**changes))
+    return str(caught.value)
+
+
+def resolved(**changes) -> TrialSpec:
+    return Experiment.from_dict(plain(**changes)).resolve({})
+
+
+def test_defaults():
+    spec = resolved()
+    assert spec.task == "tabular_classification"
+    assert spec.data.source == SklearnSource(name="iris")
+    assert spec.data.split == Split(train=0.7, val=0.15, test=0.15, stratify=None, seed=0)
+    assert spec.data.standardise
+    assert spec.model == MlpSpec(width=64, depth=2, activation="relu", dropout=0, normalisation="none")
+    assert spec.train == TrainSpec(epochs=4, batch_size=64, optimizer=Adam(lr=1e-3, betas=(0.9, 0.999)))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("source", [{"type": "csv", "path": "a.csv", "label": "y"}, {"type": "two_class"}])
+def test_a_trial_survives_json(optimizer, source):
+    spec = resolved(train__optimizer={"type": optimizer, "lr": 1}, data__source=source)
+    assert TrialSpec.model_validate_json(spec.model_dump_json()) == spec
+    assert TrialSpec.model_validate(spec.model_dump()) == spec
+    assert TrialSpec.model_validate_json(json.dumps(spec.model_dump(mode="json"))) == spec
+    assert hash(spec) == hash(spec.model_copy())
+
+
+def test_shorthands():
+    assert resolved(train__schedule="cosine").train.schedule == Schedule(type="cosine")
+    assert SearchSpec(metric="x", mode="min", scheduler="none").scheduler == NoScheduler()
+    assert SearchSpec(metric="x", mode="min", scheduler={"type": "asha", "grace": 3}).scheduler == Asha(
+        grace=3, factor=3
+    )
+
+
+@pytest.mark.parametrize(("epochs", "every", "reports"), [(27, 1, 27), (10, 3, 4), (9, 3, 3), (2, 5, 1)])
+def test_number_of_reports(epochs, every, reports):
+    assert TrainSpec(epochs=epochs, validate_every=every).num_reports == reports
+
+
+def test_sections_are_frozen_and_strict():
+    spec = TrainSpec(epochs=3)
+    with pytest.raises(ValidationError):
+        spec.epochs = 4
+    with pytest.raises(ValidationError):
+        CnnSpec(channels="3")
+
+
+WRONG = [
+    (
+        {"name": "a/b"},
+        "name names a folder and must be letters, digits and _-. without a dot in front; found 'a/b'",
+    ),
+    ({"name": ".a"}, "found '.a'"),
+    ({"name": ""}, "found ''"),
+    ({"name": 3}, "found 3"),
+    (
+        {"task": "regresion"},
+        "task must be one of image_classification, tabular_classification, regression; "
+        "found 'regresion'; did you mean 'regression'?",
+    ),
+    (
+        {"modle": {}},
+        "modle is not a known key of the experiment; did you mean 'model'? allowed: name, task, data,",
+    ),
+    ({"data": 3}, "data must be a mapping; found 3"),
+    ({"data": {}}, "data.source is required; found nothing; add it"),
+    (
+        {"data__source": {"name": "iris"}},
+        "data.source.type must be one of sklearn, csv, npz, two_class; found null",
+    ),
+    (
+        {"data__source": {"type": "sql"}},
+        "data.source.type must be one of sklearn, csv, npz, two_class; found 'sql'",
+    ),
+    ({"data__source": {"type": ["csv"]}}, "found ['csv']"),
+    (
+        {"data__source__name": "irsi"},
+        "data.source.name must be one of digits, iris, wine, breast_cancer, diabetes; found 'irsi'; "
+        "did you mean 'iris'?",
+    ),
+    ({"data__source": {"type": "csv", "label": "y", "path": 3}}, "data.source.path must be text; found 3"),
+    ({"data__source": {"type": "csv", "path": "x"}}, "data.source.label is required"),
+    (
+        {"data__source": {"type": "csv", "path": "x", "label": "y", "delimiter": "--"}},
+        "data.source.delimiter must be a single character; found '--'",
+    ),
+    ({"data__source": {"type": "npz"}}, "data.source.path is required"),
+    ({"data__source": {"type": "two_class", "separation": 0}}, "data.source.separation must be > 0; found 0"),
+    ({"data__source": {"type": "two_class", "samples": 1}}, "data.source.samples must be >= 2; found 1"),
+    ({"data__split": {"train": 0.5}}, "data.split must sum to 1; found 0.8 (train 0.5, val 0.15, test 0.15)"),
+    ({"data__split": {"train": 1, "val": 0, "test": 0}}, "data.split.val must be > 0; found 0"),
+    ({"data__split": {"train": 0, "val": 1, "test": 0}}, "data.split.train must be > 0; found 0"),
+    ({"data__split__test": -0.1}, "data.split.test must be >= 0; found -0.1"),
+    ({"data__standardise": 1}, "data.standardise must be true or false; found 1"),
+    (
+        {"data__standardize": True},
+        "data.standardize is not a known key of data; "
+        "did you mean 'standardise'? allowed: source, split, standardise",
+    ),
+    ({"model": {"type": "cnnn"}}, "model.type must be one of mlp, cnn; found 'cnnn'; did you mean 'cnn'?"),
+    (
+        {"model__dropuot": 0.1},
+        "model.dropuot is not a known key of model (type mlp); "
+        "did you mean 'dropout'? allowed: activation, depth, dropout, normalisation, type, width",
+    ),
+    ({"model__mlp": 1}, "model.mlp is not a known key of model (type mlp)"),
+    ({"model__dropout": 1}, "model.dropout must be < 1; found 1"),
+    ({"model__width": "64"}, "model.width must be a whole number; found '64'"),
+    ({"model__width": True}, "model.width must be a whole number; found true"),
+    ({"model__width": 6.0}, "model.width must be a whole number; found 6.0"),
+    ({"model__depth": 0}, "model.depth must be >= 1; found 0"),
+    (
+        {"model__normalisation": "group"},
+        "model.normalisation must be one of none, batch, layer; found 'group'",
+    ),
+    ({"model": {"type": "cnn", "kernel_size": 4}}, "model.kernel_size must be odd; found 4; use 5"),
+    ({"train": {}}, "train.epochs is required; found nothing; add it"),
+    ({"train__epochs": None}, "train.epochs must be a whole number; found null"),
+    ({"train__micro_batch": 0}, "train.micro_batch must be >= 1; found 0"),
+    ({"train__optimizer": "adam"}, "train.optimizer must be a mapping; found 'adam'"),
+    ({"train__optimizer": {"type": "sgd"}}, "train.optimizer.lr is required"),
+    (
+        {"train__optimizer": {"type": "sgd", "lr": 0.1, "nesterov": True}},
+        "train.optimizer with nesterov needs momentum > 0; found 0; raise it or drop nesterov",
+    ),
+    (
+        {"train__optimizer": {"type": "adam", "betas": [0.9]}},
+        "train.optimizer.betas must be a list of two numbers in [0, 1); found [0.9]",
+    ),
+    ({"train__optimizer": {"type": "adam", "betas": [0.9, 1]}}, "found [0.9, 1]"),
+    (
+        {"train__optimizer": {"type": "adam", "lr": float("nan")}},
+        "train.optimizer.lr must be a finite number; found nan",
+    ),
+    (
+        {"train__optimizer": {"type": "adam", "lr": "fast"}},
+        "train.optimizer.lr must be a number; found 'fast'",
+    ),
+    (
+        {"train__schedule": "cosin"},
+        "train.schedule.type must be one of constant, cosine, linear; found 'cosin'; did you mean 'cosine'?",
+    ),
+    ({"train__schedule__warmup": 1}, "train.schedule.warmup must be < 1; found 1"),
+    ({"train__schedule__final": 2}, "train.schedule.final must be <= 1; found 2"),
+    ({"train__gradient_clip": 0}, "train.gradient_clip must be > 0; found 0"),
+    ({"train__precision": "fp8"}, "train.precision must be one of auto, fp32, bf16, fp16; found 'fp8'"),
+    ({"train__zero__stage": 4}, "train.zero.stage must be <= 3; found 4"),
+    ({"train__zero__offload": "nvme"}, "train.zero.offload must be one of none, cpu; found 'nvme'"),
+    ({"train__early_stop": {}}, "train.early_stop.patience is required"),
+    ({"train__early_stop": 3}, "train.early_stop must be a mapping; found 3"),
+    ({"train__l1": -1}, "train.l1 must be >= 0; found -1"),
+    ({"search": {}}, "search.metric is required"),
+    (
+        {"search__metric": "val/acuracy"},
+        "search.metric is not reported by task tabular_classification; found 'val/acuracy'; "
+        "did you mean 'val/accuracy'? allowed: val/accuracy, val/f1, val/loss, train/loss",
+    ),
+    ({"search__metric": 3}, "search.metric must be text; found 3"),
+    ({"search__mode": "min"}, "search.mode must be max for val/accuracy; found min; drop it"),
+    ({"search__mode": "most"}, "search.mode must be one of min, max; found 'most'"),
+    ({"search__trials": 0}, "search.trials must be >= 1; found 0"),
+    ({"search__seed": -1}, "search.seed must be >= 0; found -1"),
+    (
+        {"search__sampler": "tpee"},
+        "search.sampler must be one of auto, random, tpe, gp, cmaes, grid, qmc; found 'tpee'; "
+        "did you mean 'tpe'?",
+    ),
+    (
+        {"search__scheduler": "ahsa"},
+        "search.scheduler.type must be one of none, asha; found 'ahsa'; did you mean 'asha'?",
+    ),
+    ({"search__scheduler": {"type": "asha", "factor": 1}}, "search.scheduler.factor must be >= 2; found 1"),
+    (
+        {"search__scheduler": {"type": "none", "grace": 1}},
+        "search.scheduler.grace is not a known key of search.scheduler (type none); allowed: type",
+    ),
+    ({"resources__workers": 1.0}, "resources.workers must be a whole number; found 1.0"),
+    ({"resources__cpus_per_worker": 0}, "resources.cpus_per_worker must be > 0; found 0"),
+    (
+        {"resources__gpus_per_worker": "all"},
+        "resources.gpus_per_worker must be 'auto' or a number >= 0; found 'all'",
+    ),
+    (
+        {"resources__gpus_per_worker": -1},
+        "resources.gpus_per_worker must be 'auto' or a number >= 0; found -1",
+    ),
+    ({"resources__gpus_per_worker": True}, "found true"),
+    # between sections
+    (
+        {"resources__workers": 3},
+        "train.batch_size must be a multiple of resources.workers = 3; found 64; use 66",
+    ),
+    (
+        {"resources__workers": 2, "train__micro_batch": 24},
+        "train.micro_batch x resources.workers must divide every batch_size; "
+        "found 24 x 2 with batch_size 64; choose a divisor of 32",
+    ),
+    (
+        {"train__loss": "mse"},
+        "train.loss must fit the task tabular_classification; found mse; allowed: auto, cross_entropy, bce",
+    ),
+    (
+        {"model__type": "cnn"},
+        "model.type must be mlp for task tabular_classification; found cnn, which needs images",
+    ),
+    (
+        {"data__source__name": "diabetes"},
+        "data.source must fit the task; found diabetes with tabular_classification; "
+        "diabetes allows: regression",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), WRONG, ids=lambda value: str(value)[:60])
+def test_wrong_values(changes, sentence):
+    message = refusal(**changes)
+    assert sentence in message
+    assert "\n" not in message
+
+
+REGRESSION = {
+    "task": "regression",
+    "data__source__name": "diabetes",
+    "search__metric": "val/r2",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"train__loss": "bce"}, "train.loss must fit the task regression; found bce; allowed: auto, "),
+        ({"train__label_smoothing": 0.1}, "label_smoothing needs the loss cross_entropy or bce; found 0.1"),
+        ({"data__split__stratify": True}, "data.split.stratify needs classes; found true with task"),
+        ({"search__metric": "val/accuracy"}, "search.metric is not reported by task regression"),
+    ],
+)
+def test_wrong_for_regression(changes, sentence):
+    assert resolved(**REGRESSION).task == "regression"
+    assert sentence in refusal(**(REGRESSION | changes))
+
+
+@pytest.mark.parametrize("section", ["name", "task", "data", "model", "train", "search"])
+def test_missing_sections(section):
+    tree = plain()
+    del tree[section]
+    with pytest.raises(ExperimentError, match=f"^{section} (is required; found nothing|.*found null)"):
+        Experiment.from_dict(tree)

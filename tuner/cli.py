@@ -1,0 +1,306 @@
+"""The command line: thin commands over the Python doors.
+
+Exit status 0 done, 1 failed, 2 wrong usage or a wrong experiment.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tuner.errors import TunerError
+
+if TYPE_CHECKING:
+    from tuner.results.result import Result
+    from tuner.spec import Experiment
+
+app = typer.Typer(
+    help="Search for the best way to train a PyTorch model on a cluster.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Spec = Annotated[Path, typer.Argument(help="experiment file (YAML)")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="PATH=VALUE, replaces a value of the experiment")]
+Folder = Annotated[Path, typer.Argument(help="an experiment's folder, e.g. results/digits_cnn")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
+Results = Annotated[Path, typer.Option(help="folder that gets one folder an experiment")]
+Trials = Annotated[int | None, typer.Option(help="number of trials, instead of search.trials")]
+Name = Annotated[str | None, typer.Option(help="name of the experiment's folder, instead of the file's name")]
+
+
+def main() -> None:
+    """Entry point of `tuner`."""
+    try:
+        app()
+    except TunerError as error:
+        print(f"tuner: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+
+
+@app.command()
+def check(spec: Spec, set_: Set = None, as_json: Json = False) -> None:
+    """Validate an experiment; print it as resolved, and its space."""
+    experiment = _load(spec, set_)
+    if as_json:
+        print(json.dumps(_check_json(experiment), indent=2))
+        return
+    console = Console()
+    console.print(experiment.to_yaml().rstrip(), highlight=False, markup=False)
+    console.print(_space_table(experiment))
+    budget = f", at most {experiment.max_reports} reports each" if experiment.max_reports else ""
+    console.print(f"ok: {experiment.search.trials} trials{budget}. Next: tuner run {spec}", highlight=False)
+
+
+@app.command()
+def run(
+    spec: Spec,
+    set_: Set = None,
+    trials: Trials = None,
+    name: Name = None,
+    results: Results = Path("results"),
+    address: Annotated[str | None, typer.Option(help="join a running Ray cluster: host:port or auto")] = None,
+    as_json: Json = False,
+) -> None:
+    """Search: train trials until the experiment's budget is spent."""
+    import tuner
+    from tuner.progress import shown
+
+    experiment = _load(spec, set_).replace(trials=trials, name=name)
+    console = Console(stderr=as_json)
+    with shown(console) as listener:
+        result = tuner.run(experiment, results=results, address=address, listeners=[listener])
+    if as_json:
+        print(json.dumps(_best_json(result), indent=2))
+    else:
+        _print_summary(console, result, experiment)
+
+
+@app.command()
+def status(
+    folder: Annotated[Path, typer.Argument(help="an experiment's folder, or the folder of all")] = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """One line an experiment; for one experiment, the table of its trials."""
+    from tuner.records.paths import ExperimentPaths, list_experiments
+    from tuner.results.result import Result
+
+    if ExperimentPaths(folder).experiment_yaml.is_file():
+        _print_trials(Result.open(folder), as_json)
+        return
+    found = [Result(paths) for paths in list_experiments(folder)]
+    if as_json:
+        print(json.dumps([_status_json(result) for result in found], indent=2))
+    elif not found:
+        print(f"no experiment in {folder}; start one with: tuner run SPEC")
+    else:
+        Console().print(_experiments_table(found))
+
+
+@app.command()
+def best(
+    folder: Folder,
+    export: Annotated[Path | None, typer.Option(help="write weights, configuration and preprocessing there")] = None,
+    as_json: Json = False,
+) -> None:
+    """The best configuration; with --export the trained model."""
+    from tuner.results.result import Result
+
+    result = Result.open(folder)
+    found = result.best
+    if export is not None:
+        found.export(export)
+    if as_json:
+        print(json.dumps(_best_json(result), indent=2))
+        return
+    console = Console()
+    console.print(_best_table(result))
+    if export is not None:
+        console.print(f"exported to {export}. Next: tuner predict {export} INPUT", highlight=False)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="folder that `tuner best --export` wrote")],
+    inputs: Annotated[Path, typer.Argument(metavar="INPUT", help="new rows: .csv, .npz or .npy")],
+    as_json: Json = False,
+) -> None:
+    """Run an exported model on new data; one line a row."""
+    from tuner.data import read_inputs
+    from tuner.results.export import ExportedModel
+
+    exported = ExportedModel.open(model)
+    predictions = exported.predict(read_inputs(inputs, exported.manifest))
+    if as_json:
+        print(json.dumps(predictions))
+        return
+    for row, prediction in enumerate(predictions):
+        values = "  ".join(f"{key}={_short(value)}" for key, value in prediction.items())
+        print(f"{row}  {values}")
+
+
+@app.command()
+def submit(
+    spec: Spec,
+    address: Annotated[str, typer.Option(help="the cluster's job server, e.g. http://HEAD:8265")],
+    set_: Set = None,
+    trials: Trials = None,
+    name: Name = None,
+    results: Annotated[str, typer.Option(help="folder on the cluster for the experiment's folder")] = "results",
+    wait: Annotated[bool, typer.Option("--wait", help="follow the log until the job has ended")] = False,
+) -> None:
+    """Run on a Ray cluster as a Ray job."""
+    from tuner.execution.jobs import submit_job
+
+    experiment = _load(spec, set_).replace(trials=trials, name=name)
+    job = submit_job(experiment, address, results=results)
+    print(f"submitted {job.id} to {address}", flush=True)
+    if wait:
+        sys.exit(0 if job.follow(print) else 1)
+    print(f"Next: ray job logs --address {address} --follow {job.id}")
+
+
+def _load(spec: Path, overrides: list[str] | None) -> "Experiment":
+    from tuner.spec import Experiment
+
+    return Experiment.load(spec, overrides or ())
+
+
+def _print_summary(console: Console, result: "Result", experiment: "Experiment") -> None:
+    console.print(_best_table(result))
+    counts = ", ".join(f"{count} {state.value}" for state, count in result.num_by_state().items())
+    console.print(f"{len(result.rows)} trials: {counts}", highlight=False)
+    saved = result.saved_share(experiment.max_reports)
+    if saved is not None:
+        spent = sum(row.reports for row in result.rows)
+        full = len(result.rows) * (experiment.max_reports or 0)
+        console.print(
+            f"early stopping saved {saved:.0%} of the compute: {spent} of {full} reports were trained",
+            highlight=False,
+        )
+    folder = result.paths.root
+    console.print(
+        f"results in {folder}. Next:\n"
+        f"  tuner status {folder}\n"
+        f"  tuner best {folder} --export best\n"
+        f"  tensorboard --logdir {folder}/trials",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _best_table(result: "Result") -> Table:
+    found = result.best
+    table = Table(title=f"best trial: {found.number}", title_justify="left", show_header=False)
+    for name, value in found.params.items():
+        table.add_row(name, _short(value))
+    table.add_section()
+    for name, value in found.metrics.items():
+        table.add_row(f"best {name}", _short(value))
+    for name, value in _test_metrics(result).items():
+        table.add_row(f"test/{name}", _short(value))
+    return table
+
+
+def _test_metrics(result: "Result") -> dict[str, float]:
+    """Of the best trial's kept weights; nothing where there is no test split or no model of ours."""
+    found = result.best
+    if "function" in result.settings or not found.load().manifest.sizes["test"]:
+        return {}
+    return found.measure("test")
+
+
+def _best_json(result: "Result") -> dict[str, Any]:
+    found = result.best
+    return {
+        "experiment": str(result.paths.root),
+        "trial": found.number,
+        "params": dict(found.params),
+        "metric": result.metric,
+        "value": found.value,
+        "metrics": dict(found.metrics),
+        "test": _test_metrics(result),
+    }
+
+
+def _print_trials(result: "Result", as_json: bool) -> None:
+    if as_json:
+        print(result.trials.to_json(orient="records"))
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("trial", "state", result.metric, "reports", "seconds", "reason"):
+        table.add_column(column, overflow="fold")
+    for row in result.rows:
+        value = row.best.get(result.metric)
+        table.add_row(
+            str(row.number), row.state.value, _short(value), str(row.reports), _short(row.seconds), row.reason
+        )
+    Console().print(table)
+
+
+def _experiments_table(found: "list[Result]") -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("experiment", "trials", "states", "metric", "best"):
+        table.add_column(column)
+    for result in found:
+        line = _status_json(result)
+        states = ", ".join(f"{count} {state}" for state, count in line["states"].items())
+        table.add_row(line["experiment"], str(line["trials"]), states, line["metric"], _short(line["best"]))
+    return table
+
+
+def _status_json(result: "Result") -> dict[str, Any]:
+    from tuner.records.rows import best_row
+
+    row = best_row(result.rows, result.metric, result.mode)
+    return {
+        "experiment": result.paths.root.name,
+        "trials": len(result.rows),
+        "states": {state.value: count for state, count in result.num_by_state().items()},
+        "metric": result.metric,
+        "best": row.best[result.metric] if row else None,
+    }
+
+
+def _check_json(experiment: "Experiment") -> dict[str, Any]:
+    return {
+        "name": experiment.name,
+        "task": experiment.task,
+        "trials": experiment.search.trials,
+        "max_reports": experiment.max_reports,
+        "space": [_parameter_json(parameter) for parameter in experiment.space.parameters],
+    }
+
+
+def _parameter_json(parameter: Any) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "domain": str(parameter.domain),
+        "when": [f"{name} = {value}" for name, value in parameter.conditions],
+    }
+
+
+def _space_table(experiment: "Experiment") -> Table:
+    table = Table(title="space", title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in ("parameter", "domain", "when"):
+        table.add_column(column)
+    for parameter in experiment.space.parameters:
+        line = _parameter_json(parameter)
+        table.add_row(line["name"], line["domain"], ", ".join(line["when"]))
+    return table
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()

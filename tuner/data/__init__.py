@@ -1,0 +1,22 @@
+"""The shared data pipeline: source, checks, split, standardisation, store, batches; without torch."""
+
+from tuner.data.batches import Batches, epoch_order, shards
+from tuner.data.inputs import read_inputs
+from tuner.data.manifest import Manifest
+from tuner.data.sources.two_class import bayes_accuracy
+from tuner.data.store import Split, Store, prepare, preprocess
+from tuner.data.table import Table
+
+__all__ = [
+    "Batches",
+    "Manifest",
+    "Split",
+    "Store",
+    "Table",
+    "bayes_accuracy",
+    "epoch_order",
+    "prepare",
+    "preprocess",
+    "read_inputs",
+    "shards",
+]

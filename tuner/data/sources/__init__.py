@@ -1,0 +1,41 @@
+"""Where data comes from: one file a source, each with `read(spec) -> Table`.
+
+A source knows nothing of tasks, splits or standardisation. A new one is a module here, an entry in
+`_READERS`, and a section with the same `type` in `tuner/spec/sections.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tuner.data.sources import csv_file, npz_file, sklearn_sets, two_class
+from tuner.data.sources.files import check_file, content_sha256
+from tuner.data.table import Table
+from tuner.spec.sections import CsvSource, NpzSource, Source
+
+_READERS: dict[str, Callable[[Any], Table]] = {
+    "csv": csv_file.read,
+    "npz": npz_file.read,
+    "sklearn": sklearn_sets.read,
+    "two_class": two_class.read,
+}
+
+
+def read(source: Source) -> Table:
+    """Read all rows of `source`; DataError where it cannot be read."""
+    return _READERS[source.type](source)
+
+
+def identity(source: Source) -> dict[str, Any]:
+    """What decides the rows of `source`: its fields, a file by its content and not by its path.
+
+    DataError where a file is missing or empty.
+    """
+    fields = source.model_dump(mode="json")
+    if isinstance(source, CsvSource | NpzSource):
+        del fields["path"]
+        check_file(Path(source.path))
+        fields["content_sha256"] = content_sha256(Path(source.path))
+    return fields

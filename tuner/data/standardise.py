@@ -1,0 +1,35 @@
+"""Zero mean and unit standard deviation, fitted on the training split only and applied to every row.
+
+Tables are standardised per feature, images per channel. A constant feature keeps the standard deviation 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tuner.data.table import FloatArray
+
+Moments = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def fit(features: FloatArray) -> Moments:
+    """Mean and standard deviation of each feature (of a table) or channel (of images)."""
+    axes = (0, *range(2, features.ndim))
+    mean = features.mean(axis=axes, dtype=np.float64)
+    std = features.std(axis=axes, dtype=np.float64)
+    constant = std <= np.abs(mean) * np.finfo(np.float32).eps
+    return _rounded(mean), _rounded(np.where(constant, 1.0, std))
+
+
+def apply(features: FloatArray, mean: Sequence[float], std: Sequence[float]) -> FloatArray:
+    """`features` standardised by the moments of `fit`, as new float32 rows."""
+    shape = (1, -1, *[1] * (features.ndim - 2))
+    means, stds = (np.asarray(values, dtype=np.float32).reshape(shape) for values in (mean, std))
+    return np.ascontiguousarray((features - means) / stds)
+
+
+def _rounded(values: np.ndarray) -> tuple[float, ...]:
+    """Float32 values, so that what the manifest says is what was applied."""
+    return tuple(float(value) for value in values.astype(np.float32))

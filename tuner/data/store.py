@@ -1,0 +1,169 @@
+"""The prepared store: data is read, checked, split and standardised once, and memory-mapped by every trial.
+
+    store = prepare(experiment.data, "image_classification", store_root)
+    x, y = store.split("train")
+
+`<store_root>/<sha256>/` holds manifest.json and {train,val,test}_{features,targets}.npy. The name is the hash
+of everything that decides the bytes: the source (a file by its content), the recipe, the task and the code
+version. It is written to a temporary name under a lock, fsynced and renamed, so a store is whole or absent.
+All rows pass through memory once while they are prepared; training reads them through the page cache, shared
+by all processes of a node.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tuner.data import sources, standardise
+from tuner.data.clean import clean
+from tuner.data.lock import locked
+from tuner.data.manifest import Manifest
+from tuner.data.split import split_rows
+from tuner.data.table import AnyArray, FloatArray
+from tuner.errors import DataError
+from tuner.spec.sections import DataSpec
+
+CODE_VERSION = 1
+"""Raise it when the same source and recipe give other bytes than before."""
+
+_TEMPORARY = "tmp-"
+
+
+class Split(NamedTuple):
+    """One split's rows; memory-mapped and read-only when they come from a store."""
+
+    features: FloatArray
+    """Float32 [rows, *input_shape]."""
+    targets: AnyArray
+    """[rows]: int64 class indices, or float32 values."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A prepared folder."""
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Open the prepared folder `path`; DataError when it is none."""
+        manifest = path / "manifest.json"
+        if not manifest.is_file():
+            raise DataError(
+                f"a prepared store must have a manifest.json, but {path} has none; prepare the data again"
+            )
+        return cls(path, Manifest.from_json(manifest.read_text(encoding="utf-8")))
+
+    def split(self, name: str) -> Split:
+        """The rows of "train", "val" or "test", memory-mapped."""
+        return Split(*(np.load(self.path / f"{name}_{part}.npy", mmap_mode="r") for part in Split._fields))
+
+
+def prepare(spec: DataSpec, task: str, store_root: Path) -> Store:
+    """Prepare the data of `spec` for `task`, or find it prepared (then a file is only read for its hash).
+
+    DataError for data that cannot be used; nothing is left behind then.
+    """
+    sha256 = fingerprint(spec, task)
+    path = store_root / sha256
+    if not path.exists():
+        with locked(store_root):
+            _remove_leftovers(store_root)
+            if not path.exists():
+                _publish(*_build(spec, task, sha256), path)
+    return Store.open(path)
+
+
+def fingerprint(spec: DataSpec, task: str) -> str:
+    """The sha256 that names the store of `spec` and `task`; DataError when a file is missing or empty."""
+    recipe = spec.model_dump(mode="json", exclude={"source"})
+    identity = {"source": sources.identity(spec.source), "recipe": recipe, "task": task, "code": CODE_VERSION}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _build(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
+    cleaned = clean(sources.read(spec.source), task)
+    rows = split_rows(cleaned, spec.split)
+    splits = {name: Split(cleaned.features[index], cleaned.targets[index]) for name, index in rows.items()}
+    mean, std = standardise.fit(splits["train"].features) if spec.standardise else (None, None)
+    target_mean, target_std = (
+        (None, None) if cleaned.class_names else _target_moments(splits["train"].targets)
+    )
+    manifest = Manifest(
+        sha256=sha256,
+        task=task,
+        source=spec.source.model_dump(mode="json"),
+        input_shape=cleaned.features.shape[1:],
+        feature_names=cleaned.feature_names,
+        class_names=cleaned.class_names,
+        sizes={name: len(split.targets) for name, split in splits.items()},
+        mean=mean,
+        std=std,
+        target_mean=target_mean,
+        target_std=target_std,
+    )
+    return manifest, {name: Split(preprocess(x, manifest), y) for name, (x, y) in splits.items()}
+
+
+def preprocess(features: FloatArray, manifest: Manifest) -> FloatArray:
+    """Raw rows [rows, *input_shape] as the model saw them in training."""
+    if manifest.mean is None or manifest.std is None:
+        return features
+    return standardise.apply(features, manifest.mean, manifest.std)
+
+
+def _target_moments(targets: AnyArray) -> tuple[float, float]:
+    (mean,), (std,) = standardise.fit(targets[:, None])
+    return mean, std
+
+
+def _publish(manifest: Manifest, splits: Mapping[str, Split], path: Path) -> None:
+    temporary = path.with_name(_TEMPORARY + path.name)
+    temporary.mkdir()
+    try:
+        for name, split in splits.items():
+            for part, values in split._asdict().items():
+                _write_array(temporary / f"{name}_{part}.npy", values)
+        _write_bytes(temporary / "manifest.json", manifest.to_json().encode())
+        _sync_folder(temporary)
+        temporary.rename(path)
+        _sync_folder(path.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _write_array(path: Path, values: AnyArray) -> None:
+    with path.open("wb") as file:
+        np.save(file, values)
+        os.fsync(file.fileno())
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(store_root: Path) -> None:
+    """Remove what a killed process left half written; the lock says that nobody writes now."""
+    for leftover in store_root.glob(_TEMPORARY + "*"):
+        shutil.rmtree(leftover)

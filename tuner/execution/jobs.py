@@ -1,0 +1,123 @@
+"""An experiment as a Ray job: code, experiment and local data files travel to the cluster.
+
+What is sent is this package, the experiment as resolved, and the files that it names under `path`; the
+dependencies must be installed on the cluster. The job runs `python -m tuner run` on the head node and
+joins the cluster that it is part of.
+"""
+
+import asyncio
+import shlex
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+import tuner
+from tuner.errors import DataError, ExperimentError, ResourceError
+from tuner.spec import Experiment
+
+MAX_FILE_BYTES = 100 * 2**20
+"""A larger file is not sent; put it where every node can read it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A submitted experiment."""
+
+    id: str
+    client: JobSubmissionClient
+
+    def follow(self, write: Callable[[str], Any]) -> bool:
+        """Hands the job's log to `write` line by line until it has ended; whether it succeeded."""
+        asyncio.run(self._write_log(write))
+        return bool(self.client.get_job_status(self.id) == JobStatus.SUCCEEDED)
+
+    async def _write_log(self, write: Callable[[str], Any]) -> None:
+        rest = ""
+        async for text in self.client.tail_job_logs(self.id):
+            *lines, rest = (rest + text).split("\n")
+            for line in lines:
+                write(line)
+        if rest:
+            write(rest)
+
+
+def submit_job(experiment: Experiment, address: str, *, results: str) -> Job:
+    """Sends `experiment` to the job server at `address` (http://HEAD:8265).
+
+    Args:
+        results: folder on the cluster, relative to the job's working directory or absolute.
+
+    Raises:
+        ResourceError: no job server answers.
+        DataError: a named data file is missing or too large to send.
+        ExperimentError: the experiment trains by a Python function.
+    """
+    if experiment.function is not None:
+        raise ExperimentError(
+            "a submitted experiment must be a file, but this one trains by a Python function; "
+            "call tuner.run(experiment, address=...) from a script that you submit."
+        )
+    client = _client(address)
+    with tempfile.TemporaryDirectory(prefix="tuner-job-") as folder:
+        pack(experiment, Path(folder))
+        entrypoint = f"python -m tuner.cli run experiment.yaml --address auto --results {shlex.quote(results)}"
+        job_id = client.submit_job(entrypoint=entrypoint, runtime_env={"working_dir": folder})
+    return Job(job_id, client)
+
+
+def pack(experiment: Experiment, folder: Path) -> None:
+    """Writes package, experiment and data files to `folder`, with paths relative to it."""
+    package = Path(tuner.__file__).parent
+    shutil.copytree(package, folder / "tuner", ignore=shutil.ignore_patterns("__pycache__"))
+    tree = yaml.safe_load(experiment.to_yaml())
+    _take_files(tree["data"], folder / "data")
+    (folder / "experiment.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+
+
+def _take_files(node: Any, folder: Path) -> None:
+    """Copies every file named under a key `path` to `folder` and renames it in the tree."""
+    if isinstance(node, list):
+        for item in node:
+            _take_files(item, folder)
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        if key == "path" and isinstance(value, str):
+            node[key] = f"data/{_copy(Path(value), folder).name}"
+        else:
+            _take_files(value, folder)
+
+
+def _copy(path: Path, folder: Path) -> Path:
+    if not path.is_file():
+        raise DataError(f"a data file must exist, but {path} does not; correct data.source.path.")
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise DataError(
+            f"a submitted data file may have {MAX_FILE_BYTES >> 20} MiB, but {path} has {size >> 20} MiB; "
+            f"put it where every node can read it and submit from there."
+        )
+    folder.mkdir(exist_ok=True)
+    target = folder / path.name
+    number = 1
+    while target.exists():
+        number += 1
+        target = folder / f"{path.stem}-{number}{path.suffix}"
+    return Path(shutil.copyfile(path, target))
+
+
+def _client(address: str) -> JobSubmissionClient:
+    try:
+        return JobSubmissionClient(address)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ResourceError(
+            f"--address must be the job server of a running Ray cluster, but none answers at {address} "
+            f"({str(error).splitlines()[0]}); the address looks like http://HEAD:8265."
+        ) from error
+

@@ -1,0 +1,213 @@
+"""Runs an experiment on Ray Tune, from the checks before anything starts to the last table.
+
+Order: everything that can be wrong is looked at first (the results folder, the cluster's size, the data,
+the precision); then the experiment's folder is made; then Tune drives the conductor.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+from tuner.data import prepare
+from tuner.errors import ResourceError, ResultsError
+from tuner.execution.bridge import TuneScheduler, TuneSearcher, trial_name
+from tuner.execution.conductor import Conductor, Listener
+from tuner.execution.placement import GangSize, NodeSize, local_node, num_gangs, size_gang
+from tuner.execution.trainable import TrialRunner
+from tuner.records.environment import environment
+from tuner.records.files import atomic_write, atomic_write_json
+from tuner.records.paths import ExperimentPaths
+from tuner.search.factory import make_scheduler, make_searcher
+from tuner.spec import Experiment
+
+INTERRUPTED = "the search was interrupted"
+
+QUIET = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": str(24 * 3600),
+    "TUNE_WARN_THRESHOLD_S": "60",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    # The experiment's folder is the truth; Tune's own snapshots would only cost time.
+    "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+def run_experiment(
+    experiment: Experiment,
+    results: Path,
+    *,
+    address: str | None = None,
+    listeners: Sequence[Listener] = (),
+) -> ExperimentPaths:
+    """Runs the whole search; returns the paths of its folder under `results`.
+
+    Args:
+        address: of a running Ray cluster (`host:port` or `auto`); None starts one on this machine.
+        listeners: called with the conductor whenever a trial changes.
+
+    Raises:
+        UsageError: what was asked for is wrong; nothing was left behind.
+    """
+    paths = ExperimentPaths(results.resolve() / experiment.name)
+    check_is_free(paths)
+    os.environ.update(QUIET)
+    if address is None:
+        nodes = [local_node()]
+        return _run(experiment, paths, nodes, listeners, cluster=lambda: _local_cluster(nodes[0]))
+    with _joined_cluster(address):
+        return _run(experiment, paths, cluster_nodes(), listeners, cluster=_nothing)
+
+
+def check_is_free(paths: ExperimentPaths) -> None:
+    """Raises ResultsError when the folder holds something already."""
+    if paths.root.exists() and any(paths.root.iterdir()):
+        raise ResultsError(
+            f"an experiment needs a folder of its own, but {paths.root} already holds one; "
+            f"choose another with --name or --results."
+        )
+
+
+def cluster_nodes() -> list[NodeSize]:
+    """The living nodes of the joined cluster."""
+    return [
+        NodeSize(cpus=node["Resources"].get("CPU", 0.0), gpus=node["Resources"].get("GPU", 0.0))
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+
+
+def _run(
+    experiment: Experiment,
+    paths: ExperimentPaths,
+    nodes: Sequence[NodeSize],
+    listeners: Sequence[Listener],
+    cluster: Callable[[], Any],
+) -> ExperimentPaths:
+    size = size_gang(experiment.resources, nodes)
+    _check_precision(experiment, size)
+    store_of = _prepare(experiment, paths)
+    _make_folder(experiment, paths)
+    conductor = Conductor(
+        experiment,
+        paths,
+        make_searcher(
+            experiment.space,
+            experiment.search,
+            experiment.search.storage or paths.journal,
+            study_name=experiment.name,
+        ),
+        make_scheduler(experiment.search, experiment.max_reports),
+        store_of=store_of,
+        num_gangs=num_gangs(size, nodes),
+        gpus_per_gang=size.gpus,
+        listeners=listeners,
+    )
+    with cluster():
+        try:
+            _drive(conductor, size, num_gangs(size, nodes))
+        finally:
+            conductor.close(INTERRUPTED)
+            shutil.rmtree(paths.tune, ignore_errors=True)
+    return paths
+
+
+def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
+    # Tune keeps one pending trial for a searcher that is not random, unless this says otherwise.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(gangs)
+    bundles = [size.bundle()] if size.workers == 1 else [{}, *[size.bundle()] * size.workers]
+    # `tune.Tuner` would pickle and copy searcher and scheduler; `tune.run` uses the very objects.
+    tune.run(
+        TrialRunner,
+        name="run",
+        storage_path=str(conductor.paths.tune),
+        resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="PACK"),
+        search_alg=TuneSearcher(conductor, size),
+        scheduler=TuneScheduler(conductor),
+        num_samples=conductor.experiment.search.trials,
+        reuse_actors=True,
+        raise_on_failed_trial=False,
+        trial_name_creator=trial_name,
+        trial_dirname_creator=trial_name,
+        verbose=0,
+    )
+
+
+def _prepare(experiment: Experiment, paths: ExperimentPaths) -> Callable[[Any], Path]:
+    """Prepares the data of the whole space, as far as it can be listed, and then on demand."""
+    stores: dict[str, Path] = {}
+
+    def store_of(data: Any) -> Path:
+        key = data.model_dump_json()
+        if key not in stores:
+            assert experiment.task is not None
+            stores[key] = prepare(data, experiment.task, paths.store_root).path
+        return stores[key]
+
+    for spec in experiment.representatives():
+        store_of(spec.data)
+    return store_of
+
+
+def _check_precision(experiment: Experiment, size: GangSize) -> None:
+    asked = {spec.train.precision for spec in experiment.representatives()}
+    if "fp16" in asked and size.device_type == "cpu":
+        from tuner.training.precision import resolve_precision
+
+        resolve_precision("fp16", size.device_type)
+
+
+def _make_folder(experiment: Experiment, paths: ExperimentPaths) -> None:
+    paths.root.mkdir(parents=True, exist_ok=True)
+    atomic_write(paths.experiment_yaml, experiment.to_yaml())
+    atomic_write_json(paths.environment_json, environment())
+
+
+@contextmanager
+def _local_cluster(node: NodeSize) -> Iterator[None]:
+    ray.init(
+        num_cpus=int(node.cpus),
+        num_gpus=int(node.gpus),
+        include_dashboard=False,
+        log_to_driver=False,
+        configure_logging=True,
+        logging_level="ERROR",
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _joined_cluster(address: str) -> Iterator[None]:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except ConnectionError as error:
+        raise ResourceError(
+            f"--address must name a running Ray cluster, but none answers at '{address}' "
+            f"({str(error).splitlines()[0]}); start one with `ray start --head`, or leave --address out."
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield

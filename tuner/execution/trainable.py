@@ -1,0 +1,67 @@
+"""Ray Tune's view of a gang: a class Trainable that trains one trial after another on the same gang."""
+
+from typing import Any
+
+from ray import tune
+
+from tuner.execution.gangs import Gang, GangLost, TrialRaised, log_error, make_gang
+from tuner.execution.placement import GangSize
+from tuner.records.paths import TrialPaths
+from tuner.records.states import TrialState
+from tuner.training.report import Report
+from tuner.training.worker import TrialJob
+
+REPORT, NODES = "report", "nodes"
+
+
+class TrialRunner(tune.Trainable):  # type: ignore[misc]
+    """Owns a gang; its `config` holds the trial's job and the size of the gang.
+
+    With `reuse_actors=True` Tune hands the next trial to `reset_config`, and the gang stays.
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._size: GangSize = config["size"]
+        self._gang: Gang = make_gang(self._size)
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._job: TrialJob = new_config["job"]
+        self._is_started = False
+        return True
+
+    def step(self) -> dict[str, Any]:
+        report = self._next_report()
+        return {REPORT: report, NODES: self._gang.nodes, "done": report.state is not None}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        """Tune keeps only the name; the checkpoint itself is in the trial's own folder."""
+        self._gang.save(TrialPaths(self._job.folder).last_checkpoint)
+        return {"number": self._job.number}
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        self._start()
+        self._gang.load(TrialPaths(self._job.folder).last_checkpoint)
+
+    def cleanup(self) -> None:
+        self._gang.close()
+
+    def _next_report(self) -> Report:
+        try:
+            self._start()
+            return self._gang.step()
+        except TrialRaised as error:
+            return self._failed(error)
+        except GangLost as error:
+            self._gang.close()
+            self._gang = make_gang(self._size)
+            return self._failed(error)
+
+    def _start(self) -> None:
+        if not self._is_started:
+            self._gang.start(self._job)
+            self._is_started = True
+
+    def _failed(self, error: Exception) -> Report:
+        log_error(self._job, error)
+        return Report(self.iteration, {}, TrialState.FAILED, str(error))

@@ -1,0 +1,1 @@
+"""What an experiment leaves on disk: trial states and rows, every path, TensorBoard events."""

@@ -1,0 +1,53 @@
+"""Writing that a crash cannot tear, and reading that tolerates what one left.
+
+`atomic_write` is seen whole or not at all; a line of `append_line` may be cut only at the very end of the
+file, and `read_lines` then leaves it out.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+
+def atomic_write(path: Path, content: str | bytes) -> None:
+    """Writes to a temporary name beside `path`, fsyncs, and renames; makes the folder if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode() if isinstance(content, str) else content
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def atomic_write_json(path: Path, content: Any) -> None:
+    atomic_write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def append_line(path: Path, mapping: Mapping[str, Any]) -> None:
+    """Adds one JSON object as a line, in a single write; several writers do not mix their lines."""
+    line = json.dumps(mapping, ensure_ascii=False).encode() + b"\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file that `append_line` wrote; a torn last line is left out."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield json.loads(line)

@@ -1,0 +1,91 @@
+"""Every path under `results/`, in one place.
+
+results/<name>/
+  experiment.yaml  environment.json  study.journal  decisions.jsonl  trials.csv
+  trials/00000/    params.json  events.out.tfevents.*  log.txt  checkpoints/{best,last}/
+results/.store/    prepared data, shared by the experiments of one results folder
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TrialPaths:
+    """The files of one trial; its events lie in `root` itself."""
+
+    root: Path
+
+    @property
+    def params_json(self) -> Path:
+        return self.root / "params.json"
+
+    @property
+    def log(self) -> Path:
+        """What all ranks printed, and the traceback of a failure."""
+        return self.root / "log.txt"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """The weights of the best report."""
+        return self.checkpoints / "best"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """Everything needed to go on."""
+        return self.checkpoints / "last"
+
+
+@dataclass(frozen=True)
+class ExperimentPaths:
+    """The files of one experiment."""
+
+    root: Path
+
+    @property
+    def experiment_yaml(self) -> Path:
+        return self.root / "experiment.yaml"
+
+    @property
+    def environment_json(self) -> Path:
+        return self.root / "environment.json"
+
+    @property
+    def journal(self) -> Path:
+        """The Optuna study."""
+        return self.root / "study.journal"
+
+    @property
+    def decisions(self) -> Path:
+        return self.root / "decisions.jsonl"
+
+    @property
+    def trials_csv(self) -> Path:
+        return self.root / "trials.csv"
+
+    @property
+    def trials(self) -> Path:
+        return self.root / "trials"
+
+    @property
+    def tune(self) -> Path:
+        """Ray Tune's own working folder; gone when the search has ended."""
+        return self.root / ".tune"
+
+    @property
+    def store_root(self) -> Path:
+        return self.root.parent / ".store"
+
+    def trial(self, number: int) -> TrialPaths:
+        return TrialPaths(self.trials / f"{number:05d}")
+
+
+def list_experiments(results: Path) -> Iterator[ExperimentPaths]:
+    """The experiments in a results folder, by name."""
+    for file in sorted(results.glob("*/experiment.yaml")):
+        yield ExperimentPaths(file.parent)

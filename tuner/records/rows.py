@@ -1,0 +1,136 @@
+"""The table of trials: one `TrialRow` each, and `trials.csv`.
+
+Columns: number, state, reason, param/<name> ..., best/<metric> ..., last/<metric> ..., reports, seconds,
+gpu_seconds, nodes. An empty cell is absent, never 0. Parameters are written as JSON, so that text, numbers,
+booleans and null come back as they were; a parameter that was not active is an empty cell.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.records.files import atomic_write
+from tuner.records.states import TrialState
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_UNSOUND = {TrialState.FAILED, TrialState.DIVERGED, TrialState.INFEASIBLE}
+_GROUPS = {"params": "param/", "best": "best/", "last": "last/"}
+
+
+@dataclass
+class TrialRow:
+    """What is known of one trial."""
+
+    number: int
+    state: TrialState
+    params: dict[str, Any]
+    reason: str = ""
+    """Why it ended, in words."""
+    best: dict[str, float] = field(default_factory=dict)
+    """Metric to its best finite value over the reports."""
+    last: dict[str, float] = field(default_factory=dict)
+    """Metric to its value in the last report that had it."""
+    reports: int = 0
+    seconds: float | None = None
+    """From its start to its last report or end."""
+    gpu_seconds: float | None = None
+    """`seconds` times the GPUs that it held; None where there were none."""
+    nodes: tuple[str, ...] = ()
+    """Host names of its ranks."""
+
+
+def best_row(rows: Iterable[TrialRow], metric: str, mode: str) -> TrialRow | None:
+    """The row with the best value of `metric` among those that neither failed nor diverged."""
+    candidates = [row for row in rows if row.state not in _UNSOUND and metric in row.best]
+    choose = min if mode == "min" else max
+    return choose(candidates, key=lambda row: row.best[metric], default=None)
+
+
+def write_trials(path: Path, rows: Sequence[TrialRow]) -> None:
+    """Writes the whole table, atomically."""
+    cells = [_cells(row) for row in rows]
+    columns = _columns(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(cells)
+    atomic_write(path, text.getvalue())
+
+
+def read_trials(path: Path) -> list[TrialRow]:
+    """The rows of a table that `write_trials` wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [_row(cells) for cells in csv.DictReader(file)]
+
+
+def trials_frame(rows: Sequence[TrialRow]) -> "pd.DataFrame":
+    """One row a trial, columns as in `trials.csv`, typed; absent is missing."""
+    import pandas as pd
+
+    plain = ["number", "state", "reason"], ["reports", "seconds", "gpu_seconds", "nodes"]
+    groups = [column for column in _columns(rows) if "/" in column]
+    records = [
+        {"number": row.number, "state": row.state.value, "reason": row.reason}
+        | _grouped(row)
+        | {"reports": row.reports, "seconds": row.seconds, "gpu_seconds": row.gpu_seconds}
+        | {"nodes": ",".join(row.nodes)}
+        for row in rows
+    ]
+    return pd.DataFrame(records, columns=[*plain[0], *groups, *plain[1]])
+
+
+def _columns(rows: Sequence[TrialRow]) -> list[str]:
+    groups = [
+        prefix + name
+        for group, prefix in _GROUPS.items()
+        for name in dict.fromkeys(name for row in rows for name in getattr(row, group))
+    ]
+    return ["number", "state", "reason", *groups, "reports", "seconds", "gpu_seconds", "nodes"]
+
+
+def _grouped(row: TrialRow) -> dict[str, Any]:
+    return {
+        prefix + name: value for group, prefix in _GROUPS.items() for name, value in getattr(row, group).items()
+    }
+
+
+def _cells(row: TrialRow) -> dict[str, str]:
+    numbers = {"reports": row.reports, "seconds": row.seconds, "gpu_seconds": row.gpu_seconds}
+    return (
+        {"number": str(row.number), "state": row.state.value, "reason": row.reason}
+        | {f"param/{name}": json.dumps(value, ensure_ascii=False) for name, value in row.params.items()}
+        | {f"best/{name}": repr(float(value)) for name, value in row.best.items()}
+        | {f"last/{name}": repr(float(value)) for name, value in row.last.items()}
+        | {name: "" if value is None else repr(value) for name, value in numbers.items()}
+        | {"nodes": ",".join(row.nodes)}
+    )
+
+
+def _row(cells: Mapping[str, str]) -> TrialRow:
+    def group(prefix: str) -> dict[str, str]:
+        return {
+            column[len(prefix) :]: cell for column, cell in cells.items() if column.startswith(prefix) and cell
+        }
+
+    return TrialRow(
+        number=int(cells["number"]),
+        state=TrialState(cells["state"]),
+        params={name: json.loads(cell) for name, cell in group("param/").items()},
+        reason=cells["reason"],
+        best={name: float(cell) for name, cell in group("best/").items()},
+        last={name: float(cell) for name, cell in group("last/").items()},
+        reports=int(cells["reports"]),
+        seconds=_number(cells["seconds"]),
+        gpu_seconds=_number(cells["gpu_seconds"]),
+        nodes=tuple(cells["nodes"].split(",")) if cells["nodes"] else (),
+    )
+
+
+def _number(cell: str) -> float | None:
+    return float(cell) if cell else None

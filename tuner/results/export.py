@@ -1,0 +1,143 @@
+"""A trained model outside its experiment: weights, configuration and preprocessing in one folder.
+
+    best.export("best/")                                  # writes weights.pt and model.json
+    ExportedModel.open("best/").predict(read_inputs(...)) # one readable mapping a row
+
+`model.json` is data only, weights are read with `weights_only`: an export from elsewhere cannot run code.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tuner import models, tasks
+from tuner.data import Manifest, prepare, preprocess
+from tuner.errors import ResultsError
+from tuner.records.files import atomic_write
+from tuner.records.paths import ExperimentPaths
+from tuner.spec import Experiment, TrialSpec
+from tuner.tasks import Task
+from tuner.training.evaluation import evaluate
+from tuner.training.ranks import Ranks
+
+ROWS = 1024
+"""Rows a forward pass outside training."""
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """A trained network with all that turns raw rows into predictions. Runs in fp32 on the CPU."""
+
+    spec: TrialSpec
+    manifest: Manifest
+    network: torch.nn.Module
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "ExportedModel":
+        """Reads an export.
+
+        Raises:
+            ResultsError: `folder` holds none.
+        """
+        folder = Path(folder)
+        if not (folder / "model.json").is_file():
+            raise ResultsError(
+                f"an exported model is a folder with model.json and weights.pt, but {folder} is none; "
+                f"make one with `tuner best DIR --export {folder}`."
+            )
+        content = json.loads((folder / "model.json").read_text())
+        spec = TrialSpec.model_validate_json(json.dumps(content["spec"]))
+        manifest = Manifest.from_json(json.dumps(content["manifest"]))
+        return cls._load(spec, manifest, folder / "weights.pt")
+
+    @classmethod
+    def of_trial(
+        cls, experiment: Experiment, params: Mapping[str, Any], paths: ExperimentPaths, number: int
+    ) -> "ExportedModel":
+        """The kept weights of a trial of an experiment."""
+        spec = _spec(experiment, params)
+        manifest = prepare(spec.data, spec.task, paths.store_root).manifest
+        return cls._load(spec, manifest, _weights(paths, number))
+
+    @property
+    def task(self) -> Task:
+        return tasks.get(self.spec.task, self.spec.train, self.manifest)
+
+    @torch.no_grad()
+    def predict(self, features: np.ndarray) -> list[dict[str, Any]]:
+        """Predictions for raw rows [rows, *input_shape], one mapping a row: label and probability, or value."""
+        x = preprocess(features, self.manifest)
+        task = self.task
+        outputs = (self.network(torch.from_numpy(part)) for part in _parts(x))
+        return [prediction for output in outputs for prediction in task.predict(output)]
+
+    @classmethod
+    def _load(cls, spec: TrialSpec, manifest: Manifest, weights: Path) -> "ExportedModel":
+        task = tasks.get(spec.task, spec.train, manifest)
+        network = models.build(spec.model, manifest.input_shape, task.num_outputs)
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        return cls(spec, manifest, network.float().eval())
+
+
+def export(
+    experiment: Experiment, params: Mapping[str, Any], paths: ExperimentPaths, number: int, out: Path
+) -> Path:
+    """Writes the trial's kept weights, its configuration and its preprocessing to the folder `out`.
+
+    Raises:
+        ResultsError: `out` holds something already, or the trial kept no weights.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ResultsError(f"an export needs a new or empty folder, but {out} holds something; choose another.")
+    weights = _weights(paths, number)
+    spec = _spec(experiment, params)
+    manifest = prepare(spec.data, spec.task, paths.store_root).manifest
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(weights, out / "weights.pt")
+    content = {
+        "experiment": experiment.name,
+        "trial": number,
+        "params": dict(params),
+        "spec": spec.model_dump(mode="json"),
+        "manifest": json.loads(manifest.to_json()),
+    }
+    atomic_write(out / "model.json", json.dumps(content, indent=2) + "\n")
+    return out
+
+
+def measure(
+    experiment: Experiment, params: Mapping[str, Any], paths: ExperimentPaths, number: int, split: str
+) -> dict[str, float]:
+    """Metrics of a trial's kept weights on a split of its own data."""
+    spec = _spec(experiment, params)
+    store = prepare(spec.data, spec.task, paths.store_root)
+    model = ExportedModel.of_trial(experiment, params, paths, number)
+    return evaluate(
+        model.network, model.task, store.split(split), Ranks(), micro_batch=ROWS, dtype=torch.float32
+    )
+
+
+def _spec(experiment: Experiment, params: Mapping[str, Any]) -> TrialSpec:
+    if experiment.function is not None:
+        raise ResultsError(
+            "an export needs one of our models, but this experiment trains by a function of its own; "
+            "save what you need in trial.folder."
+        )
+    return experiment.resolve(params)
+
+
+def _weights(paths: ExperimentPaths, number: int) -> Path:
+    weights = paths.trial(number).best_checkpoint / "weights.pt"
+    if not weights.is_file():
+        raise ResultsError(f"a finished trial keeps its best weights, but {weights} is missing; train it again.")
+    return weights
+
+
+def _parts(x: np.ndarray) -> Iterator[np.ndarray]:
+    return (x[start : start + ROWS] for start in range(0, len(x), ROWS))

@@ -1,0 +1,57 @@
+"""What every scheduler promises: a report goes in, a decision with its reason comes out.
+
+A scheduler is a plain object. It never sees a process, a clock or a file, so that it can be tested by a
+table of numbers and replayed: giving it the reports of a study again, in their order, rebuilds its state.
+
+    scheduler = make_scheduler(search, max_reports=27)
+    decision = scheduler.on_report(number=3, step=1, value=0.91)
+    if decision.action is Action.STOP: ...  # decision.reason says why, in words
+"""
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+
+class Action(str, Enum):
+    """What happens to the trial that reported."""
+
+    CONTINUE = "CONTINUE"
+    PAUSE = "PAUSE"
+    STOP = "STOP"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An action and why it was taken, in words and in numbers."""
+
+    action: Action
+    reason: str
+    """One sentence with the numbers that decided; never empty."""
+    rung: int | None = None
+    """The rung, in reports, at which this was decided; None where there is no rung."""
+    value: float | None = None
+    """The metric as reported; None where it was not finite (JSON has no NaN, the reason names it)."""
+    cutoff: float | None = None
+    """The worst value that still goes on at this rung; None where nothing was compared."""
+
+
+class Scheduler(Protocol):
+    """Decides at every report whether a trial goes on."""
+
+    def on_report(self, number: int, step: int, value: float) -> Decision:
+        """Decide for trial `number`, whose `step`-th report (the first is 1) has the metric `value`.
+
+        A value that is not finite stops the trial at once, whatever the scheduler.
+        """
+
+    def on_finish(self, number: int) -> None:
+        """Trial `number` has ended and will report no more."""
+
+
+def stop_if_not_finite(step: int, value: float) -> Decision | None:
+    """The decision on a value that is NaN or infinite, which no scheduler may compare; None when finite."""
+    if math.isfinite(value):
+        return None
+    return Decision(Action.STOP, f"{value} at report {step} is not finite")

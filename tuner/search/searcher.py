@@ -1,0 +1,34 @@
+"""What every searcher promises: suggestions go out, reports and ends come in.
+
+A searcher is a plain object that proposes configurations. It never starts a trial and never decides when
+one ends. Trials are numbered 0, 1, 2 ... in the order of `suggest`, without gaps.
+
+    searcher = make_searcher(space, search, storage=path)
+    suggestion = searcher.suggest()
+    searcher.report(suggestion.number, step=1, value=0.91)
+    searcher.finish(suggestion.number, TrialState.COMPLETE, value=0.97, reason="trained to its full budget")
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+from tuner.records.states import TrialState
+
+
+class Suggestion(NamedTuple):
+    """One configuration to train: the trial's number and a value for every active parameter by name."""
+
+    number: int
+    params: dict[str, Any]
+
+
+class Searcher(Protocol):
+    """Proposes configurations and learns from what became of them."""
+
+    def suggest(self) -> Suggestion | None:
+        """The next trial; None when the space is exhausted."""
+
+    def report(self, number: int, step: int, value: float) -> None:
+        """Trial `number` reported the metric `value` at its `step`-th report (the first is 1)."""
+
+    def finish(self, number: int, state: TrialState, value: float | None, reason: str) -> None:
+        """Trial `number` has ended in `state`; `value` is its final metric, finite where it is COMPLETE."""

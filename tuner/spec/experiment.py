@@ -1,0 +1,209 @@
+"""The experiment: all that a search needs to know, checked, frozen, and the same however it was made.
+
+    Experiment.load("search_spaces/digits_cnn.yaml", overrides=["train.epochs=3"])
+    Experiment.from_dict({"name": ..., "task": ..., ...})
+    Experiment(train=function, space={"lr": Float(1e-5, 1e-1, log=True)}, metric="val/loss")
+
+The first two train one of our models on one of our tasks, and `resolve` makes a trial's typed
+configuration. The third trains by one's own function, and `config` makes its dictionary.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tuner.errors import ExperimentError
+from tuner.spec.checking import Parts, check_experiment, check_function, check_trial
+from tuner.spec.domains import known, show, to_plain
+from tuner.spec.metrics import Mode
+from tuner.spec.reading import SourceMap, override, read_file, write_text
+from tuner.spec.sections import ResourcesSpec, SearchSpec, TrialSpec
+from tuner.spec.space import Space, space_of
+from tuner.spec.template import absolute_paths, materialise
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True, init=False)
+class Experiment:
+    """Equal to another one of the same content. Its constructor is the door for one's own function."""
+
+    name: str
+    """names its folder under results/"""
+    task: str | None
+    """None where `function` trains"""
+    template: dict[str, Any]
+    """data, model and train (or the function's space) as a tree in which domains stand for values"""
+    search: SearchSpec
+    resources: ResourcesSpec
+    max_reports: int | None
+    """reports of a full training; the most that any configuration has; None: not known"""
+    function: Function | None
+    """one's own training generator"""
+
+    def __init__(
+        self,
+        *,
+        train: Function,
+        space: Mapping[str, Any],
+        metric: str,
+        mode: Mode = "min",
+        name: str | None = None,
+        trials: int = 32,
+        sampler: str = "auto",
+        scheduler: str | Mapping[str, Any] = "asha",
+        seed: int = 0,
+        storage: str | None = None,
+        workers: int = 1,
+        cpus_per_worker: float = 1,
+        gpus_per_worker: float | str = "auto",
+        max_reports: int | None = None,
+    ) -> None:
+        """Searches `space` for the configuration with which the generator `train(config, trial)` does best.
+
+        Args:
+            train: yields a report, `{metric: value}`, as often as the scheduler may decide.
+            space: name -> a domain, a constant, or a mapping of such; becomes `config`.
+            metric, mode: what is compared, as the reports name it, and its better direction.
+            name: of the folder of results; None: the function's name.
+            max_reports: how many reports a full training yields, if known.
+
+        Raises:
+            ExperimentError: with one line for each thing that is wrong.
+        """
+        if not callable(train) or not isinstance(space, Mapping):
+            raise ExperimentError(
+                "an experiment in Python needs a function as train and a mapping as space; "
+                f"found {show(train)} and {show(space)}"
+            )
+        search = {"metric": metric, "mode": mode, "trials": trials, "sampler": sampler}
+        search |= {"scheduler": scheduler, "seed": seed, "storage": storage}
+        resources = {
+            "workers": workers,
+            "cpus_per_worker": cpus_per_worker,
+            "gpus_per_worker": gpus_per_worker,
+        }
+        tree = {
+            "name": getattr(train, "__name__", "experiment") if name is None else name,
+            "space": space,
+            "search": search,
+            "resources": resources,
+        }
+        self._fill(check_function(to_plain(tree), max_reports), train)
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> "Experiment":
+        """The experiment in the YAML file at `path`, changed by `overrides` ("path=value").
+
+        Paths of data files, also overridden ones, are relative to the file's folder.
+
+        Raises:
+            ExperimentError: with one line, "file:line: sentence", for each thing that is wrong.
+        """
+        tree, sources = read_file(path)
+        if not isinstance(tree, dict):
+            raise ExperimentError(f"{path}: an experiment file must hold a mapping; found {show(tree)}")
+        return cls._from_tree(tree, sources, overrides, Path(path).parent)
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any], *, overrides: Iterable[str] = ()) -> "Experiment":
+        """As `load`, from a mapping of the file's form, in which `Domain` objects may stand too.
+
+        Paths of data files are relative to the working directory.
+        """
+        return cls._from_tree(to_plain(mapping), {}, overrides, Path.cwd())
+
+    @classmethod
+    def _from_tree(
+        cls, tree: dict[str, Any], sources: SourceMap, overrides: Iterable[str], folder: Path
+    ) -> "Experiment":
+        for text in overrides:
+            override(tree, sources, text)
+        if "function" in tree:
+            raise ExperimentError(
+                "an experiment file cannot hold a training function; "
+                f"found {show(tree['function'])}; start it from Python with tuner.run"
+            )
+        if isinstance(tree.get("data"), dict):
+            tree["data"] = absolute_paths(tree["data"], folder)
+        experiment = cls.__new__(cls)
+        experiment._fill(check_experiment(tree, sources), None)
+        return experiment
+
+    def _fill(self, parts: Parts, function: Function | None) -> None:
+        for field in fields(parts):
+            object.__setattr__(self, field.name, getattr(parts, field.name))
+        object.__setattr__(self, "function", function)
+
+    @cached_property
+    def space(self) -> Space:
+        """What is searched."""
+        return space_of(self.template)
+
+    def resolve(self, params: Mapping[str, Any]) -> TrialSpec:
+        """The concrete configuration of the trial with `params` (name -> value, all active ones).
+
+        Raises:
+            ExperimentError: a value is outside its domain, or a rule between searched values is broken.
+        """
+        assert self.task is not None, "a function's experiment has no sections; use config"
+        return check_trial(self.task, self.config(params), self.resources)
+
+    def config(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The template with `params` put in, as a fresh plain dictionary: what a function gets.
+
+        Raises:
+            ExperimentError: a value is missing or outside its domain.
+        """
+        self.space.check(params)
+        config: dict[str, Any] = materialise(self.template, params)
+        return config
+
+    def representatives(self) -> Iterator[TrialSpec]:
+        """Configurations that together show every option and every end of a range, in all pairs.
+
+        None where a function trains.
+        """
+        if self.function is None:
+            yield from map(self.resolve, self.space.corners())
+
+    def replace(self, *, name: str | None = None, **changes: Any) -> "Experiment":
+        """A checked copy with other values of `name` or of fields of `search` or `resources`; None: as is.
+
+        experiment.replace(name="long", trials=64, workers=2)
+        """
+        tree = self._tree()
+        tree["name"] = self.name if name is None else name
+        for key, value in changes.items():
+            holders = [tree[section] for section in ("search", "resources") if key in tree[section]]
+            if not holders:
+                allowed = ("name", *SearchSpec.model_fields, *ResourcesSpec.model_fields)
+                raise ExperimentError(f"{key!r} is not a field that replace knows{known(key, allowed)}")
+            if value is not None:
+                holders[0][key] = value
+        if self.function is None:
+            return Experiment.from_dict(tree)
+        copy = Experiment.__new__(Experiment)
+        copy._fill(check_function(tree, self.max_reports), self.function)
+        return copy
+
+    def to_yaml(self) -> str:
+        """The experiment file, defaults of search and resources filled in; `load` gives an equal one.
+
+        A function's experiment is written for the record only: its function cannot be loaded.
+        """
+        tree = self._tree()
+        if self.function is not None:
+            named = getattr(self.function, "__qualname__", repr(self.function))
+            tree = {"function": f"{getattr(self.function, '__module__', '')}:{named}", **tree}
+        return write_text(tree)
+
+    def _tree(self) -> dict[str, Any]:
+        content = {"space": self.template} if self.task is None else {"task": self.task, **self.template}
+        search, resources = self.search.model_dump(), self.resources.model_dump()
+        plain: dict[str, Any] = to_plain(
+            {"name": self.name, **content, "search": search, "resources": resources}
+        )
+        return plain

@@ -1,0 +1,32 @@
+"""What each task reports, and which way is better.
+
+Stands here, not with the tasks, so that an experiment can be checked where there is no torch.
+"""
+
+from typing import Literal, get_args
+
+Mode = Literal["min", "max"]
+TaskName = Literal["image_classification", "tabular_classification", "regression"]
+
+TASKS: tuple[TaskName, ...] = get_args(TaskName)
+CLASSIFICATION: tuple[TaskName, ...] = ("image_classification", "tabular_classification")
+
+_CLASSIFICATION_METRICS: dict[str, Mode] = {
+    "val/accuracy": "max",
+    "val/f1": "max",
+    "val/loss": "min",
+    "train/loss": "min",
+}
+_REGRESSION_METRICS: dict[str, Mode] = {
+    "val/loss": "min",
+    "val/mae": "min",
+    "val/r2": "max",
+    "train/loss": "min",
+}
+
+METRICS: dict[str, dict[str, Mode]] = {
+    "image_classification": _CLASSIFICATION_METRICS,
+    "tabular_classification": _CLASSIFICATION_METRICS,
+    "regression": _REGRESSION_METRICS,
+}
+"""task -> metric -> the better direction"""

@@ -1,0 +1,185 @@
+"""YAML in and out, with the line of everything that was read, and `--set path=value`.
+
+    tree, sources = read_file("digits.yaml")
+    sources[("model", "dropout")]            # "digits.yaml:12"
+    override(tree, sources, "train.epochs=3")
+
+Scalars follow YAML 1.2's core schema rather than PyYAML's 1.1: `1e-4` is a number, `off` and
+`2024-01-01` are text. Two equal keys in one mapping are an error. Merge keys (`<<`) are not supported;
+anchors are.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tuner.errors import ExperimentError
+from tuner.spec.domains import is_plain_domain, known, nearest, option_label, show
+
+KeyPath = tuple[str | int, ...]
+SourceMap = dict[KeyPath, str]
+Where = Callable[[yaml.Mark], str]
+
+_TAG = "tag:yaml.org,2002:"
+_WORDS = {"true": True, "false": False}
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: dict[str, Any] = {}
+
+
+class _Dumper(yaml.SafeDumper):
+    yaml_implicit_resolvers: dict[str, Any] = {}
+
+
+_SCALARS: dict[str, tuple[str, str, Callable[[str], Any]]] = {
+    "null": (r"~|null|Null|NULL|", "~nN", lambda text: None),
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF", lambda text: _WORDS[text.lower()]),
+    "int": (r"[-+]?[0-9]+(_[0-9]+)*", "-+0123456789", int),
+    "float": (
+        r"[-+]?(\.[0-9]+|[0-9]+(_[0-9]+)*(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+0123456789.",
+        lambda text: float(re.sub(r"\.(?=inf|nan)", "", text.lower())),
+    ),
+}
+
+for _name, (_pattern, _first, _) in _SCALARS.items():
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(
+            _TAG + _name, re.compile(f"^(?:{_pattern})$"), [*_first, ""] if _name == "null" else list(_first)
+        )
+
+# A Python experiment may hold constants that YAML cannot: the written file shows what they were.
+_Dumper.add_multi_representer(object, lambda dumper, value: dumper.represent_str(repr(value)))
+
+
+def read_file(path: str | Path) -> tuple[Any, SourceMap]:
+    """The plain tree in the YAML file at `path`, and the "file:line" of each path in it.
+
+    Raises:
+        ExperimentError: the file cannot be read, is no YAML, or repeats a key.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        folder = Path(path).parent
+        near = nearest(Path(path).name, [other.name for other in folder.glob("*.y*ml")])
+        raise ExperimentError(
+            f"{path}: an experiment file must be readable; found: {error.strerror}; check the path{near}"
+        ) from error
+    return read_text(content, lambda mark: f"{path}:{mark.line + 1}")
+
+
+def read_text(text: str | bytes, where: Where) -> tuple[Any, SourceMap]:
+    """As `read_file`, from `text`; `where` turns a position in it into the words of a message."""
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None) or yaml.Mark("", 0, 0, 0, None, 0)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", error)
+        raise ExperimentError(f"{where(mark)}: the text must be valid YAML; found: {problem}") from error
+    sources: SourceMap = {}
+    return _build(node, (), where, sources) if node else None, sources
+
+
+def write_text(tree: Mapping[str, Any]) -> str:
+    """`tree` as YAML that `read_text` reads back as it was; innermost mappings and lists on one line."""
+    return yaml.dump(
+        tree, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=110
+    )
+
+
+def override(tree: dict[str, Any], sources: SourceMap, text: str) -> None:
+    """Applies `path=value` to `tree`; the value is YAML, may be a domain, and replaces what was there.
+
+    Missing mappings on the way are made (a misspelt one is found when the tree is checked). A path leads
+    into a choice among mappings by an option's label: `train.optimizer.adamw.lr=0.1`.
+
+    Raises:
+        ExperimentError: not of the form path=value, or the path leads through something without keys.
+    """
+    path, equals, value = text.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise ExperimentError(f"--set needs path=value; found {text!r}; write for example train.epochs=3")
+    where = f"--set {path.strip()}"
+    node: Any = tree
+    place: KeyPath = ()
+    for depth, key in enumerate(keys):
+        holder, index, step = _slot(node, keys[:depth], key, where)
+        place = (*place, *step)
+        if depth == len(keys) - 1:
+            holder[index] = read_text(value, lambda mark: where)[0]
+        elif isinstance(holder, dict) and holder.get(index) is None:
+            holder[index] = {}
+            sources[place] = where
+        node = holder[index]
+    for old in [old for old in sources if old[: len(place)] == place]:
+        del sources[old]
+    sources[place] = where
+
+
+def source_at(sources: SourceMap, path: KeyPath) -> str:
+    """Where `path`, or else the nearest thing around it, was written; empty if nowhere."""
+    for length in range(len(path), -1, -1):
+        if path[:length] in sources:
+            return sources[path[:length]]
+    return ""
+
+
+def _build(node: yaml.Node, path: KeyPath, where: Where, sources: SourceMap) -> Any:
+    sources.setdefault(path, where(node.start_mark))
+    if isinstance(node, yaml.MappingNode):
+        return _build_mapping(node, path, where, sources)
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(item, (*path, position), where, sources) for position, item in enumerate(node.value)]
+    return _build_scalar(node, where)
+
+
+def _build_mapping(node: yaml.MappingNode, path: KeyPath, where: Where, sources: SourceMap) -> dict[str, Any]:
+    mapping: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key, source = key_node.value, where(key_node.start_mark)
+        if key_node.tag != _TAG + "str":
+            raise ExperimentError(f"{source}: a key must be text; found {key!r}; put it into quotes")
+        if key in mapping:
+            raise ExperimentError(
+                f"{source}: a key must stand once in a mapping; found {key!r} twice; drop one"
+            )
+        place = (*path, key)
+        sources[place] = source
+        mapping[key] = _build(value_node, place, where, sources)
+    return mapping
+
+
+def _build_scalar(node: yaml.Node, where: Where) -> Any:
+    tag = node.tag.removeprefix(_TAG)
+    if tag == "str":
+        return node.value
+    if tag not in _SCALARS or not re.fullmatch(_SCALARS[tag][0], node.value):
+        raise ExperimentError(
+            f"{where(node.start_mark)}: a value must be plain text, a number, true, false or null; "
+            f"found {node.value!r} tagged {node.tag!r}; drop the tag"
+        )
+    return _SCALARS[tag][2](node.value)
+
+
+def _slot(node: Any, parents: list[str], key: str, where: str) -> tuple[Any, Any, KeyPath]:
+    """What holds `key` under `node`: (dict or list, key or index, the steps from `node` to it)."""
+    parent = ".".join(parents)
+    if isinstance(node, dict) and isinstance(node.get("choice"), list):
+        options = node["choice"]
+        labels = {option_label(o, i): i for i, o in enumerate(options) if isinstance(o, dict)}
+        if key in labels:
+            return options, labels[key], ("choice", labels[key])
+        raise ExperimentError(
+            f"{where}: {parent} is a choice and {key!r} is not one of its mappings{known(key, labels)}"
+        )
+    if isinstance(node, dict) and not is_plain_domain(node):
+        return node, key, (key,)
+    raise ExperimentError(
+        f"{where}: a path must lead through mappings; found {parent} = {show(node)}; set {parent} itself"
+    )

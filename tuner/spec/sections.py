@@ -1,0 +1,311 @@
+"""The sections of an experiment: frozen, with concrete values only (a domain never gets here).
+
+Each model is strict: text is no number, a boolean is no number, a whole number is fine for a real one.
+Where several kinds exist, `type` tells which. A docstring under a field gives meaning, unit and range.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from tuner.spec.domains import is_number, show
+from tuner.spec.metrics import Mode, TaskName
+
+
+def broken_rule(text: str) -> PydanticCustomError:
+    """The error of a rule of ours; `text` goes on from the path: "must be odd; found 4"."""
+    return PydanticCustomError("rule", "{text}", {"text": text})
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise broken_rule(f"must be odd; found {value}; use {value + 1}")
+    return value
+
+
+def _two_betas(value: Any) -> tuple[float, float]:
+    is_pair = isinstance(value, list | tuple) and len(value) == 2
+    if not is_pair or not all(is_number(beta) and 0 <= beta < 1 for beta in value):
+        raise broken_rule(f"must be a list of two numbers in [0, 1); found {show(value)}")
+    return float(value[0]), float(value[1])
+
+
+def _auto_or_count(value: Any) -> Any:
+    if value != "auto" and not (is_number(value) and value >= 0):
+        raise broken_rule(f"must be 'auto' or a number >= 0; found {show(value)}")
+    return value
+
+
+def _as_type(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
+
+
+Seed = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Penalty = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Betas = Annotated[tuple[float, float], BeforeValidator(_two_betas)]
+Activation = Literal["relu", "gelu", "tanh", "silu", "leaky_relu"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+# --- data ---
+
+
+class SklearnSource(Section):
+    """A set that scikit-learn carries with it."""
+
+    type: Literal["sklearn"] = "sklearn"
+    name: Literal["digits", "iris", "wine", "breast_cancer", "diabetes"]
+
+
+class CsvSource(Section):
+    """A text table with a header row; every column but `label` is a feature."""
+
+    type: Literal["csv"] = "csv"
+    path: str
+    """relative to the experiment file (in Python: to the working directory)"""
+    label: str
+    """name of the column that is predicted"""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+
+
+class NpzSource(Section):
+    """Two arrays in a numpy archive, one row a sample."""
+
+    type: Literal["npz"] = "npz"
+    path: str
+    """relative to the experiment file (in Python: to the working directory)"""
+    features: str = "x"
+    """name of the array of inputs"""
+    labels: str = "y"
+    """name of the array of targets"""
+
+
+class TwoClassSource(Section):
+    """Two overlapping Gaussian classes of equal size; the best possible accuracy is Phi(separation / 2)."""
+
+    type: Literal["two_class"] = "two_class"
+    samples: Annotated[int, Field(ge=2)] = 1000
+    features: Count = 10
+    separation: Positive = 3.29
+    """distance of the class means, in standard deviations; 3.29 gives a Bayes accuracy of 95%"""
+    seed: Seed = 0
+
+
+Source = Annotated[
+    SklearnSource | CsvSource | NpzSource | TwoClassSource,
+    Field(discriminator="type"),
+]
+
+
+class Split(Section):
+    """Fractions of the rows; they sum to 1."""
+
+    train: Annotated[float, Field(gt=0, le=1)] = 0.7
+    val: Annotated[float, Field(gt=0, le=1)] = 0.15
+    test: Annotated[float, Field(ge=0, le=1)] = 0.15
+    stratify: bool | None = None
+    """equal shares of the classes in each part; None: yes for classification, no for regression"""
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> "Split":
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-6:
+            raise broken_rule(
+                f"must sum to 1; found {total:.6g} (train {self.train}, val {self.val}, test {self.test})"
+            )
+        return self
+
+
+class DataSpec(Section):
+    source: Source
+    split: Split = Split()
+    standardise: bool = True
+    """subtract the mean and divide by the standard deviation of the training rows"""
+
+
+# --- model ---
+
+
+class MlpSpec(Section):
+    """Fully connected network: `depth` hidden layers of `width` units."""
+
+    type: Literal["mlp"] = "mlp"
+    width: Count = 64
+    depth: Count = 2
+    activation: Activation = "relu"
+    dropout: Fraction = 0.0
+    """share of the units that are zeroed in training, [0, 1)"""
+    normalisation: Literal["none", "batch", "layer"] = "none"
+
+
+class CnnSpec(Section):
+    """Convolutional network: `depth` blocks, the first with `channels` channels."""
+
+    type: Literal["cnn"] = "cnn"
+    channels: Count = 32
+    depth: Count = 2
+    kernel_size: Annotated[int, Field(ge=1), AfterValidator(_odd)] = 3
+    """pixels, odd"""
+    activation: Activation = "relu"
+    dropout: Fraction = 0.0
+    """share of the units that are zeroed in training, [0, 1)"""
+    normalisation: Literal["none", "batch", "group"] = "none"
+
+
+ModelSpec = Annotated[MlpSpec | CnnSpec, Field(discriminator="type")]
+
+
+# --- train ---
+
+
+class Sgd(Section):
+    type: Literal["sgd"] = "sgd"
+    lr: Positive
+    momentum: Fraction = 0.0
+    nesterov: bool = False
+    weight_decay: Penalty = 0.0
+
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self) -> "Sgd":
+        if self.nesterov and self.momentum == 0:
+            raise broken_rule("with nesterov needs momentum > 0; found 0; raise it or drop nesterov")
+        return self
+
+
+class Adam(Section):
+    type: Literal["adam"] = "adam"
+    lr: Positive = 1e-3
+    betas: Betas = (0.9, 0.999)
+    weight_decay: Penalty = 0.0
+    """added to the gradient, as an L2 penalty"""
+
+
+class AdamW(Section):
+    type: Literal["adamw"] = "adamw"
+    lr: Positive = 1e-3
+    betas: Betas = (0.9, 0.999)
+    weight_decay: Penalty = 0.01
+    """decoupled from the gradient (Loshchilov and Hutter, 2019)"""
+
+
+Optimizer = Annotated[Sgd | Adam | AdamW, Field(discriminator="type")]
+
+
+class Schedule(Section):
+    """The learning rate over the steps of a full training: a linear warm-up, then `type`."""
+
+    type: Literal["constant", "cosine", "linear"] = "constant"
+    warmup: Fraction = 0.0
+    """share of all steps, [0, 1)"""
+    final: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """the rate at the end as a share of `lr`, [0, 1]; a constant schedule does not use it"""
+
+
+class Zero(Section):
+    """What of the training state is split over the ranks (ZeRO; Rajbhandari et al., 2020)."""
+
+    stage: Annotated[int, Field(ge=0, le=3)] = 0
+    """0 nothing, 1 optimizer state, 2 gradients too, 3 weights too"""
+    offload: Literal["none", "cpu"] = "none"
+    """where the optimizer state lives: with the weights, or in the host's memory"""
+
+
+class EarlyStop(Section):
+    """A trial ends itself when its metric has not improved for a while."""
+
+    patience: Count
+    """reports without an improvement"""
+    min_delta: Penalty = 0.0
+    """what counts as an improvement, in the metric's unit"""
+
+
+class TrainSpec(Section):
+    epochs: Count
+    batch_size: Count = 64
+    """rows a step over all ranks: micro_batch x accumulation x ranks"""
+    micro_batch: Count | None = None
+    """rows a forward pass of one rank; None: batch_size / workers"""
+    optimizer: Optimizer = Adam()
+    schedule: Annotated[Schedule, BeforeValidator(_as_type)] = Schedule()
+    """also the bare name of its type"""
+    loss: Literal["auto", "cross_entropy", "bce", "mse", "huber"] = "auto"
+    """auto: cross-entropy for classification, squared error for regression"""
+    label_smoothing: Fraction = 0.0
+    l1: Penalty = 0.0
+    """factor of the sum of absolute weights that is added to the loss"""
+    l2: Penalty = 0.0
+    """factor of the sum of squared weights that is added to the loss"""
+    gradient_clip: Positive | None = None
+    """largest global L2 norm of the gradient"""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    zero: Zero = Zero()
+    early_stop: EarlyStop | None = None
+    validate_every: Count = 1
+    """epochs between two validations, each of which is a report; the last epoch always validates"""
+    seed: Seed = 0
+
+    @property
+    def num_reports(self) -> int:
+        """Reports of a full training."""
+        return -(-self.epochs // self.validate_every)
+
+
+# --- search and resources ---
+
+
+class NoScheduler(Section):
+    """Every trial trains to its full budget."""
+
+    type: Literal["none"] = "none"
+
+
+class Asha(Section):
+    """Asynchronous successive halving (Li et al., 2020), eta = `factor`."""
+
+    type: Literal["asha"] = "asha"
+    grace: Count = 1
+    """reports before the first rung"""
+    factor: Annotated[int, Field(ge=2)] = 3
+    """each rung keeps one of `factor` trials and lies `factor` times as far"""
+
+
+Scheduler = Annotated[NoScheduler | Asha, Field(discriminator="type")]
+
+
+class SearchSpec(Section):
+    metric: str
+    """what is compared, as the trial reports it: val/accuracy"""
+    mode: Mode
+    """the better direction; an experiment file may leave it out where the task knows the metric"""
+    trials: Count = 32
+    sampler: Literal["auto", "random", "tpe", "gp", "cmaes", "grid", "qmc"] = "auto"
+    scheduler: Annotated[Scheduler, BeforeValidator(_as_type)] = Asha()
+    """also the bare name of its type"""
+    seed: Seed = 0
+    storage: str | None = None
+    """an Optuna RDB URL; None: a journal in the experiment's folder"""
+
+
+class ResourcesSpec(Section):
+    workers: Count = 1
+    """ranks that train one trial together"""
+    cpus_per_worker: Positive = 1.0
+    gpus_per_worker: Annotated[Literal["auto"] | float, BeforeValidator(_auto_or_count)] = "auto"
+    """auto: one where the cluster has any"""
+
+
+class TrialSpec(Section):
+    """One trial's concrete configuration."""
+
+    task: TaskName
+    data: DataSpec
+    model: ModelSpec
+    train: TrainSpec

@@ -1,0 +1,1 @@
+"""One trial's training: DeepSpeed engine, loop, precision, checkpoints. Runs with and without Ray."""

@@ -1,0 +1,270 @@
+"""The training loop: one trial in one rank, from report to report.
+
+`step()` trains to the next validation and returns its report; `save`, `load` and `close` do what they say.
+It knows nothing of Ray. Loss and its non-finite check travel in one small asynchronous all-reduce a step,
+which overlaps the backward pass.
+"""
+
+import gc
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+import torch.distributed
+
+from tuner import models, tasks
+from tuner.data import Batches, Store
+from tuner.records.paths import TrialPaths
+from tuner.records.states import TrialState
+from tuner.spec import TrialSpec
+from tuner.training.checkpoints import load_checkpoint, save_checkpoint, save_weights
+from tuner.training.engine import build_engine, plan_batch
+from tuner.training.evaluation import average_buffers, evaluate
+from tuner.training.precision import DTYPES, resolve_precision
+from tuner.training.ranks import Ranks
+from tuner.training.report import Objective, Patience, Report
+
+EVALUATION_ROWS = 4
+"""Evaluation keeps no activations, so its batches are this many times larger than a micro-batch."""
+
+MicroBatch = tuple[np.ndarray, np.ndarray]
+
+
+class NonFiniteLoss(Exception):
+    """The loss of some rank is NaN or infinite; no update was made with it."""
+
+
+@dataclass
+class _EpochSums:
+    """What a report says about the training since the last one."""
+
+    loss: float = 0.0
+    num_steps: int = 0
+    seconds: float = 0.0
+
+
+class DeepSpeedTraining:
+    """One trial, trained by a DeepSpeed engine.
+
+    Args:
+        spec: the trial's concrete configuration.
+        store: the prepared data.
+        paths: the trial's folder; the weights of the best report are kept there.
+    """
+
+    def __init__(
+        self, spec: TrialSpec, store: Store, paths: TrialPaths, objective: Objective, ranks: Ranks
+    ) -> None:
+        train = spec.train
+        self._spec, self._store, self._paths = spec, store, paths
+        self._objective, self._ranks = objective, ranks
+        self._precision = resolve_precision(train.precision, ranks.device_type)
+        self._task = tasks.get(spec.task, train, store.manifest)
+        self._plan = plan_batch(train, ranks.num_ranks)
+        self._batches = Batches(
+            store.split("train"),
+            batch_size=train.batch_size,
+            micro_batch=self._plan.micro_batch,
+            rank=ranks.rank,
+            num_ranks=ranks.num_ranks,
+            seed=train.seed,
+        )
+        torch.manual_seed(train.seed)
+        model = models.build(spec.model, store.manifest.input_shape, self._task.num_outputs)
+        self._engine = build_engine(
+            model,
+            train,
+            ranks,
+            precision=self._precision,
+            num_steps=train.epochs * self._batches.batches_per_epoch,
+        )
+        # The one engine that keeps no gradient norm: torch's own optimizer, neither sharded nor scaled.
+        self._is_plain = train.zero.stage == 0 and self._precision == "fp32"
+        self._weights = [p for p in model.parameters() if p.ndim >= 2]
+        # Every rank drops out other units; the weights above were drawn alike.
+        torch.manual_seed(train.seed * 1_000_003 + ranks.rank + 1)
+        self._epoch = 0
+        self._num_reports = 0
+        self._best: float | None = None
+        self._patience = (
+            Patience(objective, train.early_stop.patience, train.early_stop.min_delta)
+            if train.early_stop
+            else None
+        )
+
+    def step(self) -> Report:
+        """Trains `validate_every` epochs, validates, and keeps the weights if they are the best so far."""
+        train = self._spec.train
+        self._num_reports += 1
+        last_epoch = min(self._epoch + train.validate_every, train.epochs)
+        try:
+            sums = self._train_until(last_epoch)
+        except NonFiniteLoss as error:
+            return Report(
+                self._num_reports, {"train/loss": math.nan}, TrialState.DIVERGED, f"{error} in epoch {self._epoch + 1}"
+            )
+        metrics = self._training_metrics(sums) | self._validate()
+        value = self._objective.of(metrics)
+        assert value is not None, (self._objective.metric, metrics)
+        if self._objective.is_better(value, self._best):
+            self._best = value
+            save_weights(self._engine, self._paths.best_checkpoint / "weights.pt", self._ranks)
+        return Report(self._num_reports, metrics, *self._end(value))
+
+    def save(self, folder: Path) -> None:
+        """Writes a checkpoint from which `load` goes on with the same losses to the last bit."""
+        position = {
+            "store": self._store.manifest.sha256,
+            "seed": self._spec.train.seed,
+            "epoch": self._epoch,
+            "num_reports": self._num_reports,
+            "best": self._best,
+            "patience": self._patience and self._patience.state(),
+        }
+        save_checkpoint(self._engine, folder, position, self._ranks)
+
+    def load(self, folder: Path) -> None:
+        position = load_checkpoint(self._engine, folder, self._ranks)
+        assert position["store"] == self._store.manifest.sha256, "a checkpoint belongs to its data"
+        self._epoch, self._num_reports = position["epoch"], position["num_reports"]
+        self._best = position["best"]
+        if self._patience:
+            self._patience.restore(position["patience"])
+
+    def close(self) -> None:
+        """Gives all memory back; the process is ready for another trial."""
+        self._engine.destroy()
+        del self._engine, self._weights
+        gc.collect()
+        if self._ranks.device_type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+    def _train_until(self, last_epoch: int) -> _EpochSums:
+        sums = _EpochSums()
+        started = time.perf_counter()
+        self._engine.train()
+        while self._epoch < last_epoch:
+            last_batch = self._batches.batches_per_epoch - 1 if self._epoch == last_epoch - 1 else None
+            for index, global_batch in enumerate(self._batches.epoch(self._epoch)):
+                sums.loss += self._train_batch(global_batch, measure_grad_norm=index == last_batch)
+                sums.num_steps += 1
+            self._epoch += 1
+        sums.seconds = time.perf_counter() - started
+        return sums
+
+    def _train_batch(self, micro_batches: list[MicroBatch], *, measure_grad_norm: bool) -> float:
+        """One optimizer step; returns the mean loss over the global batch, without penalties.
+
+        Raises:
+            NonFiniteLoss: on every rank when the loss of any rank is not finite; nothing was updated.
+        """
+        *earlier, last = micro_batches
+        losses = [self._accumulate(micro_batch) for micro_batch in earlier]
+        loss, penalised = self._forward(last)
+        mean, work = self._start_mean([*losses, loss.detach()])
+        self._engine.backward(penalised)
+        if work is not None:
+            work.wait()
+        value = mean.item()
+        if not math.isfinite(value):
+            raise NonFiniteLoss(f"the training loss is {value}")
+        self._lr = self._engine.get_lr()[0]
+        if measure_grad_norm and self._is_plain:
+            self._grad_norm = _norm_of_grads(self._engine.module)
+        self._update()
+        return value
+
+    def _accumulate(self, micro_batch: MicroBatch) -> torch.Tensor:
+        loss, penalised = self._forward(micro_batch)
+        self._engine.backward(penalised)
+        self._engine.step()
+        return loss.detach()
+
+    def _forward(self, micro_batch: MicroBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss of a micro-batch, and the same with the penalties that are minimised beside it."""
+        x, y = self._task.batch(*micro_batch, self._ranks.device, DTYPES[self._precision])
+        loss = self._task.loss(self._engine(x), y)
+        train = self._spec.train
+        penalised = loss
+        if train.l1:
+            penalised = penalised + train.l1 * _total(weight.float().abs().sum() for weight in self._weights)
+        if train.l2:
+            penalised = penalised + train.l2 * _total(weight.float().square().sum() for weight in self._weights)
+        return loss, penalised
+
+    def _start_mean(self, losses: list[torch.Tensor]) -> tuple[torch.Tensor, torch.distributed.Work | None]:
+        mean = torch.stack(losses).double().mean() / self._ranks.num_ranks
+        if self._ranks.num_ranks == 1:
+            return mean, None
+        return mean, torch.distributed.all_reduce(mean, async_op=True)
+
+    def _update(self) -> None:
+        try:
+            self._engine.step()
+        except Exception as error:  # DeepSpeed has no type of its own for an exhausted loss scaler.
+            if "loss scale already at minimum" not in str(error):
+                raise
+            raise NonFiniteLoss("fp16 gradients overflow at the smallest loss scale") from error
+
+    def _training_metrics(self, sums: _EpochSums) -> dict[str, float]:
+        if not self._is_plain:
+            self._grad_norm = float(self._engine.get_global_grad_norm())
+        metrics = {
+            "train/loss": sums.loss / sums.num_steps,
+            "train/lr": self._lr,
+            "train/grad_norm": self._grad_norm,
+            "train/samples_per_s": sums.num_steps * self._spec.train.batch_size / sums.seconds,
+            "system/peak_memory_bytes": self._peak_memory_bytes(),
+        }
+        if self._precision == "fp16":
+            metrics["train/loss_scale"] = float(self._engine.loss_scale())
+        return metrics
+
+    def _validate(self) -> dict[str, float]:
+        average_buffers(self._engine.module, self._ranks)
+        self._engine.eval()
+        metrics = evaluate(
+            self._engine,
+            self._task,
+            self._store.split("val"),
+            self._ranks,
+            micro_batch=EVALUATION_ROWS * self._plan.micro_batch,
+            dtype=DTYPES[self._precision],
+        )
+        return {f"val/{name}": value for name, value in metrics.items()}
+
+    def _end(self, value: float) -> tuple[TrialState | None, str]:
+        if self._epoch == self._spec.train.epochs:
+            return TrialState.COMPLETE, f"trained {self._epoch} epochs"
+        if self._patience and self._patience.is_exhausted_by(value):
+            waited = self._patience.num_waited
+            return TrialState.COMPLETE, f"early stop: no better {self._objective.metric} in {waited} reports"
+        return None, ""
+
+    def _peak_memory_bytes(self) -> float:
+        """The largest of all ranks: allocated on the GPU, or resident on a CPU."""
+        if self._ranks.device_type == "cuda":
+            peak = torch.cuda.max_memory_allocated()
+        else:
+            peak = psutil.Process().memory_info().rss
+        if self._ranks.num_ranks == 1:
+            return float(peak)
+        largest = torch.tensor(float(peak), dtype=torch.float64, device=self._ranks.device)
+        torch.distributed.all_reduce(largest, op=torch.distributed.ReduceOp.MAX)
+        return largest.item()
+
+
+def _total(terms: Iterator[torch.Tensor]) -> torch.Tensor:
+    return torch.stack(list(terms)).sum()
+
+
+def _norm_of_grads(module: torch.nn.Module) -> float:
+    grads = [p.grad for p in module.parameters() if p.grad is not None]
+    return torch.nn.utils.get_total_norm(grads).item()

@@ -1,0 +1,75 @@
+"""A DeepSpeed engine for one trial: from the trial's specification to DeepSpeed's configuration.
+
+`micro_batch` x `accumulation` x ranks = `batch_size`, always.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import deepspeed
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+
+from tuner.spec import TrainSpec
+from tuner.training.optimizers import build_optimizer, schedule_factor
+from tuner.training.precision import Precision
+from tuner.training.ranks import Ranks
+
+NEVER = 2**31
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """How a global batch is cut: `micro_batch` rows at a time on each rank, `accumulation` times."""
+
+    micro_batch: int
+    accumulation: int
+
+
+def plan_batch(train: TrainSpec, num_ranks: int) -> BatchPlan:
+    rows_per_rank, rest = divmod(train.batch_size, num_ranks)
+    micro_batch = train.micro_batch or rows_per_rank
+    assert rest == 0, "the experiment was checked: batch_size is a multiple of the ranks"
+    assert rows_per_rank % micro_batch == 0, "the experiment was checked: micro_batch divides a rank's rows"
+    return BatchPlan(micro_batch, rows_per_rank // micro_batch)
+
+
+def engine_config(train: TrainSpec, plan: BatchPlan, precision: Precision) -> dict[str, Any]:
+    """DeepSpeed's configuration; only what the trial decides is set, the rest is DeepSpeed's default."""
+    config: dict[str, Any] = {
+        "train_micro_batch_size_per_gpu": plan.micro_batch,
+        "gradient_accumulation_steps": plan.accumulation,
+        "gradient_clipping": train.gradient_clip or 0.0,
+        "zero_optimization": _zero_config(train),
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+        "steps_per_print": NEVER,
+    }
+    if precision != "fp32":
+        config[precision] = {"enabled": True}
+    return config
+
+
+def _zero_config(train: TrainSpec) -> dict[str, Any]:
+    zero: dict[str, Any] = {"stage": train.zero.stage}
+    if train.zero.offload == "cpu":
+        zero["offload_optimizer"] = {"device": "cpu"}
+        if train.zero.stage == 3:
+            zero["offload_param"] = {"device": "cpu"}
+    return zero
+
+
+def build_engine(
+    model: torch.nn.Module, train: TrainSpec, ranks: Ranks, *, precision: Precision, num_steps: int
+) -> Any:
+    """Shards `model` over the ranks; `num_steps` is the length of the whole training in optimizer steps."""
+    factor = schedule_factor(train.schedule, num_steps)
+    model.to(ranks.device)
+    engine, _, _, _ = deepspeed.initialize(
+        model=model,
+        optimizer=build_optimizer(train.optimizer, model.parameters()),
+        lr_scheduler=lambda optimizer: LambdaLR(optimizer, factor),
+        config=engine_config(train, plan_batch(train, ranks.num_ranks), precision),
+        dist_init_required=False,
+    )
+    return engine

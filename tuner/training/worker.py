@@ -1,0 +1,110 @@
+"""One warm process: trains one trial after another as one rank of its gang.
+
+Used by the gangs of `tuner/execution` and by `python -m tuner.training`. Only the model, the optimizer and
+the engine are rebuilt for a trial; imports, process group and mapped data stay.
+"""
+
+import gc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from tuner.data import Store
+from tuner.records.events import EventWriter
+from tuner.records.files import atomic_write_json
+from tuner.records.paths import TrialPaths
+from tuner.records.states import TrialState
+from tuner.spec import TrialSpec
+from tuner.training.functions import FunctionTraining, TrainFunction
+from tuner.training.ranks import Ranks
+from tuner.training.report import Objective, Report, Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialJob:
+    """All that a gang must know of a trial. Either `spec` and `store`, or `function` and `config`."""
+
+    number: int
+    params: Mapping[str, Any]
+    objective: Objective
+    folder: Path
+    spec: TrialSpec | None = None
+    store: Path | None = None
+    function: TrainFunction | None = None
+    config: Mapping[str, Any] | None = None
+
+
+class Training(Protocol):
+    """One trial in one rank, advanced from report to report."""
+
+    def step(self) -> Report: ...
+    def save(self, folder: Path) -> None: ...
+    def load(self, folder: Path) -> None: ...
+    def close(self) -> None: ...
+
+
+class Worker:
+    """Trains trials, one at a time. Rank 0 writes the trial's files."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        self._ranks = ranks
+        self._training: Training | None = None
+        self._writer: EventWriter | None = None
+        # The half million objects that the imports made need no look at each collection between trials.
+        gc.freeze()
+
+    def start(self, job: TrialJob) -> None:
+        """Builds the trial; closes the one before it."""
+        self.close()
+        paths = TrialPaths(job.folder)
+        if self._ranks.is_first:
+            atomic_write_json(paths.params_json, dict(job.params))
+            self._writer = EventWriter(job.folder)
+            self._writer.hparams(job.params)
+        self._training = _build(job, paths, self._ranks)
+
+    def step(self) -> Report:
+        """The next report of the trial, already on disk as events."""
+        assert self._training is not None, "start() comes before step()"
+        report = self._training.step()
+        if self._writer is not None:
+            self._writer.scalars(report.step, report.metrics)
+            if report.state is not None:
+                self._writer.status(report.state)
+        return report
+
+    def save(self, folder: Path) -> None:
+        assert self._training is not None, "start() comes before save()"
+        self._training.save(folder)
+
+    def load(self, folder: Path) -> None:
+        assert self._training is not None, "start() comes before load()"
+        self._training.load(folder)
+
+    def close(self) -> None:
+        """Ends the trial and gives its memory back."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if self._training is not None:
+            training, self._training = self._training, None
+            training.close()
+
+
+def _build(job: TrialJob, paths: TrialPaths, ranks: Ranks) -> Training:
+    if job.function is not None:
+        trial = Trial(
+            number=job.number,
+            folder=str(job.folder),
+            rank=ranks.rank,
+            num_ranks=ranks.num_ranks,
+            device=str(ranks.device),
+        )
+        return FunctionTraining(job.function, job.config or {}, trial, job.objective)
+    # DeepSpeed takes five seconds to import; a user's own function may do without it.
+    from tuner.training.deepspeed_training import DeepSpeedTraining
+
+    assert job.spec is not None, job
+    assert job.store is not None, job
+    return DeepSpeedTraining(job.spec, Store.open(job.store), paths, job.objective, ranks)
