@@ -6,6 +6,7 @@ Tune keeps its own trial ids; the trial's number travels in its configuration.
 from pathlib import Path
 from typing import Any
 
+from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -72,6 +73,16 @@ class TuneScheduler(TrialScheduler):  # type: ignore[misc]
 
     def debug_string(self) -> str:
         return "tuner"
+
+
+class StartOfTrials(Callback):  # type: ignore[misc]
+    """Tells the conductor when a trial got its gang."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._conductor.on_start(_number(trial))
 
 
 def trial_name(trial: Trial) -> str:

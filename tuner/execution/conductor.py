@@ -17,7 +17,7 @@ from typing import Any
 
 from tuner.records.files import append_line
 from tuner.records.paths import ExperimentPaths
-from tuner.records.rows import TrialRow, write_trials
+from tuner.records.rows import TrialRow, best_row, write_trials
 from tuner.records.states import TrialState, advance
 from tuner.search.scheduler import Action, Decision, Scheduler
 from tuner.search.searcher import Searcher
@@ -99,8 +99,6 @@ class Conductor:
 
     def on_report(self, number: int, report: Report, nodes: Sequence[str] = ()) -> Decision:
         """A report of a running trial: writes it down and decides how the trial goes on."""
-        if self.rows[number].state is TrialState.QUEUED:
-            self.on_start(number)
         self._note(number, report, nodes)
         value = self.objective.of(report.metrics)
         if report.state is not None:
@@ -118,7 +116,7 @@ class Conductor:
         return decision
 
     def on_failure(self, number: int, reason: str) -> None:
-        """The trial ended by an error that no gang survived."""
+        """The trial ended by an error that no gang survived, perhaps before it had one."""
         if self.rows[number].state is TrialState.QUEUED:
             self.on_start(number)
         self._finish(number, TrialState.FAILED, reason)
@@ -180,9 +178,7 @@ class Conductor:
 
     def best(self) -> TrialRow | None:
         """The best trial so far among those that did not fail or diverge."""
-        candidates = [row for row in self.rows.values() if _counts(row, self.objective)]
-        choose = min if self.objective.mode == "min" else max
-        return choose(candidates, key=lambda row: row.best[self.objective.metric], default=None)
+        return best_row(self.rows.values(), self.objective.metric, self.objective.mode)
 
     def _finish(self, number: int, state: TrialState, reason: str) -> None:
         row = self.rows[number]
@@ -206,11 +202,6 @@ class Conductor:
     def _tell_listeners(self) -> None:
         for listener in self._listeners:
             listener(self)
-
-
-def _counts(row: TrialRow, objective: Objective) -> bool:
-    is_sound = row.state not in {TrialState.FAILED, TrialState.DIVERGED, TrialState.INFEASIBLE}
-    return is_sound and objective.metric in row.best
 
 
 def _directions(experiment: Experiment) -> dict[str, Objective]:

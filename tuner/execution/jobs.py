@@ -66,7 +66,9 @@ def submit_job(experiment: Experiment, address: str, *, results: str) -> Job:
     client = _client(address)
     with tempfile.TemporaryDirectory(prefix="tuner-job-") as folder:
         pack(experiment, Path(folder))
-        entrypoint = f"python -m tuner.cli run experiment.yaml --address auto --results {shlex.quote(results)}"
+        entrypoint = (
+            f"python -m tuner.cli run experiment.yaml --address auto --results {shlex.quote(results)}"
+        )
         job_id = client.submit_job(entrypoint=entrypoint, runtime_env={"working_dir": folder})
     return Job(job_id, client)
 
@@ -120,4 +122,3 @@ def _client(address: str) -> JobSubmissionClient:
             f"--address must be the job server of a running Ray cluster, but none answers at {address} "
             f"({str(error).splitlines()[0]}); the address looks like http://HEAD:8265."
         ) from error
-

@@ -6,7 +6,6 @@ the precision); then the experiment's folder is made; then Tune drives the condu
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from ray import tune
 
 from tuner.data import prepare
 from tuner.errors import ResourceError, ResultsError
-from tuner.execution.bridge import TuneScheduler, TuneSearcher, trial_name
+from tuner.execution.bridge import StartOfTrials, TuneScheduler, TuneSearcher, trial_name
 from tuner.execution.conductor import Conductor, Listener
 from tuner.execution.placement import GangSize, NodeSize, local_node, num_gangs, size_gang
 from tuner.execution.trainable import TrialRunner
@@ -138,6 +137,7 @@ def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
         resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="PACK"),
         search_alg=TuneSearcher(conductor, size),
         scheduler=TuneScheduler(conductor),
+        callbacks=[StartOfTrials(conductor)],
         num_samples=conductor.experiment.search.trials,
         reuse_actors=True,
         raise_on_failed_trial=False,

@@ -1,7 +1,8 @@
 """A trial's TensorBoard events, written synchronously: after each call they are in the file.
 
 tensorboardX's queued `SummaryWriter` had not drained after `flush()` in 40 of 40 tries, and a SIGKILL lost 89
-of 1,000 events; so this uses its event-file layer alone, without thread or queue. NaN and infinity are written.
+of 1,000 events; so this uses its event-file layer alone, without thread or queue. NaN and infinity are
+written too.
 """
 
 import os
@@ -12,7 +13,7 @@ from typing import Any
 
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.api_pb2 import Status
-from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
 
@@ -26,20 +27,25 @@ class EventWriter:
 
     Stock TensorBoard shows the scalars, and in its HParams tab the parameters of all trials: without an
     experiment summary it takes parameters and metrics from all sessions, also in conditional spaces.
+
+    Args:
+        purge_step: a trial that goes on from a checkpoint names the first step that it will write;
+            TensorBoard then forgets what an earlier file holds from there on.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, purge_step: int | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # The name holds whole seconds; a trial that restarts within one must not overwrite its first file.
         suffix = f".{time.time_ns()}.{os.getpid()}"
         self._writer = EventsWriter(str(folder / "events"), filename_suffix=suffix)
+        if purge_step is not None:
+            log = SessionLog(status=SessionLog.SessionStatus.Value("START"))
+            self._writer.write_event(Event(wall_time=time.time(), step=purge_step, session_log=log))
         self._writer.flush()
 
     def scalars(self, step: int, values: Mapping[str, float], wall_time_s: float | None = None) -> None:
         """Writes all `values` (tag to number) of one step as one event."""
-        summary = Summary(
-            value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
-        )
+        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
         self._write(summary, step, wall_time_s)
 
     def hparams(self, params: Mapping[str, Any]) -> None:

@@ -1,13 +1,14 @@
 """Writing that a crash cannot tear, and reading that tolerates what one left.
 
-`atomic_write` is seen whole or not at all; a line of `append_line` may be cut only at the very end of the
-file, and `read_lines` then leaves it out.
+`atomic_write` is seen whole or not at all; a line of `append_line` may be cut by a crash or a full disk, the
+next one then starts a line of its own, and `read_lines` leaves the cut one out.
 """
 
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +37,24 @@ def atomic_write_json(path: Path, content: Any) -> None:
 def append_line(path: Path, mapping: Mapping[str, Any]) -> None:
     """Adds one JSON object as a line, in a single write; several writers do not mix their lines."""
     line = json.dumps(mapping, ensure_ascii=False).encode() + b"\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        os.write(descriptor, line)
+        os.write(descriptor, b"\n" + line if _ends_torn(descriptor) else line)
     finally:
         os.close(descriptor)
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file that `append_line` wrote; a torn last line is left out."""
+    """The objects of a file that `append_line` wrote, without torn lines; none when there is no file."""
     if not path.is_file():
         return
     with path.open("rb") as file:
         for line in file:
-            if line.endswith(b"\n"):
+            # A torn line lacks its closing brace, so it is no JSON; nothing else can stand there.
+            with suppress(ValueError):
                 yield json.loads(line)
+
+
+def _ends_torn(descriptor: int) -> bool:
+    size = os.fstat(descriptor).st_size
+    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"

@@ -6,6 +6,7 @@ results/<name>/
 results/.store/    prepared data, shared by the experiments of one results folder
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,8 +79,14 @@ class ExperimentPaths:
         return self.root / ".tune"
 
     @property
+    def lock(self) -> Path:
+        """Held by whoever writes the experiment."""
+        return self.root / ".lock"
+
+    @property
     def store_root(self) -> Path:
-        return self.root.parent / ".store"
+        # The parent of `.` is `.`, so the root must be absolute first.
+        return Path(os.path.abspath(self.root)).parent / ".store"
 
     def trial(self, number: int) -> TrialPaths:
         return TrialPaths(self.trials / f"{number:05d}")

@@ -1,8 +1,8 @@
 """The table of trials: one `TrialRow` each, and `trials.csv`.
 
-Columns: number, state, reason, param/<name> ..., best/<metric> ..., last/<metric> ..., reports, seconds,
-gpu_seconds, nodes. An empty cell is absent, never 0. Parameters are written as JSON, so that text, numbers,
-booleans and null come back as they were; a parameter that was not active is an empty cell.
+Columns: number, state, reason, param/<name> ..., best/<metric> ..., last/<metric> ..., reports, steps,
+seconds, gpu_seconds, nodes. An empty cell is absent, never 0. Parameters are written as JSON, so that text,
+numbers, booleans and null come back as they were; a parameter that was not active is an empty cell.
 """
 
 import csv
@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 
 _UNSOUND = {TrialState.FAILED, TrialState.DIVERGED, TrialState.INFEASIBLE}
 _GROUPS = {"params": "param/", "best": "best/", "last": "last/"}
+_NUMBERS = ["reports", "steps", "seconds", "gpu_seconds"]
+_TYPES = {
+    "number": "int64",
+    "state": "str",
+    "reason": "str",
+    "reports": "int64",
+    "steps": "Int64",
+    "seconds": "float64",
+    "gpu_seconds": "float64",
+    "nodes": "str",
+}
 
 
 @dataclass
@@ -37,6 +48,8 @@ class TrialRow:
     last: dict[str, float] = field(default_factory=dict)
     """Metric to its value in the last report that had it."""
     reports: int = 0
+    steps: int | None = None
+    """Updates of the weights; None where nobody counted them."""
     seconds: float | None = None
     """From its start to its last report or end."""
     gpu_seconds: float | None = None
@@ -60,7 +73,8 @@ def write_trials(path: Path, rows: Sequence[TrialRow]) -> None:
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(cells)
-    atomic_write(path, text.getvalue())
+    # A reason may quote a file's name that is no valid text.
+    atomic_write(path, text.getvalue().encode(errors="backslashreplace"))
 
 
 def read_trials(path: Path) -> list[TrialRow]:
@@ -70,19 +84,18 @@ def read_trials(path: Path) -> list[TrialRow]:
 
 
 def trials_frame(rows: Sequence[TrialRow]) -> "pd.DataFrame":
-    """One row a trial, columns as in `trials.csv`, typed; absent is missing."""
+    """One row a trial, columns as in `trials.csv`, typed; absent is missing, and so is NaN."""
     import pandas as pd
 
-    plain = ["number", "state", "reason"], ["reports", "seconds", "gpu_seconds", "nodes"]
-    groups = [column for column in _columns(rows) if "/" in column]
     records = [
         {"number": row.number, "state": row.state.value, "reason": row.reason}
         | _grouped(row)
-        | {"reports": row.reports, "seconds": row.seconds, "gpu_seconds": row.gpu_seconds}
+        | _numbers(row)
         | {"nodes": ",".join(row.nodes)}
         for row in rows
     ]
-    return pd.DataFrame(records, columns=[*plain[0], *groups, *plain[1]])
+    frame: pd.DataFrame = pd.DataFrame(records, columns=_columns(rows)).astype(_TYPES)
+    return frame
 
 
 def _columns(rows: Sequence[TrialRow]) -> list[str]:
@@ -91,23 +104,30 @@ def _columns(rows: Sequence[TrialRow]) -> list[str]:
         for group, prefix in _GROUPS.items()
         for name in dict.fromkeys(name for row in rows for name in getattr(row, group))
     ]
-    return ["number", "state", "reason", *groups, "reports", "seconds", "gpu_seconds", "nodes"]
+    return ["number", "state", "reason", *groups, *_NUMBERS, "nodes"]
 
 
 def _grouped(row: TrialRow) -> dict[str, Any]:
     return {
-        prefix + name: value for group, prefix in _GROUPS.items() for name, value in getattr(row, group).items()
+        prefix + name: value
+        for group, prefix in _GROUPS.items()
+        for name, value in getattr(row, group).items()
     }
 
 
+def _numbers(row: TrialRow) -> dict[str, float | None]:
+    return {name: getattr(row, name) for name in _NUMBERS}
+
+
 def _cells(row: TrialRow) -> dict[str, str]:
-    numbers = {"reports": row.reports, "seconds": row.seconds, "gpu_seconds": row.gpu_seconds}
+    # A lone carriage return, as progress bars write it, would end the line for csv's reader.
+    reason = row.reason.replace("\r", "\n")
     return (
-        {"number": str(row.number), "state": row.state.value, "reason": row.reason}
+        {"number": str(row.number), "state": row.state.value, "reason": reason}
         | {f"param/{name}": json.dumps(value, ensure_ascii=False) for name, value in row.params.items()}
         | {f"best/{name}": repr(float(value)) for name, value in row.best.items()}
         | {f"last/{name}": repr(float(value)) for name, value in row.last.items()}
-        | {name: "" if value is None else repr(value) for name, value in numbers.items()}
+        | {name: "" if value is None else repr(value) for name, value in _numbers(row).items()}
         | {"nodes": ",".join(row.nodes)}
     )
 
@@ -115,7 +135,9 @@ def _cells(row: TrialRow) -> dict[str, str]:
 def _row(cells: Mapping[str, str]) -> TrialRow:
     def group(prefix: str) -> dict[str, str]:
         return {
-            column[len(prefix) :]: cell for column, cell in cells.items() if column.startswith(prefix) and cell
+            column[len(prefix) :]: cell
+            for column, cell in cells.items()
+            if column.startswith(prefix) and cell
         }
 
     return TrialRow(
@@ -126,6 +148,7 @@ def _row(cells: Mapping[str, str]) -> TrialRow:
         best={name: float(cell) for name, cell in group("best/").items()},
         last={name: float(cell) for name, cell in group("last/").items()},
         reports=int(cells["reports"]),
+        steps=int(cells["steps"]) if cells["steps"] else None,
         seconds=_number(cells["seconds"]),
         gpu_seconds=_number(cells["gpu_seconds"]),
         nodes=tuple(cells["nodes"].split(",")) if cells["nodes"] else (),

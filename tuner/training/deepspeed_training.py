@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -107,7 +106,10 @@ class DeepSpeedTraining:
             sums = self._train_until(last_epoch)
         except NonFiniteLoss as error:
             return Report(
-                self._num_reports, {"train/loss": math.nan}, TrialState.DIVERGED, f"{error} in epoch {self._epoch + 1}"
+                self._num_reports,
+                {"train/loss": math.nan},
+                TrialState.DIVERGED,
+                f"{error} in epoch {self._epoch + 1}",
             )
         metrics = self._training_metrics(sums) | self._validate()
         value = self._objective.of(metrics)
@@ -196,7 +198,9 @@ class DeepSpeedTraining:
         if train.l1:
             penalised = penalised + train.l1 * _total(weight.float().abs().sum() for weight in self._weights)
         if train.l2:
-            penalised = penalised + train.l2 * _total(weight.float().square().sum() for weight in self._weights)
+            penalised = penalised + train.l2 * _total(
+                weight.float().square().sum() for weight in self._weights
+            )
         return loss, penalised
 
     def _start_mean(self, losses: list[torch.Tensor]) -> tuple[torch.Tensor, torch.distributed.Work | None]:

@@ -26,7 +26,9 @@ def evaluate(
     collective operation.
     """
     total = torch.zeros(1, dtype=torch.float64, device=ranks.device)
-    for features, targets in shards(split, micro_batch=micro_batch, rank=ranks.rank, num_ranks=ranks.num_ranks):
+    for features, targets in shards(
+        split, micro_batch=micro_batch, rank=ranks.rank, num_ranks=ranks.num_ranks
+    ):
         x, y = task.batch(features, targets, ranks.device, dtype)
         total = total + task.statistics(forward(x), y)
     if ranks.num_ranks > 1:

@@ -54,4 +54,9 @@ class FunctionTraining:
     def _finished(self) -> Report:
         if self._num_reports == 0:
             raise TunerError("a training function must yield at least one report, but it ended without any.")
-        return Report(self._num_reports, {}, TrialState.COMPLETE, f"the function ended after {self._num_reports} reports")
+        return Report(
+            self._num_reports,
+            {},
+            TrialState.COMPLETE,
+            f"the function ended after {self._num_reports} reports",
+        )

@@ -12,9 +12,7 @@ import torch
 from tuner.spec import Adam, AdamW, Optimizer, Schedule, Sgd
 
 
-def build_optimizer(
-    spec: Optimizer, parameters: Iterable[torch.nn.Parameter]
-) -> torch.optim.Optimizer:
+def build_optimizer(spec: Optimizer, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
     if isinstance(spec, Sgd):
         return torch.optim.SGD(
             parameters,

@@ -14,7 +14,6 @@ from tuner.data import Store
 from tuner.records.events import EventWriter
 from tuner.records.files import atomic_write_json
 from tuner.records.paths import TrialPaths
-from tuner.records.states import TrialState
 from tuner.spec import TrialSpec
 from tuner.training.functions import FunctionTraining, TrainFunction
 from tuner.training.ranks import Ranks

@@ -1,0 +1,150 @@
+"""Warm rank processes without Ray, so that many trainings cost the imports once."""
+
+import multiprocessing
+from contextlib import contextmanager
+from pathlib import Path
+
+from tuner.data import prepare
+from tuner.records.states import TrialState
+from tuner.spec import Experiment
+
+
+class RankProcesses:
+    """`num_ranks` processes that train experiments one after another on the same process group."""
+
+    def __init__(self, num_ranks: int, rendezvous: Path) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipes, self._processes = [], []
+        for rank in range(num_ranks):
+            ours, theirs = context.Pipe()
+            arguments = (theirs, rank, num_ranks, f"file://{rendezvous}")
+            process = context.Process(target=_serve, args=arguments, daemon=True)
+            process.start()
+            self._pipes.append(ours)
+            self._processes.append(process)
+
+    def train(self, path: Path, out: Path, *, reports: int | None = None, resume: Path | None = None):
+        """The reports of rank 0; stops after `reports` of them and saves a checkpoint."""
+        spec = Experiment.load(path).resolve({})
+        prepare(spec.data, spec.task, out / ".store")
+        return self.call("train", path, out, reports, resume)
+
+    def call(self, method: str, *arguments):
+        """What `_<method>(worker, rank, ...)` gives on rank 0; raises the first error of any rank."""
+        for pipe in self._pipes:
+            pipe.send((method, arguments))
+        results = [pipe.recv() for pipe in self._pipes]
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return results[0]
+
+    def close(self) -> None:
+        for pipe in self._pipes:
+            pipe.send(None)
+        for process in self._processes:
+            process.join(timeout=30)
+
+
+@contextmanager
+def rank_processes(num_ranks: int, folder: Path):
+    gang = RankProcesses(num_ranks, folder / f"rendezvous_{num_ranks}")
+    try:
+        yield gang
+    finally:
+        gang.close()
+
+
+def _serve(pipe, rank: int, num_ranks: int, init_method: str) -> None:
+    from tuner.training.ranks import Ranks, join, leave
+    from tuner.training.worker import Worker
+
+    ranks = Ranks(rank=rank, num_ranks=num_ranks, local_rank=rank, device_type="cpu")
+    join(ranks, threads=1, init_method=init_method)
+    worker = Worker(ranks)
+    while (request := pipe.recv()) is not None:
+        method, arguments = request
+        try:
+            pipe.send(METHODS[method](worker, rank, *arguments))
+        except Exception as error:  # The test process raises it.
+            pipe.send(error)
+    worker.close()
+    leave()
+
+
+def _train(worker, rank: int, path: Path, out: Path, reports: int | None, resume: Path | None):
+    worker.start(job_of(path, out))
+    if resume is not None:
+        worker.load(resume)
+    found = []
+    while not found or (found[-1].state is None and len(found) != reports):
+        found.append(worker.step())
+    if found[-1].state is None:
+        worker.save(out / "checkpoints" / "last")
+    return found
+
+
+def _break_weights(worker, rank: int, breaking_rank: int) -> None:
+    """Makes the next loss of one rank NaN."""
+    import torch
+
+    if rank == breaking_rank:
+        with torch.no_grad():
+            next(iter(worker._training._engine.module.parameters())).fill_(float("nan"))
+
+
+def _step(worker, rank: int):
+    return worker.step()
+
+
+def _start(worker, rank: int, path: Path, out: Path) -> None:
+    worker.start(job_of(path, out))
+
+
+def _weights(worker, rank: int):
+    """The weights as numbers, to see whether an update was made."""
+    return [p.detach().double().sum().item() for p in worker._training._engine.module.parameters()]
+
+
+def _override_fp16(worker, rank: int) -> None:
+    """Makes the CPU claim fp16, whose path then runs on CPU tensors."""
+    from deepspeed.accelerator import get_accelerator
+
+    get_accelerator().is_fp16_supported = lambda: True
+
+
+def _resident_bytes(worker, rank: int) -> int:
+    import psutil
+
+    return psutil.Process().memory_info().rss
+
+
+METHODS = {
+    "train": _train,
+    "start": _start,
+    "step": _step,
+    "break_weights": _break_weights,
+    "weights": _weights,
+    "override_fp16": _override_fp16,
+    "resident_bytes": _resident_bytes,
+}
+
+
+def job_of(path: Path, out: Path):
+    from tuner.training.report import Objective
+    from tuner.training.worker import TrialJob
+
+    experiment = Experiment.load(path)
+    spec = experiment.resolve({})
+    return TrialJob(
+        number=0,
+        params={},
+        objective=Objective(experiment.search.metric, experiment.search.mode),
+        folder=out,
+        spec=spec,
+        store=prepare(spec.data, spec.task, out / ".store").path,
+    )
+
+
+def is_complete(reports) -> bool:
+    return reports[-1].state is TrialState.COMPLETE
