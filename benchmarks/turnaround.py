@@ -6,8 +6,7 @@ The work: 2-rank DeepSpeed ZeRO-1 trials of an MLP on the handwritten digits, 3 
 each, fp32 over gloo on CPU, parameters from Optuna's TPE, no early stopping and no checkpoints. The
 training itself takes a fraction of a second, so what is measured is everything around it. Stock is the way
 Ray documents: `tune.Tuner` over a driver function that builds a `TorchTrainer` and reports through
-`TuneReportCallback` (Ray Train V2). Its settings below are the fastest of those that were tried, see
-`benchmarks/README.md`.
+`TuneReportCallback` (Ray Train V2). How its settings below were chosen stands in `benchmarks/README.md`.
 
 Each half runs in a fresh process. "start included" is that process's whole life divided by the trials;
 "start excluded" is the time from the last report of the trial that ended first to the last report of the
@@ -35,9 +34,10 @@ HIDDEN = 64
 LR = (1e-4, 3e-2)
 SEED = 0
 
-STOCK_CONCURRENT = 2
+STOCK_CONCURRENT = 1
+"""trials at once; with more, the first ones end together and "start excluded" comes out too low"""
 STOCK_HEALTH_CHECK_S = 0.2
-"""how often Ray Train looks at its workers; its default of 2 s costs each trial up to 10 s"""
+"""how often Ray Train looks at its workers; its default is 2 s"""
 
 
 # --- stock Ray -----------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ class Figures:
 
 
 def warm_disk() -> None:
-    """Let DeepSpeed compile its gloo kernel (about a minute, once a machine), which stock would pay for."""
+    """Let DeepSpeed compile its gloo kernel (once a machine), which stock would pay for otherwise."""
     with tempfile.TemporaryDirectory(prefix="turnaround_") as folder:
         meeting = f"dist_backend='gloo', init_method='file://{folder}/meeting', rank=0, world_size=1"
         code = f"import deepspeed; deepspeed.init_distributed({meeting}, auto_mpi_discovery=False)"

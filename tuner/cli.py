@@ -5,6 +5,8 @@ Exit status 0 done, 1 failed, 2 wrong usage or a wrong experiment.
 
 import json
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,36 +14,64 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tuner.errors import TunerError
+import tuner
+from tuner.errors import ResultsError, TunerError, UsageError
 
 if TYPE_CHECKING:
     from tuner.results.result import Result
-    from tuner.spec import Experiment
+    from tuner.spec import Experiment, Parameter
+
+PIPE_WIDTH = 10_000
+"""Columns of what is no terminal."""
 
 app = typer.Typer(
     help="Search for the best way to train a PyTorch model on a cluster.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-Spec = Annotated[Path, typer.Argument(help="experiment file (YAML)")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="PATH=VALUE, replaces a value of the experiment")]
-Folder = Annotated[Path, typer.Argument(help="an experiment's folder, e.g. results/digits_cnn")]
+Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="experiment file (YAML)")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="replace a value of the experiment, e.g. train.epochs=3; repeatable",
+    ),
+]
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="an experiment's folder, e.g. results/digits_cnn")
+]
 Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
-Results = Annotated[Path, typer.Option(help="folder that gets one folder an experiment")]
-Trials = Annotated[int | None, typer.Option(help="number of trials, instead of search.trials")]
-Name = Annotated[str | None, typer.Option(help="name of the experiment's folder, instead of the file's name")]
+Results = Annotated[
+    Path, typer.Option(metavar="DIR", help="the experiment gets a folder of its name in there")
+]
+Trials = Annotated[
+    int | None, typer.Option(metavar="N", help="number of trials, instead of the file's search.trials")
+]
+Name = Annotated[
+    str | None, typer.Option(metavar="NAME", help="the experiment's name, instead of the one in the file")
+]
 
 
-def main() -> None:
-    """Entry point of `tuner`."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of `tuner`; an error is one sentence on stderr, never a traceback."""
     try:
-        app()
+        # Without "standalone" typer leaves its errors to us, and returns the status of --help and of Ctrl-C.
+        sys.exit(app((sys.argv[1:] if arguments is None else arguments) or ["--help"], standalone_mode=False))
     except TunerError as error:
-        print(f"tuner: {error}", file=sys.stderr)
+        _complain(str(error))
         sys.exit(error.exit_status)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "tuner"
+        _complain(f"{error.format_message().rstrip('.?')}; see {command} --help.")
+        sys.exit(UsageError.exit_status)
+
+
+def _complain(sentence: str) -> None:
+    print(f"tuner: {sentence}", file=sys.stderr)
 
 
 @app.command()
@@ -51,11 +81,14 @@ def check(spec: Spec, set_: Set = None, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(_check_json(experiment), indent=2))
         return
-    console = Console()
-    console.print(experiment.to_yaml().rstrip(), highlight=False, markup=False)
+    console = _console()
+    console.print(experiment.to_yaml().rstrip(), soft_wrap=True)
     console.print(_space_table(experiment))
-    budget = f", at most {experiment.max_reports} reports each" if experiment.max_reports else ""
-    console.print(f"ok: {experiment.search.trials} trials{budget}. Next: tuner run {spec}", highlight=False)
+    console.print(
+        f"ok: {experiment.search.trials} trials, at most {experiment.max_reports} reports each. "
+        f"Next: tuner run {spec}",
+        soft_wrap=True,
+    )
 
 
 @app.command()
@@ -65,32 +98,40 @@ def run(
     trials: Trials = None,
     name: Name = None,
     results: Results = Path("results"),
-    address: Annotated[str | None, typer.Option(help="join a running Ray cluster: host:port or auto")] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="join a running Ray cluster: host:port or auto")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Search: train trials until the experiment's budget is spent."""
-    import tuner
-    from tuner.progress import shown
-
+    """Search: train trials until the budget is spent."""
     experiment = _load(spec, set_).replace(trials=trials, name=name)
-    console = Console(stderr=as_json)
+    from tuner.progress import clock, shown
+
+    console = _console(stderr=as_json)
+    began_s = time.monotonic()
     with shown(console) as listener:
         result = tuner.run(experiment, results=results, address=address, listeners=[listener])
     if as_json:
         print(json.dumps(_best_json(result), indent=2))
     else:
-        _print_summary(console, result, experiment)
+        _print_summary(console, result, experiment, clock(time.monotonic() - began_s))
 
 
 @app.command()
 def status(
-    folder: Annotated[Path, typer.Argument(help="an experiment's folder, or the folder of all")] = Path("results"),
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="DIR", help="an experiment's folder, or one with several (default: results)"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """One line an experiment; for one experiment, the table of its trials."""
+    """One line an experiment; of one experiment, its trials."""
     from tuner.records.paths import ExperimentPaths, list_experiments
     from tuner.results.result import Result
 
+    if folder is not None and not folder.is_dir():
+        raise ResultsError(f"status reads a folder, but {folder} is none; name one, or none for results.")
+    folder = folder or Path("results")
     if ExperimentPaths(folder).experiment_yaml.is_file():
         _print_trials(Result.open(folder), as_json)
         return
@@ -100,16 +141,19 @@ def status(
     elif not found:
         print(f"no experiment in {folder}; start one with: tuner run SPEC")
     else:
-        Console().print(_experiments_table(found))
+        _console().print(_experiments_table(found))
 
 
 @app.command()
 def best(
     folder: Folder,
-    export: Annotated[Path | None, typer.Option(help="write weights, configuration and preprocessing there")] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="write weights, configuration and preprocessing to that folder"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """The best configuration; with --export the trained model."""
+    """The best configuration; with --export its model."""
     from tuner.results.result import Result
 
     result = Result.open(folder)
@@ -119,15 +163,15 @@ def best(
     if as_json:
         print(json.dumps(_best_json(result), indent=2))
         return
-    console = Console()
+    console = _console()
     console.print(_best_table(result))
     if export is not None:
-        console.print(f"exported to {export}. Next: tuner predict {export} INPUT", highlight=False)
+        console.print(f"exported to {export}. Next: tuner predict {export} INPUT", soft_wrap=True)
 
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="folder that `tuner best --export` wrote")],
+    model: Annotated[Path, typer.Argument(metavar="OUT", help="folder that tuner best --export wrote")],
     inputs: Annotated[Path, typer.Argument(metavar="INPUT", help="new rows: .csv, .npz or .npy")],
     as_json: Json = False,
 ) -> None:
@@ -148,11 +192,13 @@ def predict(
 @app.command()
 def submit(
     spec: Spec,
-    address: Annotated[str, typer.Option(help="the cluster's job server, e.g. http://HEAD:8265")],
+    address: Annotated[
+        str, typer.Option(metavar="URL", help="the cluster's job server, e.g. http://HEAD:8265")
+    ],
     set_: Set = None,
     trials: Trials = None,
     name: Name = None,
-    results: Annotated[str, typer.Option(help="folder on the cluster for the experiment's folder")] = "results",
+    results: Annotated[str, typer.Option(metavar="DIR", help="folder of results there")] = "results",
     wait: Annotated[bool, typer.Option("--wait", help="follow the log until the job has ended")] = False,
 ) -> None:
     """Run on a Ray cluster as a Ray job."""
@@ -172,27 +218,39 @@ def _load(spec: Path, overrides: list[str] | None) -> "Experiment":
     return Experiment.load(spec, overrides or ())
 
 
-def _print_summary(console: Console, result: "Result", experiment: "Experiment") -> None:
-    console.print(_best_table(result))
+def _console(stderr: bool = False) -> Console:
+    """Text goes out as it is; in a pipe a line is never broken."""
+    console = Console(stderr=stderr, markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
+
+
+def _print_summary(console: Console, result: "Result", experiment: "Experiment", took: str) -> None:
     counts = ", ".join(f"{count} {state.value}" for state, count in result.num_by_state().items())
-    console.print(f"{len(result.rows)} trials: {counts}", highlight=False)
+    console.print(_best_table(result))
+    console.print(f"{len(result.rows)} trials in {took}: {counts}")
     saved = result.saved_share(experiment.max_reports)
     if saved is not None:
         spent = sum(row.reports for row in result.rows)
         full = len(result.rows) * (experiment.max_reports or 0)
         console.print(
-            f"early stopping saved {saved:.0%} of the compute: {spent} of {full} reports were trained",
-            highlight=False,
+            f"early stopping saved {saved:.0%} of the compute: {spent} of {full} reports were trained"
         )
-    folder = result.paths.root
+    folder = _near(result.paths.root)
     console.print(
         f"results in {folder}. Next:\n"
         f"  tuner status {folder}\n"
         f"  tuner best {folder} --export best\n"
         f"  tensorboard --logdir {folder}/trials",
-        highlight=False,
         soft_wrap=True,
     )
+
+
+def _near(path: Path) -> Path:
+    """`path` as one would type it here."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _best_table(result: "Result") -> Table:
@@ -210,10 +268,14 @@ def _best_table(result: "Result") -> Table:
 
 def _test_metrics(result: "Result") -> dict[str, float]:
     """Of the best trial's kept weights; nothing where there is no test split or no model of ours."""
-    found = result.best
-    if "function" in result.settings or not found.load().manifest.sizes["test"]:
+    if result.is_function:
         return {}
-    return found.measure("test")
+    try:
+        return result.best.measure("test")
+    except UsageError as error:
+        # The configuration is worth showing also where data or weights have been cleared away since.
+        _complain(f"not measured on the test split: {error}")
+        return {}
 
 
 def _best_json(result: "Result") -> dict[str, Any]:
@@ -241,7 +303,7 @@ def _print_trials(result: "Result", as_json: bool) -> None:
         table.add_row(
             str(row.number), row.state.value, _short(value), str(row.reports), _short(row.seconds), row.reason
         )
-    Console().print(table)
+    _console().print(table)
 
 
 def _experiments_table(found: "list[Result]") -> Table:
@@ -278,11 +340,14 @@ def _check_json(experiment: "Experiment") -> dict[str, Any]:
     }
 
 
-def _parameter_json(parameter: Any) -> dict[str, Any]:
+def _parameter_json(parameter: "Parameter") -> dict[str, Any]:
+    from tuner.spec.domains import Choice, to_plain
+
+    domain = parameter.domain
     return {
         "name": parameter.name,
-        "domain": str(parameter.domain),
-        "when": [f"{name} = {value}" for name, value in parameter.conditions],
+        "domain": {"choice": list(domain.labels)} if isinstance(domain, Choice) else to_plain(domain),
+        "when": dict(parameter.conditions),
     }
 
 
@@ -292,8 +357,15 @@ def _space_table(experiment: "Experiment") -> Table:
         table.add_column(column)
     for parameter in experiment.space.parameters:
         line = _parameter_json(parameter)
-        table.add_row(line["name"], line["domain"], ", ".join(line["when"]))
+        conditions = [f"{name} = {value}" for name, value in line["when"].items()]
+        table.add_row(line["name"], _domain_text(line["domain"]), ", ".join(conditions))
     return table
+
+
+def _domain_text(domain: dict[str, Any]) -> str:
+    (kind, values), *rest = domain.items()
+    joined = (", " if kind == "choice" else " .. ").join(_short(value) for value in values)
+    return " ".join([kind, joined, *("log" if key == "log" else f"step {value}" for key, value in rest)])
 
 
 def _short(value: Any) -> str:

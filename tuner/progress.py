@@ -1,16 +1,17 @@
 """How a running search looks: a live table in a terminal, one plain line a finished trial in a pipe.
 
 Both are listeners of the conductor. They are called in the search's own thread, so the terminal's picture is
-composed there and only repainted by rich's thread.
+composed there; rich's thread only repaints it, and so keeps the clocks going between two reports.
 """
 
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -40,9 +41,22 @@ def shown(console: Console) -> Iterator[Callable[[Conductor], None]]:
     if not console.is_terminal:
         yield PlainLines(console)
         return
-    waiting = Text("starting the first gang (imports of torch and DeepSpeed take some seconds) ...")
-    with Live(waiting, console=console, refresh_per_second=REFRESH_PER_S) as live:
+    began_s = time.time()
+    waiting = Clock(lambda now_s: f"preparing the data and starting Ray ... {clock(now_s - began_s)}")
+    # Transient: at the end the picture gives way to the summary, or to the error's one sentence.
+    with Live(waiting, console=console, refresh_per_second=REFRESH_PER_S, transient=True) as live:
         yield lambda conductor: live.update(picture(conductor))
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A text with the time in it, composed anew at each repaint."""
+
+    text: Callable[[float], str]
+    """From seconds since 1970."""
+
+    def __rich__(self) -> Text:
+        return Text(self.text(time.time()))
 
 
 class PlainLines:
@@ -75,13 +89,19 @@ def picture(conductor: Conductor) -> Group:
     return Group(_bar(conductor), _states(conductor), _best(conductor), _running(conductor))
 
 
-def time_left_s(conductor: Conductor, now_s: float) -> float | None:
-    """Seconds left if trials go on ending as fast as they did; None before the first has ended."""
-    finished = _num_finished(conductor)
-    if finished == 0:
+def time_left_s(conductor: Conductor) -> float | None:
+    """Seconds left if the coming trials take as long as those that ended; None before the first has ended.
+
+    Counted from the trials' own seconds, so that the start of the first gang does not count again and again.
+    """
+    ended = [row for row in conductor.rows.values() if row.state.is_finished()]
+    if not ended:
         return None
-    spent = now_s - conductor.started_at_s
-    return spent / finished * (conductor.experiment.search.trials - finished)
+    running = [row for row in conductor.rows.values() if not row.state.is_finished()]
+    mean_s = sum(row.seconds or 0.0 for row in ended) / len(ended)
+    done_s = sum(min(row.seconds or 0.0, mean_s) for row in running)
+    rest_s = mean_s * (conductor.experiment.search.trials - len(ended)) - done_s
+    return rest_s / max(1, len(running))
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -97,19 +117,33 @@ def params_text(params: dict[str, Any]) -> str:
     )
 
 
+def clock(seconds: float) -> str:
+    """Minutes and seconds, as 2:05; with hours in front where there are any."""
+    minutes, rest = divmod(math.ceil(max(seconds, 0.0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
 def _bar(conductor: Conductor) -> Table:
-    now = time.time()
     total, finished = conductor.experiment.search.trials, _num_finished(conductor)
-    left = time_left_s(conductor, now)
+    began_s = conductor.started_at_s
     grid = Table.grid(padding=(0, 1))
     grid.add_row(
         Text(conductor.experiment.name, style="bold"),
         ProgressBar(total=total, completed=finished, width=30),
         f"{finished}/{total} trials",
-        f"{_clock(now - conductor.started_at_s)} spent",
-        f"about {_clock(left)} left" if left is not None else "time left: after the first trial",
+        Clock(lambda now_s: f"{clock(now_s - began_s)} spent"),
+        _left(conductor),
     )
     return grid
+
+
+def _left(conductor: Conductor) -> RenderableType:
+    left_s = time_left_s(conductor)
+    if left_s is None:
+        return "time left: known after the first trial"
+    end_s = time.time() + left_s
+    return Clock(lambda now_s: f"about {clock(end_s - now_s)} left")
 
 
 def _states(conductor: Conductor) -> Text:
@@ -132,31 +166,30 @@ def _best(conductor: Conductor) -> Text:
     )
 
 
-def _running(conductor: Conductor) -> Table:
-    metric = conductor.objective.metric
+def _running(conductor: Conductor) -> RenderableType:
+    rows = conductor.rows.values()
+    if not any(row.reports or row.state.is_finished() for row in rows):
+        return Text("the first gang imports torch and DeepSpeed, then trains to its first report", "dim")
+    metrics = [conductor.objective.metric]
+    if "train/loss" not in metrics and any("train/loss" in row.last for row in rows):
+        metrics.append("train/loss")
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("running", "report", metric, "train/loss", "parameters"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
-    running = [row for row in conductor.rows.values() if row.state is TrialState.RUNNING]
-    of = conductor.experiment.max_reports
+    for column in ("running", "report", *metrics):
+        table.add_column(column, no_wrap=True, min_width=len(column))
+    table.add_column("parameters", no_wrap=True, overflow="ellipsis")
+    running = [row for row in rows if row.state is TrialState.RUNNING]
     for row in running[:NUM_RUNNING_SHOWN]:
-        table.add_row(
-            f"trial {row.number}",
-            f"{row.reports}/{of}" if of else str(row.reports),
-            number(row.last.get(metric)),
-            number(row.last.get("train/loss")),
-            params_text(row.params),
-        )
+        values = [number(row.last.get(metric)) for metric in metrics]
+        table.add_row(f"trial {row.number}", _reports(conductor, row), *values, Text(params_text(row.params), overflow="ellipsis"))
     if len(running) > NUM_RUNNING_SHOWN:
         table.add_row(f"and {len(running) - NUM_RUNNING_SHOWN} more")
     return table
 
 
+def _reports(conductor: Conductor, row: TrialRow) -> str:
+    of = conductor.experiment.max_reports
+    return f"{row.reports}/{of}" if of else str(row.reports)
+
+
 def _num_finished(conductor: Conductor) -> int:
     return sum(row.state.is_finished() for row in conductor.rows.values())
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(math.ceil(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

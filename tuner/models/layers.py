@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -16,6 +17,23 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 _MAX_GROUPS = 8
 
 
+class BatchNorm1d(nn.BatchNorm1d):
+    """Batch normalisation in float32, whatever the precision of the weights.
+
+    Half-precision running statistics would hardly move, and torch on CPUs refuses to mix them.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _batch_norm(self, input)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """See `BatchNorm1d`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _batch_norm(self, input)
+
+
 def activation(name: str) -> nn.Module:
     return _ACTIVATIONS[name]()
 
@@ -24,7 +42,7 @@ def normalise_features(name: str, width: int) -> list[nn.Module]:
     """The layer after a linear one of `width` outputs; nothing for "none"."""
     if name == "none":
         return []
-    return [nn.BatchNorm1d(width) if name == "batch" else nn.LayerNorm(width)]
+    return [BatchNorm1d(width) if name == "batch" else nn.LayerNorm(width)]
 
 
 def normalise_channels(name: str, channels: int) -> list[nn.Module]:
@@ -32,4 +50,19 @@ def normalise_channels(name: str, channels: int) -> list[nn.Module]:
     if name == "none":
         return []
     groups = math.gcd(_MAX_GROUPS, channels)
-    return [nn.BatchNorm2d(channels) if name == "batch" else nn.GroupNorm(groups, channels)]
+    return [BatchNorm2d(channels) if name == "batch" else nn.GroupNorm(groups, channels)]
+
+
+def _batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
+    assert layer.momentum is not None
+    normalised = functional.batch_norm(
+        x.float(),
+        layer.running_mean,
+        layer.running_var,
+        layer.weight.float(),
+        layer.bias.float(),
+        layer.training,
+        layer.momentum,
+        layer.eps,
+    )
+    return normalised.to(x.dtype)

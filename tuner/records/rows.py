@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _UNSOUND = {TrialState.FAILED, TrialState.DIVERGED, TrialState.INFEASIBLE}
 _GROUPS = {"params": "param/", "best": "best/", "last": "last/"}
 _NUMBERS = ["reports", "steps", "seconds", "gpu_seconds"]
+_READABLE = str.maketrans({"\r": "\n", "\0": "\\0"})
+"""What csv's reader takes for the end of a line (progress bars write it) or, before Python 3.11, refuses."""
 _TYPES = {
     "number": "int64",
     "state": "str",
@@ -120,8 +122,7 @@ def _numbers(row: TrialRow) -> dict[str, float | None]:
 
 
 def _cells(row: TrialRow) -> dict[str, str]:
-    # A lone carriage return, as progress bars write it, would end the line for csv's reader.
-    reason = row.reason.replace("\r", "\n")
+    reason = row.reason.translate(_READABLE)
     return (
         {"number": str(row.number), "state": row.state.value, "reason": reason}
         | {f"param/{name}": json.dumps(value, ensure_ascii=False) for name, value in row.params.items()}

@@ -61,7 +61,7 @@ class ExportedModel:
         cls, experiment: Experiment, params: Mapping[str, Any], paths: ExperimentPaths, number: int
     ) -> "ExportedModel":
         """The kept weights of a trial of an experiment."""
-        spec = _spec(experiment, params)
+        spec = experiment.resolve(params)
         manifest = prepare(spec.data, spec.task, paths.store_root).manifest
         return cls._load(spec, manifest, _weights(paths, number))
 
@@ -71,7 +71,7 @@ class ExportedModel:
 
     @torch.no_grad()
     def predict(self, features: np.ndarray) -> list[dict[str, Any]]:
-        """Predictions for raw rows [rows, *input_shape], one mapping a row: label and probability, or value."""
+        """For raw rows [rows, *input_shape] one mapping each: label and probability, or value."""
         x = preprocess(features, self.manifest)
         task = self.task
         outputs = (self.network(torch.from_numpy(part)) for part in _parts(x))
@@ -94,9 +94,9 @@ def export(
         ResultsError: `out` holds something already, or the trial kept no weights.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ResultsError(f"an export needs a new or empty folder, but {out} holds something; choose another.")
+        raise ResultsError(f"an export needs a new or empty folder, but {out} is not; choose another.")
     weights = _weights(paths, number)
-    spec = _spec(experiment, params)
+    spec = experiment.resolve(params)
     manifest = prepare(spec.data, spec.task, paths.store_root).manifest
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(weights, out / "weights.pt")
@@ -114,28 +114,23 @@ def export(
 def measure(
     experiment: Experiment, params: Mapping[str, Any], paths: ExperimentPaths, number: int, split: str
 ) -> dict[str, float]:
-    """Metrics of a trial's kept weights on a split of its own data."""
-    spec = _spec(experiment, params)
+    """Metrics of a trial's kept weights on a split of its own data; none where that has no rows."""
+    spec = experiment.resolve(params)
     store = prepare(spec.data, spec.task, paths.store_root)
+    if store.manifest.sizes[split] == 0:
+        return {}
     model = ExportedModel.of_trial(experiment, params, paths, number)
     return evaluate(
         model.network, model.task, store.split(split), Ranks(), micro_batch=ROWS, dtype=torch.float32
     )
 
 
-def _spec(experiment: Experiment, params: Mapping[str, Any]) -> TrialSpec:
-    if experiment.function is not None:
-        raise ResultsError(
-            "an export needs one of our models, but this experiment trains by a function of its own; "
-            "save what you need in trial.folder."
-        )
-    return experiment.resolve(params)
-
-
 def _weights(paths: ExperimentPaths, number: int) -> Path:
     weights = paths.trial(number).best_checkpoint / "weights.pt"
     if not weights.is_file():
-        raise ResultsError(f"a finished trial keeps its best weights, but {weights} is missing; train it again.")
+        raise ResultsError(
+            f"a finished trial keeps its best weights, but {weights} is missing; train it again."
+        )
     return weights
 
 

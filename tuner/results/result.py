@@ -1,9 +1,9 @@
 """`Result`: an experiment's folder as tables and a best trial.
 
-    result = Result.open("results/digits_cnn")
-    result.trials                 # pandas.DataFrame, one row a trial
-    result.curves("val/loss")     # trial, step, wall_time_s, value
-    result.best.params, result.best.value
+result = Result.open("results/digits_cnn")
+result.trials                 # pandas.DataFrame, one row a trial
+result.curves("val/loss")     # trial, step, wall_time_s, value
+result.best.params, result.best.value
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from tuner.errors import ResultsError
+from tuner.errors import ResultsError, TunerError
 from tuner.records.event_reader import read_scalars
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, best_row, read_trials, trials_frame
@@ -40,6 +40,12 @@ class BestTrial:
 
     @property
     def experiment(self) -> Experiment:
+        """Read from the folder; ResultsError where a function of one's own trained."""
+        if Result(self.paths).is_function:
+            raise ResultsError(
+                "a model can be loaded, measured or exported where one of ours was trained, but this "
+                "experiment trains by a function of its own; keep what you need in trial.folder."
+            )
         return Experiment.load(self.paths.experiment_yaml)
 
     def export(self, out: str | Path) -> Path:
@@ -51,7 +57,7 @@ class BestTrial:
         return ExportedModel.of_trial(self.experiment, self.params, self.paths, self.number)
 
     def measure(self, split: str) -> dict[str, float]:
-        """Metrics of the kept weights on `train`, `val` or `test`."""
+        """Metrics of the kept weights on `train`, `val` or `test`; none where the split has no rows."""
         return measure(self.experiment, self.params, self.paths, self.number, split)
 
 
@@ -83,6 +89,11 @@ class Result:
         return tree
 
     @property
+    def is_function(self) -> bool:
+        """Whether a function of one's own trained, and not one of our models."""
+        return "function" in self.settings
+
+    @property
     def metric(self) -> str:
         return str(self.settings["search"]["metric"])
 
@@ -96,35 +107,35 @@ class Result:
 
     @property
     def trials(self) -> pd.DataFrame:
-        """One row a trial: number, state, reason, parameters, best and last metrics, reports, seconds, nodes."""
+        """One row a trial, columns as in `trials.csv`; absent is missing."""
         return trials_frame(self.rows)
 
     def curves(self, tag: str | None = None) -> pd.DataFrame:
-        """Columns trial, step, wall_time_s, value; and tag, when none is asked for. Read from the event files."""
-        frames = [
-            read_scalars(self.paths.trial(row.number).root).assign(trial=row.number)
-            for row in self.rows
-            if row.reports
-        ]
-        columns = ["trial", "tag", "step", "wall_time_s", "value"]
-        if not frames:
-            return pd.DataFrame(columns=columns if tag is None else [c for c in columns if c != "tag"])
-        curves = pd.concat(frames, ignore_index=True).rename(columns={"wall_time": "wall_time_s"})[columns]
-        if tag is None:
-            return curves
-        return curves[curves["tag"] == tag].drop(columns="tag").reset_index(drop=True)
+        """The event files' scalars: trial, step, wall_time_s, value; and tag, when none is asked for."""
+        frames = [self._scalars(row.number) for row in self.rows]
+        frames = [frame for frame in frames if len(frame)] or [self._scalars(0)]
+        every = pd.concat(frames)
+        chosen = every if tag is None else every[every["tag"] == tag].drop(columns="tag")
+        curves: pd.DataFrame = chosen.reset_index(drop=True)
+        return curves
+
+    def _scalars(self, number: int) -> pd.DataFrame:
+        frame = read_scalars(self.paths.trial(number).root)
+        frame.insert(0, "trial", number)
+        renamed: pd.DataFrame = frame.rename(columns={"wall_time": "wall_time_s"})
+        return renamed
 
     @cached_property
     def best(self) -> BestTrial:
         """The best trial that neither failed nor diverged.
 
         Raises:
-            ResultsError: no trial has a value.
+            TunerError: no trial has a value.
         """
         row = best_row(self.rows, self.metric, self.mode)
         if row is None:
             states = ", ".join(sorted({row.state.value for row in self.rows})) or "none"
-            raise ResultsError(
+            raise TunerError(
                 f"a best trial needs a finite {self.metric}, but no trial of {self.paths.root} has one "
                 f"(states: {states}); read the reasons in trials.csv and each trial's log.txt."
             )

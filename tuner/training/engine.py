@@ -34,13 +34,15 @@ def plan_batch(train: TrainSpec, num_ranks: int) -> BatchPlan:
     return BatchPlan(micro_batch, rows_per_rank // micro_batch)
 
 
-def engine_config(train: TrainSpec, plan: BatchPlan, precision: Precision) -> dict[str, Any]:
+def engine_config(
+    train: TrainSpec, plan: BatchPlan, precision: Precision, device_type: str
+) -> dict[str, Any]:
     """DeepSpeed's configuration; only what the trial decides is set, the rest is DeepSpeed's default."""
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": plan.micro_batch,
         "gradient_accumulation_steps": plan.accumulation,
         "gradient_clipping": train.gradient_clip or 0.0,
-        "zero_optimization": _zero_config(train),
+        "zero_optimization": _zero_config(train, device_type),
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
         "steps_per_print": NEVER,
@@ -50,8 +52,12 @@ def engine_config(train: TrainSpec, plan: BatchPlan, precision: Precision) -> di
     return config
 
 
-def _zero_config(train: TrainSpec) -> dict[str, Any]:
+def _zero_config(train: TrainSpec, device_type: str) -> dict[str, Any]:
     zero: dict[str, Any] = {"stage": train.zero.stage}
+    if train.zero.stage == 3 and device_type == "cpu":
+        # DeepSpeed does not wait for gloo when it gathers small weights after an update; see
+        # docs/decisions/zero3-on-cpu.md.
+        zero["stage3_param_persistence_threshold"] = 0
     if train.zero.offload == "cpu":
         zero["offload_optimizer"] = {"device": "cpu"}
         if train.zero.stage == 3:
@@ -69,7 +75,7 @@ def build_engine(
         model=model,
         optimizer=build_optimizer(train.optimizer, model.parameters()),
         lr_scheduler=lambda optimizer: LambdaLR(optimizer, factor),
-        config=engine_config(train, plan_batch(train, ranks.num_ranks), precision),
+        config=engine_config(train, plan_batch(train, ranks.num_ranks), precision, ranks.device_type),
         dist_init_required=False,
     )
     return engine
