@@ -40,7 +40,7 @@ HEAVY = {
     "optuna": {"search"},
     "ray": {"execution"},
     "deepspeed": {"training"},
-    "torch": {"models", "tasks", "training", "scaling"},
+    "torch": {"models", "tasks", "training", "scaling", "results"},
     "tensorboardX": {"records"},
     "sklearn": {"data"},
 }

@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `tuner`; an error is one sentence on stderr, never a traceback."""
     try:
         # Without "standalone" typer leaves its errors to us, and returns the status of --help and of Ctrl-C.
-        sys.exit(app((sys.argv[1:] if arguments is None else arguments) or ["--help"], standalone_mode=False))
+        given = sys.argv[1:] if arguments is None else arguments
+        sys.exit(app(given or ["--help"], prog_name="tuner", standalone_mode=False))
     except TunerError as error:
         _complain(str(error))
         sys.exit(error.exit_status)

@@ -87,6 +87,15 @@ def test_events_that_do_not_begin_with_their_time(tmp_path: Path) -> None:
     assert len(read_scalars(tmp_path)) == 20
 
 
+@pytest.mark.parametrize("wall_times", [[9.0, 9.0, 0.0], [0.0, 9.0, 9.0], [9.0, 0.0, 9.0], [0.0, 0.0]])
+def test_no_event_is_lost_beside_those_that_begin_with_their_time(
+    tmp_path: Path, wall_times: list[float]
+) -> None:
+    events = [scalar_event(time, step, [("loss", 0.5)]) for step, time in enumerate(wall_times)]
+    write_file(tmp_path, events)
+    assert_scalars(tmp_path, [("loss", step, time, 0.5) for step, time in enumerate(wall_times)])
+
+
 def test_fields_in_another_order_and_unknown_ones(tmp_path: Path) -> None:
     event = scalar_event(7.0, 3, [("loss", 0.25)])
     time_step, summary = Event(wall_time=7.0, step=3).SerializeToString(), b"\x2a\x0d"

@@ -17,7 +17,6 @@ from typing import Any
 import yaml
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-import tuner
 from tuner.errors import DataError, ExperimentError, ResourceError
 from tuner.spec import Experiment
 
@@ -69,13 +68,13 @@ def submit_job(experiment: Experiment, address: str, *, results: str) -> Job:
         entrypoint = (
             f"python -m tuner.cli run experiment.yaml --address auto --results {shlex.quote(results)}"
         )
-        job_id = client.submit_job(entrypoint=entrypoint, runtime_env={"working_dir": folder})
+        job_id = client.submit_job(entrypoint=command, runtime_env={"working_dir": folder})
     return Job(job_id, client)
 
 
 def pack(experiment: Experiment, folder: Path) -> None:
     """Writes package, experiment and data files to `folder`, with paths relative to it."""
-    package = Path(tuner.__file__).parent
+    package = Path(__file__).parents[1]
     shutil.copytree(package, folder / "tuner", ignore=shutil.ignore_patterns("__pycache__"))
     tree = yaml.safe_load(experiment.to_yaml())
     _take_files(tree["data"], folder / "data")

@@ -121,7 +121,9 @@ def _records(content: Content) -> tuple[Ints, Ints]:
     start, end = _likely_records(content)
     is_chain = np.array_equal(end[:-1] + _BETWEEN_BYTES, start[1:]) and start[:1].tolist() == [_HEADER_BYTES]
     if not is_chain:
-        start, end = _walked_records(content)
+        start, end = start[:0], end[:0]
+    walked_start, walked_end = _walked_records(content, int(end[-1]) + _FOOTER_BYTES if end.size else 0)
+    start, end = np.concatenate([start, walked_start]), np.concatenate([end, walked_end])
     is_whole = end + _FOOTER_BYTES <= content.size
     return start[is_whole], end[is_whole]
 
@@ -129,7 +131,8 @@ def _records(content: Content) -> tuple[Ints, Ints]:
 def _likely_records(content: Content) -> tuple[Ints, Ints]:
     """Wherever an event seems to start: with its time, behind a small length.
 
-    Twelve times as fast as the walk. If each one found ends where the next one starts, they are the records.
+    About ten times as fast as the walk. If each one found ends where the next one starts, they are records
+    without a gap; others may follow.
     """
     start = np.flatnonzero(content.byte[_HEADER_BYTES : content.size] == _EVENT_WALL_TIME) + _HEADER_BYTES
     length = content.uint64[start - _HEADER_BYTES]
@@ -137,9 +140,9 @@ def _likely_records(content: Content) -> tuple[Ints, Ints]:
     return start[is_likely], start[is_likely] + length[is_likely].astype(np.int64)
 
 
-def _walked_records(content: Content) -> tuple[Ints, Ints]:
-    """From each record to the next one; the last one may be cut."""
-    starts, ends, position = [], [], 0
+def _walked_records(content: Content, position: int) -> tuple[Ints, Ints]:
+    """From the record at `position` to the next one, and so on; the last one may be cut."""
+    starts, ends = [], []
     while position + _HEADER_BYTES <= content.size:
         starts.append(position + _HEADER_BYTES)
         length = _LENGTH.unpack_from(content.data, position)[0]

@@ -1,0 +1,116 @@
+"""An exported model predicts as the network did."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from results_folder import experiment, row, write, write_weights
+
+from tuner.data import prepare, preprocess
+from tuner.errors import ResultsError
+from tuner.results.export import ExportedModel
+from tuner.results.result import Result
+
+REGRESSION = {
+    "task": "regression",
+    "data": {"source": {"type": "sklearn", "name": "diabetes"}},
+    "search": {"metric": "val/loss"},
+}
+
+
+@pytest.fixture
+def result(tmp_path: Path) -> Result:
+    return write(tmp_path / "results" / "e", [row(0, "COMPLETE", 0.8)], experiment())
+
+
+def test_predictions_are_those_of_the_network(result: Result, tmp_path: Path) -> None:
+    network = write_weights(result)
+    raw = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+
+    model = ExportedModel.open(result.best.export(tmp_path / "out"))
+
+    with torch.no_grad():
+        logits = network(torch.from_numpy(preprocess(raw, model.manifest)))
+    predictions = model.predict(raw)
+    assert [prediction["label"] for prediction in predictions] == [
+        model.manifest.class_names[index]  # type: ignore[index]
+        for index in logits.argmax(1).tolist()
+    ]
+    assert [prediction["probability"] for prediction in predictions] == pytest.approx(
+        logits.softmax(1).max(1).values.tolist()
+    )
+
+
+def test_an_export_needs_neither_experiment_nor_data(result: Result, tmp_path: Path) -> None:
+    write_weights(result)
+    raw = np.zeros((2, 4), dtype=np.float32)
+    here = result.best.load().predict(raw)
+    out = result.best.export(tmp_path / "out")
+
+    result.paths.root.parent.rename(tmp_path / "elsewhere")
+
+    assert ExportedModel.open(out).predict(raw) == here
+    assert sorted(path.name for path in out.iterdir()) == ["model.json", "weights.pt"]
+
+
+def test_regression_predicts_in_the_labels_unit(tmp_path: Path) -> None:
+    rows = [row(0, "COMPLETE", 0.8, metric="val/loss")]
+    result = write(tmp_path / "results" / "e", rows, experiment(**REGRESSION))
+    network = write_weights(result)
+
+    model = ExportedModel.open(result.best.export(tmp_path / "out"))
+
+    raw = np.ones((3, 10), dtype=np.float32)
+    with torch.no_grad():
+        outputs = network(torch.from_numpy(preprocess(raw, model.manifest)))[:, 0]
+    assert model.manifest.target_std is not None
+    expected = outputs * model.manifest.target_std + model.manifest.target_mean
+    assert [prediction["value"] for prediction in model.predict(raw)] == pytest.approx(
+        expected.tolist(), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_an_export_overwrites_nothing(result: Result, tmp_path: Path, kind: str) -> None:
+    write_weights(result)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    target = tmp_path / "out" / "mine.txt" if kind == "file" else tmp_path / "out"
+
+    with pytest.raises(ResultsError, match="an export needs a new or empty folder, but .* is not"):
+        result.best.export(target)
+
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_lost_weights_are_told(result: Result, tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="a finished trial keeps its best weights, but .* is missing"):
+        result.best.export(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_no_export(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="an exported model is a folder with model.json and weights.pt"):
+        ExportedModel.open(tmp_path)
+
+
+def test_measure_counts_the_rows_of_a_split(result: Result) -> None:
+    network = write_weights(result)
+    spec = result.best.experiment.resolve(result.best.params)
+    x, y = prepare(spec.data, spec.task, result.paths.store_root).split("val")
+
+    metrics = result.best.measure("val")
+
+    with torch.no_grad():
+        right = network(torch.from_numpy(np.array(x))).argmax(1).numpy() == y
+    assert metrics["accuracy"] == pytest.approx(right.mean())
+
+
+def test_a_split_without_rows_measures_nothing(tmp_path: Path) -> None:
+    data = {"source": {"type": "two_class", "samples": 200}, "split": {"train": 0.8, "val": 0.2, "test": 0.0}}
+    result = write(tmp_path / "results" / "e", [row(0, "COMPLETE", 0.8)], experiment(data=data))
+    write_weights(result)
+
+    assert result.best.measure("test") == {}
+    assert "accuracy" in result.best.measure("val")
