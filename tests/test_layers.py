@@ -252,9 +252,9 @@ def test_cycle_is_found(tmp_path: Path, files: Mapping[str, str], cycle: list[st
     "source", ["import {}", "import {}.part as p", "def late():\n    from {}.part import x"]
 )
 def test_heavy_import_away_from_home_is_found(tmp_path: Path, heavy: str, source: str) -> None:
-    root = plant(tmp_path, {**GOOD, "results/bad.py": source.format(heavy)})
+    root = plant(tmp_path, {**GOOD, "spec/bad.py": source.format(heavy)})
     assert heavy_imports(root) == [
-        f"tuner.results.bad imports {heavy}, which belongs to {sorted(HEAVY[heavy])}"
+        f"tuner.spec.bad imports {heavy}, which belongs to {sorted(HEAVY[heavy])}"
     ]
 
 

@@ -230,7 +230,8 @@ def _console(stderr: bool = False) -> Console:
 def _print_summary(console: Console, result: "Result", experiment: "Experiment", took: str) -> None:
     counts = ", ".join(f"{count} {state.value}" for state, count in result.num_by_state().items())
     console.print(_best_table(result))
-    console.print(f"{len(result.rows)} trials in {took}: {counts}")
+    trials = "1 trial" if len(result.rows) == 1 else f"{len(result.rows)} trials"
+    console.print(f"{trials} in {took}: {counts}")
     saved = result.saved_share(experiment.max_reports)
     if saved is not None:
         spent = sum(row.reports for row in result.rows)

@@ -141,7 +141,7 @@ def _bar(conductor: Conductor) -> Table:
 def _left(conductor: Conductor) -> RenderableType:
     left_s = time_left_s(conductor)
     if left_s is None:
-        return "time left: known after the first trial"
+        return "time left not known yet"
     end_s = time.time() + left_s
     return Clock(lambda now_s: f"about {clock(end_s - now_s)} left")
 
@@ -175,12 +175,18 @@ def _running(conductor: Conductor) -> RenderableType:
         metrics.append("train/loss")
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("running", "report", *metrics):
-        table.add_column(column, no_wrap=True, min_width=len(column))
-    table.add_column("parameters", no_wrap=True, overflow="ellipsis")
+        table.add_column(column, no_wrap=True)
+    # The only column that may wrap is the one that rich makes narrow; its text then is cut, not wrapped.
+    table.add_column("parameters")
     running = [row for row in rows if row.state is TrialState.RUNNING]
     for row in running[:NUM_RUNNING_SHOWN]:
         values = [number(row.last.get(metric)) for metric in metrics]
-        table.add_row(f"trial {row.number}", _reports(conductor, row), *values, Text(params_text(row.params), overflow="ellipsis"))
+        table.add_row(
+            f"trial {row.number}",
+            _reports(conductor, row),
+            *values,
+            Text(params_text(row.params), no_wrap=True, overflow="ellipsis"),
+        )
     if len(running) > NUM_RUNNING_SHOWN:
         table.add_row(f"and {len(running) - NUM_RUNNING_SHOWN} more")
     return table

@@ -131,8 +131,8 @@ METHODS = {
 
 
 def job_of(path: Path, out: Path):
+    from tuner.training.job import TrialJob
     from tuner.training.report import Objective
-    from tuner.training.worker import TrialJob
 
     experiment = Experiment.load(path)
     spec = experiment.resolve({})

@@ -22,8 +22,8 @@ from tuner.records.states import TrialState, advance
 from tuner.search.scheduler import Action, Decision, Scheduler
 from tuner.search.searcher import Searcher
 from tuner.spec import METRICS, Experiment
+from tuner.training.job import TrialJob
 from tuner.training.report import Objective, Report
-from tuner.training.worker import TrialJob
 
 StoreOf = Callable[[Any], Path]
 Listener = Callable[["Conductor"], None]

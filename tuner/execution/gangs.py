@@ -19,8 +19,8 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from tuner.execution.placement import GangSize, Place, seats
 from tuner.records.paths import TrialPaths
+from tuner.training.job import TrialJob
 from tuner.training.report import Report
-from tuner.training.worker import TrialJob
 
 STRAGGLER_S = 5.0
 """When one rank raised, the others get so long to end as well; a rank that waits in a collective does not."""
@@ -61,7 +61,7 @@ class LocalGang:
 
     def __init__(self, size: GangSize) -> None:
         assert size.workers == 1, size
-        self.nodes = (socket.gethostname(),)
+        self.nodes: tuple[str, ...] = (socket.gethostname(),)
         self._rank = _Rank()
         address = f"tcp://127.0.0.1:{free_port()}"
         self._rank.join(0, 1, 0, size.device_type, size.threads, address)
@@ -243,7 +243,8 @@ def _first_error(calls: list[Any]) -> Exception | None:
         try:
             ray.get(ready)
         except (RayTaskError, RayActorError) as error:
-            return error
+            first: Exception = error
+            return first
     return None
 
 

@@ -68,7 +68,7 @@ def submit_job(experiment: Experiment, address: str, *, results: str) -> Job:
         entrypoint = (
             f"python -m tuner.cli run experiment.yaml --address auto --results {shlex.quote(results)}"
         )
-        job_id = client.submit_job(entrypoint=command, runtime_env={"working_dir": folder})
+        job_id = client.submit_job(entrypoint=entrypoint, runtime_env={"working_dir": folder})
     return Job(job_id, client)
 
 

@@ -6,6 +6,7 @@ the precision); then the experiment's folder is made; then Tune drives the condu
 
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from tuner.records.paths import ExperimentPaths
 from tuner.search.factory import make_scheduler, make_searcher
 from tuner.spec import Experiment
 
+CONNECT_TIMEOUT_S = 10.0
 INTERRUPTED = "the search was interrupted"
 
 QUIET = {
@@ -195,17 +197,32 @@ def _local_cluster(node: NodeSize) -> Iterator[None]:
 
 @contextmanager
 def _joined_cluster(address: str) -> Iterator[None]:
+    if address != "auto":
+        _check_answers(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except ConnectionError as error:
-        raise ResourceError(
-            f"--address must name a running Ray cluster, but none answers at '{address}' "
-            f"({str(error).splitlines()[0]}); start one with `ray start --head`, or leave --address out."
-        ) from error
+        raise ResourceError(_no_cluster(address)) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself would try for minutes, and then end the process."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except (OSError, ValueError) as error:
+        raise ResourceError(_no_cluster(address)) from error
+
+
+def _no_cluster(address: str) -> str:
+    return (
+        f"--address must name a running Ray cluster (host:port or auto), but none answers at '{address}'; "
+        f"start one with `ray start --head`, or leave --address out."
+    )
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from tuner.execution.gangs import Gang, GangLost, TrialRaised, log_error, make_g
 from tuner.execution.placement import GangSize
 from tuner.records.paths import TrialPaths
 from tuner.records.states import TrialState
+from tuner.training.job import TrialJob
 from tuner.training.report import Report
-from tuner.training.worker import TrialJob
 
 REPORT, NODES = "report", "nodes"
 

@@ -15,9 +15,10 @@ import torch
 
 from tuner.data import prepare
 from tuner.spec import Experiment
+from tuner.training.job import TrialJob
 from tuner.training.ranks import Ranks, join, leave
 from tuner.training.report import Objective
-from tuner.training.worker import TrialJob, Worker
+from tuner.training.worker import Worker
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

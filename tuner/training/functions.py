@@ -1,14 +1,13 @@
 """A user's own training function as a trial: a generator that yields one report at a time."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tuner.errors import TunerError
 from tuner.records.states import TrialState
+from tuner.training.job import TrainFunction
 from tuner.training.report import Objective, Report, Trial
-
-TrainFunction = Callable[[dict[str, Any], Trial], Iterator[Mapping[str, float]]]
 
 
 class FunctionTraining:

@@ -5,33 +5,17 @@ the engine are rebuilt for a trial; imports, process group and mapped data stay.
 """
 
 import gc
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from tuner.data import Store
 from tuner.records.events import EventWriter
 from tuner.records.files import atomic_write_json
 from tuner.records.paths import TrialPaths
-from tuner.spec import TrialSpec
-from tuner.training.functions import FunctionTraining, TrainFunction
+from tuner.training.functions import FunctionTraining
+from tuner.training.job import TrialJob
 from tuner.training.ranks import Ranks
-from tuner.training.report import Objective, Report, Trial
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialJob:
-    """All that a gang must know of a trial. Either `spec` and `store`, or `function` and `config`."""
-
-    number: int
-    params: Mapping[str, Any]
-    objective: Objective
-    folder: Path
-    spec: TrialSpec | None = None
-    store: Path | None = None
-    function: TrainFunction | None = None
-    config: Mapping[str, Any] | None = None
+from tuner.training.report import Report, Trial
 
 
 class Training(Protocol):

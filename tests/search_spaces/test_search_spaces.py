@@ -1,0 +1,63 @@
+"""Every ready experiment: its header, its file, and a short run of it."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tuner.spec import Experiment
+
+FILES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
+every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+
+
+def header(file: Path) -> str:
+    """The comment lines in front of the experiment."""
+    return re.split(r"^(?!#)", file.read_text(), maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def test_there_are_some() -> None:
+    assert {file.stem for file in FILES} >= {"digits_cnn", "two_class_mlp"}
+
+
+@every_file
+def test_the_header_says_what_for_what_it_costs_and_what_to_expect(file: Path) -> None:
+    words = re.findall(r"^# (Purpose|Cost|Expected)  +\S", header(file), flags=re.MULTILINE)
+    assert words == ["Purpose", "Cost", "Expected"]
+
+
+@every_file
+def test_it_loads_and_has_the_files_name(file: Path) -> None:
+    experiment = Experiment.load(file)
+    assert experiment.name == file.stem
+    assert experiment.space.parameters
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@every_file
+def test_a_short_run_prints_only_json(file: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "tuner.cli",
+        "run",
+        str(file),
+        "--trials",
+        "2",
+        "--set",
+        "train.epochs=1",
+    ]
+    ended = subprocess.run(
+        [*command, "--results", "results", "--json"], cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    best = json.loads(ended.stdout)
+    assert best["value"] == best["metrics"][best["metric"]]
+    assert best["test"].keys() == {"loss", "accuracy", "f1"}
+    assert Path(best["experiment"], "trials.csv").is_file()
+    assert "finished=2/2" in ended.stderr

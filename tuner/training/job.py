@@ -1,0 +1,25 @@
+"""What a gang is told of a trial. Light: neither torch nor DeepSpeed is imported to hand a job on."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuner.spec import TrialSpec
+from tuner.training.report import Objective, Trial
+
+TrainFunction = Callable[[dict[str, Any], Trial], Iterator[Mapping[str, float]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialJob:
+    """All that a gang must know of a trial. Either `spec` and `store`, or `function` and `config`."""
+
+    number: int
+    params: Mapping[str, Any]
+    objective: Objective
+    folder: Path
+    spec: TrialSpec | None = None
+    store: Path | None = None
+    function: TrainFunction | None = None
+    config: Mapping[str, Any] | None = None
