@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tuner.results.result import Result
     from tuner.spec import Experiment, Parameter
 
+INTERRUPTED = 130
+"""Exit status after a Ctrl-C that ended the command at once."""
+
 PIPE_WIDTH = 10_000
 """Columns of what is no terminal."""
 
@@ -60,7 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         # Without "standalone" typer leaves its errors to us, and returns the status of --help and of Ctrl-C.
         given = sys.argv[1:] if arguments is None else arguments
-        sys.exit(app(given or ["--help"], prog_name="tuner", standalone_mode=False))
+        status = app(given or ["--help"], prog_name="tuner", standalone_mode=False)
+        if status == INTERRUPTED:
+            _complain("interrupted.")
+        sys.exit(status)
     except TunerError as error:
         _complain(str(error))
         sys.exit(error.exit_status)
@@ -230,8 +236,8 @@ def _console(stderr: bool = False) -> Console:
 def _print_summary(console: Console, result: "Result", experiment: "Experiment", took: str) -> None:
     counts = ", ".join(f"{count} {state.value}" for state, count in result.num_by_state().items())
     console.print(_best_table(result))
-    trials = "1 trial" if len(result.rows) == 1 else f"{len(result.rows)} trials"
-    console.print(f"{trials} in {took}: {counts}")
+    planned = experiment.search.trials
+    console.print(f"{len(result.rows)} of {planned} trials in {took}: {counts}")
     saved = result.saved_share(experiment.max_reports)
     if saved is not None:
         spent = sum(row.reports for row in result.rows)

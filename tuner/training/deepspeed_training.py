@@ -155,31 +155,33 @@ class DeepSpeedTraining:
         while self._epoch < last_epoch:
             last_batch = self._batches.batches_per_epoch - 1 if self._epoch == last_epoch - 1 else None
             for index, global_batch in enumerate(self._batches.epoch(self._epoch)):
-                sums.loss += self._train_batch(global_batch, measure_grad_norm=index == last_batch)
+                sums.loss += self._train_batch(global_batch, is_last=index == last_batch)
                 sums.num_steps += 1
             self._epoch += 1
         sums.seconds = time.perf_counter() - started
         return sums
 
-    def _train_batch(self, micro_batches: list[MicroBatch], *, measure_grad_norm: bool) -> float:
+    def _train_batch(self, micro_batches: list[MicroBatch], *, is_last: bool) -> float:
         """One optimizer step; returns the mean loss over the global batch, without penalties.
+
+        The mean over the ranks travels while the backward pass runs.
 
         Raises:
             NonFiniteLoss: on every rank when the loss of any rank is not finite; nothing was updated.
         """
         *earlier, last = micro_batches
-        losses = [self._accumulate(micro_batch) for micro_batch in earlier]
+        total = sum(self._accumulate(micro_batch) for micro_batch in earlier)
         loss, penalised = self._forward(last)
-        mean, work = self._start_mean([*losses, loss.detach()])
+        mean = (total + loss.detach()) / (len(micro_batches) * self._ranks.num_ranks)
+        work = torch.distributed.all_reduce(mean, async_op=True) if self._ranks.num_ranks > 1 else None
         self._engine.backward(penalised)
         if work is not None:
             work.wait()
         value = mean.item()
         if not math.isfinite(value):
             raise NonFiniteLoss(f"the training loss is {value}")
-        self._lr = self._engine.get_lr()[0]
-        if measure_grad_norm and self._is_plain:
-            self._grad_norm = _norm_of_grads(self._engine.module)
+        if is_last:
+            self._note_before_update()
         self._update()
         return value
 
@@ -203,11 +205,11 @@ class DeepSpeedTraining:
             )
         return loss, penalised
 
-    def _start_mean(self, losses: list[torch.Tensor]) -> tuple[torch.Tensor, torch.distributed.Work | None]:
-        mean = torch.stack(losses).double().mean() / self._ranks.num_ranks
-        if self._ranks.num_ranks == 1:
-            return mean, None
-        return mean, torch.distributed.all_reduce(mean, async_op=True)
+    def _note_before_update(self) -> None:
+        """What the report says of the last step, and the step itself would change."""
+        self._lr = self._engine.get_lr()[0]
+        if self._is_plain:
+            self._grad_norm = _norm_of_grads(self._engine.module)
 
     def _update(self) -> None:
         try:
