@@ -253,9 +253,7 @@ def test_cycle_is_found(tmp_path: Path, files: Mapping[str, str], cycle: list[st
 )
 def test_heavy_import_away_from_home_is_found(tmp_path: Path, heavy: str, source: str) -> None:
     root = plant(tmp_path, {**GOOD, "spec/bad.py": source.format(heavy)})
-    assert heavy_imports(root) == [
-        f"tuner.spec.bad imports {heavy}, which belongs to {sorted(HEAVY[heavy])}"
-    ]
+    assert heavy_imports(root) == [f"tuner.spec.bad imports {heavy}, which belongs to {sorted(HEAVY[heavy])}"]
 
 
 def test_fresh_process_shows_what_was_loaded() -> None:

@@ -177,3 +177,28 @@ def test_listeners_hear_of_every_change(tmp_path):
     conduct(conductor, flat)
     assert [states[0] for states in seen[:2]] == [TrialState.QUEUED, TrialState.RUNNING]
     assert seen[-1] == [TrialState.COMPLETE]
+
+
+def test_parameters_that_break_a_rule_between_them_are_infeasible_and_the_search_goes_on(tmp_path):
+    experiment = Experiment.from_dict(
+        {
+            "name": "uneven",
+            "task": "tabular_classification",
+            "data": {"source": {"type": "two_class"}},
+            "model": {"type": "mlp"},
+            "train": {"epochs": 1, "batch_size": 240, "micro_batch": {"int": [1, 8]}},
+            "search": {"metric": "val/loss", "trials": 2},
+        }
+    )
+    searcher = ListedSearcher([{"train.micro_batch": 7}, {"train.micro_batch": 6}])
+    conductor = Conductor(
+        experiment,
+        ExperimentPaths(tmp_path),
+        searcher,
+        NoStopping(),
+        store_of=lambda data: tmp_path,
+        num_gangs=1,
+    )
+    assert conductor.next_job().number == 1
+    assert conductor.rows[0].state is TrialState.INFEASIBLE
+    assert "must divide every batch_size; found 7 x 1" in searcher.ends[0][2]

@@ -100,12 +100,13 @@ def test_no_cluster_at_the_address_is_one_sentence(spec, tmp_path):
 def head():
     """A real Ray head on loopback with its job server; its ports and folder are its own."""
     gcs, dashboard = _port(), _port()
+    # The launch file finds `ray` in the project's .venv; these tests may run in another environment.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ray = [sys.executable, "-m", "ray.scripts.scripts"]
+    launch = Path(__file__).parents[2] / "cluster" / "head.sh"
     start = [
-        *(*ray, "start", "--head", "--block", "--num-cpus", "2", "--disable-usage-stats"),
+        *("bash", str(launch), "--block", "--num-cpus", "2"),
         *("--node-ip-address", "127.0.0.1", "--port", str(gcs)),
-        *("--include-dashboard", "true", "--dashboard-host", "127.0.0.1", "--dashboard-port", str(dashboard)),
+        *("--dashboard-host", "127.0.0.1", "--dashboard-port", str(dashboard)),
         *("--ray-client-server-port", str(_port()), "--dashboard-agent-listen-port", str(_port())),
     ]
     # Sockets live under the temporary folder, and their names may have 107 characters.

@@ -223,6 +223,19 @@ WRONG = [
         "found 24 x 2 with batch_size 64; choose a divisor of 32",
     ),
     (
+        {"train__zero": {"stage": 0, "offload": "cpu"}},
+        "train.zero.offload needs a stage that shards the optimizer; found cpu with stage 0; use stage 1, 2 or 3",
+    ),
+    (
+        {"train__zero": {"stage": 3}, "train__l1": 0.1},
+        "train.l1 needs whole weights on each rank; found 0.1 with zero stage 3, which splits them; "
+        "use weight_decay, or stage 2",
+    ),
+    (
+        {"train__zero": {"stage": 3}, "train__l2": 0.1},
+        "train.l2 needs whole weights on each rank; found 0.1 with zero stage 3",
+    ),
+    (
         {"train__loss": "mse"},
         "train.loss must fit the task tabular_classification; found mse; allowed: auto, cross_entropy, bce",
     ),

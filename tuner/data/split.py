@@ -18,9 +18,9 @@ Indices = NDArray[np.int64]
 
 
 def split_rows(cleaned: Cleaned, spec: SplitSpec) -> dict[str, Indices]:
-    """Sorted row indices of each split, every row in exactly one.
+    """Sorted row indices of each split, every row in exactly one; none for a test split of 0.
 
-    DataError where a split is empty, or a class is too small to be in every split.
+    DataError where another split is empty, or a class is too small to be in every split.
     """
     classes = cleaned.class_names is not None
     stratify = classes if spec.stratify is None else spec.stratify
@@ -53,7 +53,7 @@ def _cut(order: Indices, spec: SplitSpec) -> dict[str, Indices]:
     ends = np.rint(np.cumsum(fractions) * len(order)).astype(np.int64)
     rows = dict(zip(SPLITS, np.split(order, ends[:2]), strict=True))
     for name, indices in rows.items():
-        if len(indices) == 0:
+        if len(indices) == 0 and getattr(spec, name) > 0:
             raise DataError(
                 f"every split must have rows, but data.split.{name} = {getattr(spec, name)} of "
                 f"{len(order)} rows leaves none; raise the fraction or give more rows"
@@ -65,6 +65,8 @@ def _check_classes(rows: dict[str, Indices], cleaned: Cleaned) -> None:
     assert cleaned.class_names is not None
     total = np.bincount(cleaned.targets, minlength=len(cleaned.class_names))
     for name, indices in rows.items():
+        if len(indices) == 0:
+            continue
         missing = np.flatnonzero(np.bincount(cleaned.targets[indices], minlength=len(total)) == 0)
         if len(missing):
             label = int(missing[0])

@@ -15,12 +15,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tuner.errors import UsageError
 from tuner.records.files import append_line
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, best_row, write_trials
 from tuner.records.states import TrialState, advance
 from tuner.search.scheduler import Action, Decision, Scheduler
-from tuner.search.searcher import Searcher
+from tuner.search.searcher import Searcher, Suggestion
 from tuner.spec import METRICS, Experiment
 from tuner.training.job import TrialJob
 from tuner.training.report import Objective, Report
@@ -74,21 +75,24 @@ class Conductor:
         return sum(not row.state.is_finished() for row in self.rows.values())
 
     def next_job(self) -> TrialJob | None:
-        """The next trial to start; None when every gang has one or nothing is left to start."""
-        if self.is_exhausted or self.num_unfinished >= self._num_gangs:
-            return None
-        if len(self.rows) >= self.experiment.search.trials:
-            self.is_exhausted = True
-            return None
-        suggestion = self._searcher.suggest()
-        if suggestion is None:
-            self.is_exhausted = True
-            return None
-        self.rows[suggestion.number] = TrialRow(
-            number=suggestion.number, state=TrialState.QUEUED, params=suggestion.params
-        )
-        self._tell_listeners()
-        return self._job(suggestion.number, suggestion.params)
+        """The next trial to start; None when every gang has one or nothing is left to start.
+
+        Parameters that break a rule between them (which the checks at the space's corners cannot see) are an
+        INFEASIBLE trial, and the next ones are tried.
+        """
+        while not self.is_exhausted and self.num_unfinished < self._num_gangs:
+            suggestion = self._next_suggestion()
+            if suggestion is None:
+                return None
+            number, params = suggestion
+            self.rows[number] = TrialRow(number=number, state=TrialState.QUEUED, params=params)
+            self._tell_listeners()
+            try:
+                return self._job(number, params)
+            except UsageError as error:
+                self.on_start(number)
+                self._finish(number, TrialState.INFEASIBLE, str(error))
+        return None
 
     def on_start(self, number: int) -> None:
         """The trial has its gang."""
@@ -129,6 +133,12 @@ class Conductor:
             if not row.state.is_finished():
                 self._finish(row.number, TrialState.STOPPED, reason)
         write_trials(self.paths.trials_csv, list(self.rows.values()))
+
+    def _next_suggestion(self) -> Suggestion | None:
+        is_spent = len(self.rows) >= self.experiment.search.trials
+        suggestion = None if is_spent else self._searcher.suggest()
+        self.is_exhausted = suggestion is None
+        return suggestion
 
     def _job(self, number: int, params: dict[str, Any]) -> TrialJob:
         common: dict[str, Any] = {

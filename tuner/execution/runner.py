@@ -15,9 +15,10 @@ from typing import Any
 import ray
 from ray import tune
 
-from tuner.data import prepare
+from tuner.data import Store, prepare
 from tuner.errors import ResourceError, ResultsError
 from tuner.execution.bridge import StartOfTrials, TuneScheduler, TuneSearcher, trial_name
+from tuner.execution.checks import check_fit, check_precision, check_search
 from tuner.execution.conductor import Conductor, Listener
 from tuner.execution.placement import GangSize, NodeSize, local_node, num_gangs, size_gang
 from tuner.execution.trainable import TrialRunner
@@ -25,7 +26,7 @@ from tuner.records.environment import environment
 from tuner.records.files import atomic_write, atomic_write_json
 from tuner.records.paths import ExperimentPaths
 from tuner.search.factory import make_scheduler, make_searcher
-from tuner.spec import Experiment
+from tuner.spec import DataSpec, Experiment, TrialSpec
 
 CONNECT_TIMEOUT_S = 10.0
 INTERRUPTED = "the search was interrupted"
@@ -100,8 +101,10 @@ def _run(
     cluster: Callable[[], Any],
 ) -> ExperimentPaths:
     size = size_gang(experiment.resources, nodes)
-    _check_precision(experiment, size)
-    store_of = _prepare(experiment, paths)
+    specs = list(experiment.representatives())
+    check_search(experiment)
+    check_precision(specs, size)
+    store_of = _prepare(experiment, specs, paths.store_root)
     _make_folder(experiment, paths)
     conductor = Conductor(
         experiment,
@@ -149,28 +152,20 @@ def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
     )
 
 
-def _prepare(experiment: Experiment, paths: ExperimentPaths) -> Callable[[Any], Path]:
-    """Prepares the data of the whole space, as far as it can be listed, and then on demand."""
-    stores: dict[str, Path] = {}
+def _prepare(experiment: Experiment, specs: Sequence[TrialSpec], store_root: Path) -> Callable[[Any], Path]:
+    """Prepares the data of the whole space, as far as it can be listed, and the rest on demand."""
+    stores: dict[str, Store] = {}
 
-    def store_of(data: Any) -> Path:
+    def store_of(data: DataSpec) -> Store:
         key = data.model_dump_json()
         if key not in stores:
             assert experiment.task is not None
-            stores[key] = prepare(data, experiment.task, paths.store_root).path
+            stores[key] = prepare(data, experiment.task, store_root)
         return stores[key]
 
-    for spec in experiment.representatives():
-        store_of(spec.data)
-    return store_of
-
-
-def _check_precision(experiment: Experiment, size: GangSize) -> None:
-    asked = {spec.train.precision for spec in experiment.representatives()}
-    if "fp16" in asked and size.device_type == "cpu":
-        from tuner.training.precision import resolve_precision
-
-        resolve_precision("fp16", size.device_type)
+    for spec in specs:
+        check_fit(spec, store_of(spec.data).manifest)
+    return lambda data: store_of(data).path
 
 
 def _make_folder(experiment: Experiment, paths: ExperimentPaths) -> None:

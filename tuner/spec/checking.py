@@ -269,6 +269,8 @@ def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tupl
         yield from _check_model(task, sections["model"])
     if task and "train" in sections:
         yield from _check_loss(task, sections["train"])
+    if "train" in sections:
+        yield from _check_zero(sections["train"])
     if "train" in sections and "resources" in sections:
         yield from _check_batch(sections["train"], sections["resources"].workers)
 
@@ -307,6 +309,17 @@ def _check_loss(task: str, train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:
             ("train", "label_smoothing"),
             f"needs the loss cross_entropy or bce; found {train.label_smoothing} with task {task}; drop it",
         )
+
+
+def _check_zero(train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:
+    if train.zero.offload == "cpu" and train.zero.stage == 0:
+        rest = "needs a stage that shards the optimizer; found cpu with stage 0; use stage 1, 2 or 3"
+        yield ("train", "zero", "offload"), rest
+    for penalty in ("l1", "l2"):
+        factor = getattr(train, penalty)
+        if factor and train.zero.stage == 3:
+            rest = f"needs whole weights on each rank; found {factor} with zero stage 3, which splits them"
+            yield ("train", penalty), f"{rest}; use weight_decay, or stage 2"
 
 
 def _check_batch(train: TrainSpec, workers: int) -> Iterator[tuple[KeyPath, str]]:

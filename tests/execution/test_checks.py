@@ -1,0 +1,70 @@
+"""What is refused with cluster and data at hand, before anything starts."""
+
+import pytest
+
+from tuner.data import prepare
+from tuner.errors import ExperimentError, PrecisionError
+from tuner.execution.checks import check_fit, check_precision, check_search
+from tuner.execution.placement import GangSize
+from tuner.spec import Experiment
+
+IRIS = {
+    "name": "iris",
+    "task": "tabular_classification",
+    "data": {"source": {"type": "sklearn", "name": "iris"}},
+    "model": {"type": "mlp"},
+    "train": {"epochs": 1, "batch_size": 32},
+    "search": {"metric": "val/loss"},
+}
+
+
+def experiment(*overrides):
+    return Experiment.from_dict(IRIS, overrides=overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "found"),
+    [
+        ("train.batch_size=128", r"train.batch_size must not exceed.*found 128 with 105 rows"),
+        ("train.loss=bce", r"bce needs two classes, but the data has 3"),
+    ],
+)
+def test_what_does_not_fit_the_data(tmp_path, override, found):
+    spec = experiment(override).resolve({})
+    manifest = prepare(spec.data, spec.task, tmp_path).manifest
+    with pytest.raises(ExperimentError, match=found):
+        check_fit(spec, manifest)
+
+
+def test_a_cnn_on_a_table(tmp_path):
+    import numpy as np
+
+    path = tmp_path / "rows.npz"
+    np.savez(path, x=np.random.default_rng(0).normal(size=(60, 1, 4, 4)), y=np.arange(60) % 2)
+    images = {"task": "image_classification", "model": {"type": "cnn"}}
+    tree = IRIS | images | {"data": {"source": {"type": "npz", "path": str(path)}}}
+    spec = Experiment.from_dict(tree).resolve({})
+    check_fit(spec, prepare(spec.data, spec.task, tmp_path / "images").manifest)
+    table = prepare(experiment().resolve({}).data, "tabular_classification", tmp_path / "table").manifest
+    with pytest.raises(ExperimentError, match=r"cnn needs images .* rows of shape \(4,\)"):
+        check_fit(spec, table)
+
+
+def test_a_grid_needs_steps():
+    override = "train.optimizer={type: adam, lr: {float: [0.1, 0.2]}}"
+    check_search(experiment(override))
+    with pytest.raises(ExperimentError, match="step"):
+        check_search(experiment(override, "search.sampler=grid"))
+
+
+def test_fp16_on_a_cpu_that_cannot():
+    from deepspeed.accelerator import get_accelerator
+
+    specs = [experiment("train.precision=fp16").resolve({})]
+    check_precision(specs, GangSize(1, 1, 1))
+    check_precision([experiment().resolve({})], GangSize(1, 1, 0))
+    if get_accelerator().is_fp16_supported():
+        check_precision(specs, GangSize(1, 1, 0))
+    else:
+        with pytest.raises(PrecisionError, match="use precision: bf16, fp32 or auto"):
+            check_precision(specs, GangSize(1, 1, 0))

@@ -1,0 +1,43 @@
+"""What can only be known with the cluster and the data at hand, looked at before anything starts."""
+
+from collections.abc import Iterable
+
+from tuner.data import Manifest
+from tuner.errors import ExperimentError
+from tuner.execution.placement import GangSize
+from tuner.search.grid import check_grid
+from tuner.spec import CnnSpec, Experiment, TrialSpec
+
+
+def check_search(experiment: Experiment) -> None:
+    """Raises ExperimentError when the sampler cannot search the space."""
+    if experiment.search.sampler == "grid":
+        check_grid(experiment.space)
+
+
+def check_precision(specs: Iterable[TrialSpec], size: GangSize) -> None:
+    """Raises PrecisionError when a trial would ask for fp16 of a CPU that cannot train in it."""
+    if size.device_type == "cpu" and any(spec.train.precision == "fp16" for spec in specs):
+        # DeepSpeed, which knows the answer, takes five seconds to import.
+        from tuner.training.precision import resolve_precision
+
+        resolve_precision("fp16", size.device_type)
+
+
+def check_fit(spec: TrialSpec, manifest: Manifest) -> None:
+    """Raises ExperimentError when the trial's model, loss or batch does not fit its data."""
+    num_rows, num_classes = manifest.sizes["train"], manifest.num_classes
+    if spec.train.batch_size > num_rows:
+        raise ExperimentError(
+            f"train.batch_size must not exceed the training rows, but found {spec.train.batch_size} with "
+            f"{num_rows} rows; lower it."
+        )
+    if spec.train.loss == "bce" and num_classes != 2:
+        raise ExperimentError(
+            f"train.loss bce needs two classes, but the data has {num_classes}; use cross_entropy."
+        )
+    if isinstance(spec.model, CnnSpec) and len(manifest.input_shape) != 3:
+        raise ExperimentError(
+            f"model.type cnn needs images of shape (channels, height, width), but the data has rows of shape "
+            f"{manifest.input_shape}; use model.type mlp."
+        )
