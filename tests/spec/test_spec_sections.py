@@ -224,7 +224,8 @@ WRONG = [
     ),
     (
         {"train__zero": {"stage": 0, "offload": "cpu"}},
-        "train.zero.offload needs a stage that shards the optimizer; found cpu with stage 0; use stage 1, 2 or 3",
+        "train.zero.offload needs a stage that shards the optimizer; found cpu with stage 0; "
+        "use stage 1, 2 or 3",
     ),
     (
         {"train__zero": {"stage": 3}, "train__l1": 0.1},

@@ -4,7 +4,7 @@ from tuner.data.batches import Batches, epoch_order, shards
 from tuner.data.inputs import read_inputs
 from tuner.data.manifest import Manifest
 from tuner.data.sources.two_class import bayes_accuracy
-from tuner.data.store import Split, Store, prepare, preprocess
+from tuner.data.store import Split, Store, fingerprint, prepare, preprocess
 from tuner.data.table import Table
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Table",
     "bayes_accuracy",
     "epoch_order",
+    "fingerprint",
     "prepare",
     "preprocess",
     "read_inputs",

@@ -8,15 +8,15 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
 
-from tuner.data import Store, prepare
-from tuner.errors import ResourceError, ResultsError
+from tuner.data import Store, fingerprint, prepare
+from tuner.errors import ResourceError, ResultsError, UsageError
 from tuner.execution.bridge import StartOfTrials, TuneScheduler, TuneSearcher, trial_name
 from tuner.execution.checks import check_fit, check_precision, check_search
 from tuner.execution.conductor import Conductor, Listener
@@ -76,7 +76,12 @@ def run_experiment(
 
 
 def check_is_free(paths: ExperimentPaths) -> None:
-    """Raises ResultsError when the folder holds something already."""
+    """Raises ResultsError when the folder holds something already, or cannot be made."""
+    for path in (paths.root, *paths.root.parents):
+        if path.exists() and not path.is_dir():
+            raise ResultsError(
+                f"results need a folder, but {path} is a file; choose another with --name or --results."
+            )
     if paths.root.exists() and any(paths.root.iterdir()):
         raise ResultsError(
             f"an experiment needs a folder of its own, but {paths.root} already holds one; "
@@ -104,17 +109,19 @@ def _run(
     specs = list(experiment.representatives())
     check_search(experiment)
     check_precision(specs, size)
-    store_of = _prepare(experiment, specs, paths.store_root)
-    _make_folder(experiment, paths)
-    conductor = Conductor(
-        experiment,
-        paths,
-        make_searcher(
+    with _undone_where_refused(paths) as made:
+        store_of = _prepare(experiment, specs, paths.store_root, made)
+        _make_folder(experiment, paths)
+        searcher = make_searcher(
             experiment.space,
             experiment.search,
             experiment.search.storage or paths.journal,
             study_name=experiment.name,
-        ),
+        )
+    conductor = Conductor(
+        experiment,
+        paths,
+        searcher,
         make_scheduler(experiment.search, experiment.max_reports),
         store_of=store_of,
         num_gangs=num_gangs(size, nodes),
@@ -152,7 +159,9 @@ def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
     )
 
 
-def _prepare(experiment: Experiment, specs: Sequence[TrialSpec], store_root: Path) -> Callable[[Any], Path]:
+def _prepare(
+    experiment: Experiment, specs: Sequence[TrialSpec], store_root: Path, made: list[Path]
+) -> Callable[[DataSpec], Path]:
     """Prepares the data of the whole space, as far as it can be listed, and the rest on demand."""
     stores: dict[str, Store] = {}
 
@@ -160,6 +169,9 @@ def _prepare(experiment: Experiment, specs: Sequence[TrialSpec], store_root: Pat
         key = data.model_dump_json()
         if key not in stores:
             assert experiment.task is not None
+            path = store_root / fingerprint(data, experiment.task)
+            if not path.exists():
+                made.append(path)
             stores[key] = prepare(data, experiment.task, store_root)
         return stores[key]
 
@@ -172,6 +184,25 @@ def _make_folder(experiment: Experiment, paths: ExperimentPaths) -> None:
     paths.root.mkdir(parents=True, exist_ok=True)
     atomic_write(paths.experiment_yaml, experiment.to_yaml())
     atomic_write_json(paths.environment_json, environment())
+
+
+@contextmanager
+def _undone_where_refused(paths: ExperimentPaths) -> Iterator[list[Path]]:
+    """Removes what the block made when it finds that what was asked for is wrong.
+
+    The block adds each store to the list before it makes it; those of other experiments stay.
+    """
+    made: list[Path] = []
+    parents = [path for path in (paths.store_root, *paths.root.parents) if not path.exists()]
+    try:
+        yield made
+    except UsageError:
+        for path in [paths.root, *made]:
+            shutil.rmtree(path, ignore_errors=True)
+        for path in parents:
+            with suppress(OSError):  # not made yet, or somebody else's by now
+                path.rmdir()
+        raise
 
 
 @contextmanager
