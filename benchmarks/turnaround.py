@@ -1,6 +1,6 @@
 """How long one trial takes to come and go: stock Ray against `tuner`, on the same work.
 
-    python benchmarks/turnaround.py [--trials 20] [--only stock|tuner]
+    python benchmarks/turnaround.py [--trials 20] [--only stock|stock_tuned|tuner]
 
 The work: 2-rank DeepSpeed ZeRO-1 trials of an MLP on the handwritten digits, 3 epochs with a report
 each, fp32 over gloo on CPU, parameters from Optuna's TPE, no early stopping and no checkpoints. The
@@ -8,7 +8,7 @@ training itself takes a fraction of a second, so what is measured is everything 
 Ray documents: `tune.Tuner` over a driver function that builds a `TorchTrainer` and reports through
 `TuneReportCallback` (Ray Train V2). How its settings below were chosen stands in `benchmarks/README.md`.
 
-Each half runs in a fresh process. "start included" is that process's whole life divided by the trials;
+Each part runs in a fresh process. "start included" is that process's whole life divided by the trials;
 "start excluded" is the time from the last report of the trial that ended first to the last report of the
 one that ended last, divided by the trials after the first.
 """
@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ SEED = 0
 
 STOCK_CONCURRENT = 1
 """trials at once; with more, the first ones end together and "start excluded" comes out too low"""
-STOCK_HEALTH_CHECK_S = 0.2
+TUNED_HEALTH_CHECK_S = 0.2
 """how often Ray Train looks at its workers; its default is 2 s"""
 
 
@@ -107,13 +108,14 @@ def stock_driver(config: dict[str, Any]) -> None:
     ).fit()
 
 
-def run_stock(num_trials: int, folder: Path) -> list[float]:
+def run_stock(num_trials: int, folder: Path, *, is_tuned: bool = False) -> list[float]:
     """Wall-clock time of every trial's last report."""
     import ray
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
 
-    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = str(STOCK_HEALTH_CHECK_S)
+    if is_tuned:
+        os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = str(TUNED_HEALTH_CHECK_S)
     data = folder / "digits.npz"
     save_digits(data)
     last_report: dict[str, float] = {}
@@ -132,7 +134,7 @@ def run_stock(num_trials: int, folder: Path) -> list[float]:
             num_samples=num_trials,
             search_alg=OptunaSearch(seed=SEED),
             max_concurrent_trials=STOCK_CONCURRENT,
-            reuse_actors=True,
+            reuse_actors=is_tuned,
         ),
         run_config=tune.RunConfig(storage_path=str(folder / "tune"), callbacks=[Clock()], verbose=0),
     ).fit()
@@ -185,7 +187,7 @@ def tuner_experiment(num_trials: int) -> dict[str, Any]:
 
 # --- measuring -----------------------------------------------------------------------------------------
 
-HALVES = {"stock": run_stock, "tuner": run_tuner}
+PARTS = {"stock": run_stock, "stock_tuned": partial(run_stock, is_tuned=True), "tuner": run_tuner}
 
 
 @dataclass(frozen=True)
@@ -203,36 +205,36 @@ def warm_disk() -> None:
         subprocess.run([sys.executable, "-c", code], check=True, stdout=sys.stderr)
 
 
-def measure(half: str, num_trials: int) -> Figures:
-    """Run one half in a fresh process; AssertionError when a trial did not come to its last report."""
+def measure(part: str, num_trials: int) -> Figures:
+    """Run one part in a fresh process; AssertionError when a trial did not come to its last report."""
     with tempfile.TemporaryDirectory(prefix="turnaround_") as folder:
         out = Path(folder) / "ends.json"
-        command = [sys.executable, __file__, "--child", half, "--trials", str(num_trials), "--out", str(out)]
+        command = [sys.executable, __file__, "--child", part, "--trials", str(num_trials), "--out", str(out)]
         started = time.perf_counter()
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
         total_s = time.perf_counter() - started
         ends = json.loads(out.read_text())
-    assert len(ends) == num_trials, f"{half}: {len(ends)} of {num_trials} trials reported"
+    assert len(ends) == num_trials, f"{part}: {len(ends)} of {num_trials} trials reported"
     return Figures(total_s, total_s / num_trials, (max(ends) - min(ends)) / (num_trials - 1))
 
 
-def child(half: str, num_trials: int, out: Path) -> None:
-    out.write_text(json.dumps(HALVES[half](num_trials, out.parent)))
+def child(part: str, num_trials: int, out: Path) -> None:
+    out.write_text(json.dumps(PARTS[part](num_trials, out.parent)))
 
 
 def table_rows(figures: Mapping[str, Figures]) -> Iterator[list[str]]:
-    for half, of_half in figures.items():
-        yield [half, *(f"{value:.2f}" for value in astuple(of_half))]
-    if len(figures) == 2:
-        pairs = zip(astuple(figures["stock"]), astuple(figures["tuner"]), strict=True)
-        yield ["stock / tuner", *(f"{stock / ours:.1f}" for stock, ours in pairs)]
+    for part, of_part in figures.items():
+        yield [part, *(f"{value:.2f}" for value in astuple(of_part))]
+    for part in sorted(set(figures) - {"tuner"}) if "tuner" in figures else []:
+        pairs = zip(astuple(figures[part]), astuple(figures["tuner"]), strict=True)
+        yield [f"{part} / tuner", *(f"{stock / ours:.1f}" for stock, ours in pairs)]
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Turnaround of a trial: stock Ray against tuner.")
     parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--only", choices=sorted(HALVES))
-    parser.add_argument("--child", choices=sorted(HALVES), help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=sorted(PARTS))
+    parser.add_argument("--child", choices=sorted(PARTS), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -243,8 +245,8 @@ def main() -> None:
         child(arguments.child, arguments.trials, arguments.out)
         return
     warm_disk()
-    halves = [arguments.only] if arguments.only else sorted(HALVES)
-    figures = {half: measure(half, arguments.trials) for half in halves}
+    parts = [arguments.only] if arguments.only else sorted(PARTS)
+    figures = {part: measure(part, arguments.trials) for part in parts}
     write_table(
         "turnaround",
         "Turnaround of a trial",
@@ -254,7 +256,7 @@ def main() -> None:
         },
         ["", "total, s", "s a trial, start included", "s a trial, start excluded"],
         table_rows(figures),
-        is_complete=len(figures) == len(HALVES),
+        is_complete=len(figures) == len(PARTS),
     )
 
 
