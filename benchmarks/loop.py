@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MODELS: dict[str, dict[str, Any]] = {
     "mlp": {"type": "mlp", "width": 256, "depth": 3},
+    "mlp_wide": {"type": "mlp", "width": 512, "depth": 3},
     "cnn": {"type": "cnn", "channels": 64, "depth": 3},
 }
 NUM_RANKS = (1, 2)

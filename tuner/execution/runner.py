@@ -128,12 +128,15 @@ def _run(
         gpus_per_gang=size.gpus,
         listeners=listeners,
     )
-    with cluster():
-        try:
+    try:
+        with cluster():
             _drive(conductor, size, num_gangs(size, nodes))
-        finally:
-            conductor.close(INTERRUPTED)
-            shutil.rmtree(paths.tune, ignore_errors=True)
+    finally:
+        conductor.close(INTERRUPTED)
+        shutil.rmtree(paths.tune, ignore_errors=True)
+        if not conductor.rows:
+            # Interrupted before the first trial: there is nothing to keep, and the name stays free.
+            shutil.rmtree(paths.root)
     return paths
 
 
