@@ -156,9 +156,10 @@ def test_the_table_holds_times_and_gpu_seconds(tmp_path):
     job = conductor.next_job()
     conductor.on_start(job.number)
     clock.now_s += 30.0
-    conductor.on_report(job.number, Report(1, {"loss": 1.0}, TrialState.COMPLETE, "done"), ["a", "b"])
+    report = Report(1, {"loss": 1.0}, TrialState.COMPLETE, "done", num_steps=39)
+    conductor.on_report(job.number, report, ["a", "b"])
     [row] = read_trials(conductor.paths.trials_csv)
-    assert (row.seconds, row.gpu_seconds, row.nodes) == (30.0, 60.0, ("a", "b"))
+    assert (row.seconds, row.gpu_seconds, row.nodes, row.steps) == (30.0, 60.0, ("a", "b"), 39)
 
 
 def test_the_table_is_not_rewritten_for_every_trial_of_a_fast_search(tmp_path):

@@ -5,8 +5,8 @@ from pathlib import Path
 import optuna
 import pytest
 from search_cases import SPACES, make_search
-from tuner.records.states import TrialState
 
+from tuner.records.states import TrialState
 from tuner.search import samplers
 from tuner.search.factory import make_searcher
 from tuner.search.samplers import Ask, choose_sampler, make_sampler

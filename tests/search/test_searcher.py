@@ -8,9 +8,9 @@ from pathlib import Path
 import optuna
 import pytest
 from search_cases import CASES, NESTED, SAMPLERS, SPACES, drive, make_search, open_searcher
-from tuner.records.states import TrialState
 
 from tuner.errors import ExperimentError
+from tuner.records.states import TrialState
 from tuner.search.factory import make_searcher
 from tuner.search.grid import grid_points
 from tuner.spec.domains import Float

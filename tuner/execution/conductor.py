@@ -156,7 +156,7 @@ class Conductor:
     def _note(self, number: int, report: Report, nodes: Sequence[str]) -> None:
         row = self.rows[number]
         row.nodes = tuple(nodes)
-        row.reports = report.step
+        row.reports, row.steps = report.step, report.num_steps
         row.last.update(report.metrics)
         for metric, direction in self._directions.items():
             value = report.metrics.get(metric)

@@ -4,6 +4,7 @@ Order: everything that can be wrong is looked at first (the results folder, the 
 the precision); then the experiment's folder is made; then Tune drives the conductor.
 """
 
+import inspect
 import os
 import shutil
 import socket
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
+from ray import cloudpickle, tune
 
 from tuner.data import Store, fingerprint, prepare
 from tuner.errors import ResourceError, ResultsError, UsageError
@@ -27,6 +28,7 @@ from tuner.records.files import atomic_write, atomic_write_json
 from tuner.records.paths import ExperimentPaths
 from tuner.search.factory import make_scheduler, make_searcher
 from tuner.spec import DataSpec, Experiment, TrialSpec
+from tuner.training.job import TrainFunction
 
 CONNECT_TIMEOUT_S = 10.0
 INTERRUPTED = "the search was interrupted"
@@ -140,7 +142,16 @@ def _run(
     return paths
 
 
+def _send_along(function: TrainFunction) -> None:
+    """The function's own module travels with it, so that the workers need not be able to import it."""
+    module = inspect.getmodule(function)
+    if module is not None and module.__name__ != "__main__":
+        cloudpickle.register_pickle_by_value(module)
+
+
 def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
+    if conductor.experiment.function is not None:
+        _send_along(conductor.experiment.function)
     # Tune keeps one pending trial for a searcher that is not random, unless this says otherwise.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(gangs)
     bundles = [size.bundle()] if size.workers == 1 else [{}, *[size.bundle()] * size.workers]

@@ -117,7 +117,7 @@ class DeepSpeedTraining:
         if self._objective.is_better(value, self._best):
             self._best = value
             save_weights(self._engine, self._paths.best_checkpoint / "weights.pt", self._ranks)
-        return Report(self._num_reports, metrics, *self._end(value))
+        return Report(self._num_reports, metrics, *self._end(value), num_steps=self._engine.global_steps)
 
     def save(self, folder: Path) -> None:
         """Writes a checkpoint from which `load` goes on with the same losses to the last bit."""

@@ -37,6 +37,8 @@ class Report:
     """Tag to value, e.g. `val/loss`."""
     state: TrialState | None = None
     reason: str = ""
+    num_steps: int | None = None
+    """Optimizer steps so far; None where they are not counted, as in a function of one's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
