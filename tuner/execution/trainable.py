@@ -31,8 +31,9 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
+        gang = self._gang
         report = self._next_report()
-        return {REPORT: report, NODES: self._gang.nodes, "done": report.state is not None}
+        return {REPORT: report, NODES: gang.nodes, "done": report.state is not None}
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Tune keeps only the name; the checkpoint itself is in the trial's own folder."""
