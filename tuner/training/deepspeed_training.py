@@ -1,8 +1,8 @@
 """The training loop: one trial in one rank, from report to report.
 
 `step()` trains to the next validation and returns its report; `save`, `load` and `close` do what they say.
-It knows nothing of Ray. Loss and its non-finite check travel in one small asynchronous all-reduce a step,
-which overlaps the backward pass.
+It knows nothing of Ray. How a non-finite loss on one rank is told to the others before their update, and what
+that costs, is in `docs/decisions/loss-check.md`.
 """
 
 import gc
@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -21,11 +22,11 @@ from tuner import models, tasks
 from tuner.data import Batches, Store
 from tuner.records.paths import TrialPaths
 from tuner.records.states import TrialState
-from tuner.spec import TrialSpec
+from tuner.spec import TrainSpec, TrialSpec
 from tuner.training.checkpoints import load_checkpoint, save_checkpoint, save_weights
 from tuner.training.engine import build_engine, plan_batch
 from tuner.training.evaluation import average_buffers, evaluate
-from tuner.training.precision import DTYPES, resolve_precision
+from tuner.training.precision import DTYPES, Precision, resolve_precision
 from tuner.training.ranks import Ranks
 from tuner.training.report import Objective, Patience, Report
 
@@ -85,6 +86,9 @@ class DeepSpeedTraining:
         )
         # The one engine that keeps no gradient norm: torch's own optimizer, neither sharded nor scaled.
         self._is_plain = train.zero.stage == 0 and self._precision == "fp32"
+        self._norm_tells = _norm_tells(train, self._precision)
+        if self._norm_tells:
+            _watch_norm(self._engine.optimizer)
         self._weights = [p for p in model.parameters() if p.ndim >= 2]
         # Every rank drops out other units; the weights above were drawn alike.
         torch.manual_seed(train.seed * 1_000_003 + ranks.rank + 1)
@@ -162,9 +166,7 @@ class DeepSpeedTraining:
         return sums
 
     def _train_batch(self, micro_batches: list[MicroBatch], *, is_last: bool) -> float:
-        """One optimizer step; returns the mean loss over the global batch, without penalties.
-
-        The mean over the ranks travels while the backward pass runs.
+        """One optimizer step; returns this rank's mean loss, without penalties.
 
         Raises:
             NonFiniteLoss: on every rank when the loss of any rank is not finite; nothing was updated.
@@ -172,18 +174,25 @@ class DeepSpeedTraining:
         *earlier, last = micro_batches
         total = sum(self._accumulate(micro_batch) for micro_batch in earlier)
         loss, penalised = self._forward(last)
-        mean = (total + loss.detach()) / (len(micro_batches) * self._ranks.num_ranks)
-        work = torch.distributed.all_reduce(mean, async_op=True) if self._ranks.num_ranks > 1 else None
-        self._engine.backward(penalised)
-        if work is not None:
-            work.wait()
-        value = mean.item()
-        if not math.isfinite(value):
-            raise NonFiniteLoss(f"the training loss is {value}")
+        mean = (total + loss.detach()) / len(micro_batches)
+        if self._norm_tells:
+            self._engine.backward(penalised)
+        else:
+            self._backward_and_check(penalised, mean)
         if is_last:
             self._note_before_update()
         self._update()
-        return value
+        return mean.item()
+
+    def _backward_and_check(self, penalised: torch.Tensor, mean: torch.Tensor) -> None:
+        """The loss of all ranks is added up while the backward pass runs."""
+        everywhere = mean.clone()
+        work = torch.distributed.all_reduce(everywhere, async_op=True) if self._ranks.num_ranks > 1 else None
+        self._engine.backward(penalised)
+        if work is not None:
+            work.wait()
+        if not math.isfinite(everywhere.item()):
+            raise NonFiniteLoss("the training loss is not finite")
 
     def _accumulate(self, micro_batch: MicroBatch) -> torch.Tensor:
         loss, penalised = self._forward(micro_batch)
@@ -203,6 +212,9 @@ class DeepSpeedTraining:
             penalised = penalised + train.l2 * _total(
                 weight.float().square().sum() for weight in self._weights
             )
+        if self._norm_tells:
+            # Times 1, or times NaN where the loss is not finite: then no gradient is.
+            penalised = penalised * (1 + 0 * loss.detach())
         return loss, penalised
 
     def _note_before_update(self) -> None:
@@ -223,7 +235,7 @@ class DeepSpeedTraining:
         if not self._is_plain:
             self._grad_norm = float(self._engine.get_global_grad_norm())
         metrics = {
-            "train/loss": sums.loss / sums.num_steps,
+            "train/loss": self._mean_over_ranks(sums.loss / sums.num_steps),
             "train/lr": self._lr,
             "train/grad_norm": self._grad_norm,
             "train/samples_per_s": sums.num_steps * self._spec.train.batch_size / sums.seconds,
@@ -254,6 +266,13 @@ class DeepSpeedTraining:
             return TrialState.COMPLETE, f"early stop: no better {self._objective.metric} in {waited} reports"
         return None, ""
 
+    def _mean_over_ranks(self, value: float) -> float:
+        if self._ranks.num_ranks == 1:
+            return value
+        total = torch.tensor(value, dtype=torch.float64, device=self._ranks.device)
+        torch.distributed.all_reduce(total)
+        return total.item() / self._ranks.num_ranks
+
     def _peak_memory_bytes(self) -> float:
         """The largest of all ranks: allocated on the GPU, or resident on a CPU."""
         if self._ranks.device_type == "cuda":
@@ -274,3 +293,24 @@ def _total(terms: Iterator[torch.Tensor]) -> torch.Tensor:
 def _norm_of_grads(module: torch.nn.Module) -> float:
     grads = [p.grad for p in module.parameters() if p.grad is not None]
     return torch.nn.utils.get_total_norm(grads).item()
+
+
+def _norm_tells(train: TrainSpec, precision: Precision) -> bool:
+    """Whether DeepSpeed adds up the gradient norm of all ranks right before it updates."""
+    return train.zero.stage in (1, 2) and train.zero.offload == "none" and precision == "fp32"
+
+
+def _watch_norm(optimizer: Any) -> None:
+    """Has the sharded optimizer stop before an update whose gradient norm is not finite.
+
+    DeepSpeed marks such a norm as -1 on every rank, clips by it, and would go on.
+    """
+    measure = optimizer.get_grad_norm_direct
+
+    def measure_and_stop(*arguments: Any, **options: Any) -> torch.Tensor:
+        norm: torch.Tensor = measure(*arguments, **options)
+        if norm.item() < 0:
+            raise NonFiniteLoss("the training loss, or its gradient, is not finite")
+        return norm
+
+    optimizer.get_grad_norm_direct = measure_and_stop
