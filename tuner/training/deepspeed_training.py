@@ -86,7 +86,7 @@ class DeepSpeedTraining:
         )
         # The one engine that keeps no gradient norm: torch's own optimizer, neither sharded nor scaled.
         self._is_plain = train.zero.stage == 0 and self._precision == "fp32"
-        self._norm_tells = _norm_tells(train, self._precision)
+        self._norm_tells = ranks.num_ranks > 1 and _norm_tells(train, self._precision)
         if self._norm_tells:
             _watch_norm(self._engine.optimizer)
         self._weights = [p for p in model.parameters() if p.ndim >= 2]
