@@ -9,9 +9,10 @@ table of numbers and replayed: giving it the reports of a study again, in their 
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Action(str, Enum):
@@ -37,17 +38,37 @@ class Decision:
     """The worst value that still goes on at this rung; None where nothing was compared."""
 
 
+@dataclass(frozen=True)
+class Resume:
+    """A paused trial that goes on, and why."""
+
+    number: int
+    reason: str
+
+
 class Scheduler(Protocol):
-    """Decides at every report whether a trial goes on."""
+    """Decides at every report whether a trial goes on, and whenever a gang is free who gets it."""
+
+    def on_start(self, number: int, params: Mapping[str, Any]) -> None:
+        """Trial `number` begins with `params`; comes before its first report."""
 
     def on_report(self, number: int, step: int, value: float) -> Decision:
         """Decide for trial `number`, whose `step`-th report (the first is 1) has the metric `value`.
 
-        A value that is not finite stops the trial at once, whatever the scheduler.
+        A value that is not finite stops the trial at once, whatever the scheduler. A PAUSE keeps the trial
+        until `resume` names it, or until the search ends and it is stopped.
         """
 
     def on_finish(self, number: int) -> None:
         """Trial `number` has ended and will report no more."""
+
+    def resume(self, *, is_last: bool) -> Resume | None:
+        """A gang is free: the paused trial that it goes on with; None: it begins a new trial.
+
+        `is_last`: no new trial will come, so nothing is worth waiting for. When then nothing runs either,
+        None ends the search, and what is still paused is stopped.
+        The named trial runs from then on.
+        """
 
 
 def stop_if_not_finite(step: int, value: float) -> Decision | None:

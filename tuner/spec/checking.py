@@ -18,7 +18,16 @@ from tuner.spec.domains import is_whole, known, nearest, show
 from tuner.spec.metrics import CLASSIFICATION, METRICS, TASKS
 from tuner.spec.problems import Problems, dotted
 from tuner.spec.reading import KeyPath, SourceMap
-from tuner.spec.sections import CnnSpec, DataSpec, ModelSpec, ResourcesSpec, SearchSpec, TrainSpec, TrialSpec
+from tuner.spec.sections import (
+    CnnSpec,
+    ConfirmSpec,
+    DataSpec,
+    ModelSpec,
+    ResourcesSpec,
+    SearchSpec,
+    TrainSpec,
+    TrialSpec,
+)
 from tuner.spec.space import space_of
 from tuner.spec.template import locate, materialise, parse
 
@@ -30,11 +39,12 @@ _SECTIONS: dict[str, Any] = {
     "train": TrainSpec,
     "search": SearchSpec,
     "resources": ResourcesSpec,
+    "confirm": ConfirmSpec,
 }
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(spec) for name, spec in _SECTIONS.items()}
 _TRIAL = ("data", "model", "train")
 _KEYS = ("name", "task", *_SECTIONS)
-_FUNCTION_KEYS = ("name", "space", "search", "resources")
+_FUNCTION_KEYS = ("name", "space", "search", "resources", "confirm")
 
 _PHRASES = {
     "int_type": "a whole number",
@@ -79,6 +89,7 @@ class Parts:
     """data, model and train; or the space of one's own function"""
     search: SearchSpec
     resources: ResourcesSpec
+    confirm: ConfirmSpec | None
     max_reports: int | None
 
 
@@ -95,12 +106,12 @@ def check_experiment(tree: dict[str, Any], sources: SourceMap) -> Parts:
     task = _check_task(parsed, problems)
     parsed.setdefault("resources", {})
     _fill_mode(task, parsed)
-    fixed = _sections(("search", "resources"), parsed, problems)
+    fixed = _sections(_fixed(parsed), parsed, problems)
     template = {section: parsed[section] for section in _TRIAL if section in parsed}
     max_reports = _check_corners(template, task, fixed, problems)
     problems.raise_if_any()
     assert task is not None
-    return Parts(parsed["name"], task, template, fixed["search"], fixed["resources"], max_reports)
+    return Parts(parsed["name"], task, template, **_filled(fixed), max_reports=max_reports)
 
 
 def check_function(tree: dict[str, Any], max_reports: int | None) -> Parts:
@@ -111,10 +122,19 @@ def check_function(tree: dict[str, Any], max_reports: int | None) -> Parts:
     _check_name(parsed, problems)
     if max_reports is not None and not (is_whole(max_reports) and max_reports >= 1):
         problems.add(("max_reports",), f"must be a whole number >= 1 or None; found {show(max_reports)}")
-    fixed = _sections(("search", "resources"), parsed, problems)
+    fixed = _sections(_fixed(parsed), parsed, problems)
     problems.raise_if_any()
     space_of(parsed["space"])
-    return Parts(parsed["name"], None, parsed["space"], fixed["search"], fixed["resources"], max_reports)
+    return Parts(parsed["name"], None, parsed["space"], **_filled(fixed), max_reports=max_reports)
+
+
+def _fixed(tree: Mapping[str, Any]) -> tuple[str, ...]:
+    """The sections in which nothing is searched; `confirm` may be left out, or null."""
+    return ("search", "resources") if tree.get("confirm") is None else ("search", "resources", "confirm")
+
+
+def _filled(fixed: Mapping[str, Any]) -> dict[str, Any]:
+    return {"confirm": None, **fixed}
 
 
 def check_trial(task: str, tree: Mapping[str, Any], resources: ResourcesSpec) -> TrialSpec:

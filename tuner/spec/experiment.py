@@ -8,7 +8,7 @@ The first two train one of our models on one of our tasks, and `resolve` makes a
 configuration. The third trains by one's own function, and `config` makes its dictionary.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from tuner.spec.checking import Parts, check_experiment, check_function, check_t
 from tuner.spec.domains import known, show, to_plain
 from tuner.spec.metrics import Mode
 from tuner.spec.reading import SourceMap, override, read_file, write_text
-from tuner.spec.sections import ResourcesSpec, SearchSpec, TrialSpec
+from tuner.spec.sections import ConfirmSpec, ResourcesSpec, SearchSpec, TrialSpec
 from tuner.spec.space import Space, space_of
 from tuner.spec.template import absolute_paths, materialise
 
@@ -38,6 +38,8 @@ class Experiment:
     """data, model and train (or the function's space) as a tree in which domains stand for values"""
     search: SearchSpec
     resources: ResourcesSpec
+    confirm: ConfirmSpec | None
+    """how the best trials are confirmed with fresh seeds; None: not at all"""
     max_reports: int | None
     """reports of a full training; the most that any configuration has; None: not known"""
     function: Function | None
@@ -53,9 +55,17 @@ class Experiment:
         name: str | None = None,
         trials: int = 32,
         sampler: str = "auto",
-        scheduler: str | Mapping[str, Any] = "asha",
+        scheduler: str | Mapping[str, Any] = "auto",
+        also: Mapping[str, Mode] | None = None,
+        constraints: Mapping[str, Mapping[str, float]] | None = None,
+        checkpoints: bool = False,
+        stop: Mapping[str, Any] | None = None,
+        points: Sequence[Mapping[str, Any]] = (),
+        warm_start: Sequence[str | Path] = (),
+        priors: Mapping[str, Any] | None = None,
         seed: int = 0,
         storage: str | None = None,
+        confirm: Mapping[str, int] | None = None,
         workers: int = 1,
         cpus_per_worker: float = 1,
         gpus_per_worker: float | str = "auto",
@@ -67,6 +77,10 @@ class Experiment:
             train: yields a report, `{metric: value}`, as often as the scheduler may decide.
             space: name -> a domain, a constant, or a mapping of such; becomes `config`.
             metric, mode: what is compared, as the reports name it, and its better direction.
+            also, constraints, stop, points, warm_start, priors: as in an experiment file's `search`.
+            checkpoints: whether `train` goes on where it was when it is called again with `trial.num_reports`
+                above 0; then a scheduler may pause and resume it.
+            confirm: `{"top": 3, "seeds": 3}`, as in an experiment file.
             name: of the folder of results; None: the function's name.
             max_reports: how many reports a full training yields, if known.
 
@@ -78,8 +92,11 @@ class Experiment:
                 "an experiment in Python needs a function as train and a mapping as space; "
                 f"found {show(train)} and {show(space)}"
             )
-        search = {"metric": metric, "mode": mode, "trials": trials, "sampler": sampler}
-        search |= {"scheduler": scheduler, "seed": seed, "storage": storage}
+        search: dict[str, Any] = {"metric": metric, "mode": mode, "trials": trials, "sampler": sampler}
+        search |= {"scheduler": scheduler, "checkpoints": checkpoints, "seed": seed, "storage": storage}
+        search |= {"also": dict(also or {}), "constraints": dict(constraints or {}), "stop": dict(stop or {})}
+        search |= {"points": list(points), "warm_start": [str(folder) for folder in warm_start]}
+        search |= {"priors": dict(priors or {})}
         resources = {
             "workers": workers,
             "cpus_per_worker": cpus_per_worker,
@@ -90,7 +107,7 @@ class Experiment:
             "space": space,
             "search": search,
             "resources": resources,
-        }
+        } | ({} if confirm is None else {"confirm": dict(confirm)})
         self._fill(check_function(to_plain(tree), max_reports), train)
 
     @classmethod
@@ -203,7 +220,8 @@ class Experiment:
     def _tree(self) -> dict[str, Any]:
         content = {"space": self.template} if self.task is None else {"task": self.task, **self.template}
         search, resources = self.search.model_dump(), self.resources.model_dump()
+        confirm = {} if self.confirm is None else {"confirm": self.confirm.model_dump()}
         plain: dict[str, Any] = to_plain(
-            {"name": self.name, **content, "search": search, "resources": resources}
+            {"name": self.name, **content, "search": search, "resources": resources, **confirm}
         )
         return plain

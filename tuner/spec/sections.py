@@ -41,6 +41,10 @@ def _as_type(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
+def _as_prior(value: Any) -> Any:
+    return {"at": value} if isinstance(value, str | int | float) else value
+
+
 Seed = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -261,6 +265,12 @@ class TrainSpec(Section):
 # --- search and resources ---
 
 
+class AutoScheduler(Section):
+    """What the benchmark favours: depends on whether trials can be paused, and on the number of objectives."""
+
+    type: Literal["auto"] = "auto"
+
+
 class NoScheduler(Section):
     """Every trial trains to its full budget."""
 
@@ -271,13 +281,129 @@ class Asha(Section):
     """Asynchronous successive halving (Li et al., 2020), eta = `factor`."""
 
     type: Literal["asha"] = "asha"
+    variant: Literal["stopping", "promotion"] = "stopping"
+    """stopping: a trial is judged once, at a rung, for good; promotion: it is paused there, and resumed when
+    it is among the best of its rung"""
     grace: Count = 1
     """reports before the first rung"""
     factor: Annotated[int, Field(ge=2)] = 3
     """each rung keeps one of `factor` trials and lies `factor` times as far"""
+    brackets: Count = 1
+    """sets of rungs, each of which begins `factor` times as late as the one before"""
 
 
-Scheduler = Annotated[NoScheduler | Asha, Field(discriminator="type")]
+class Hyperband(Section):
+    """Hyperband (Li et al., 2018): brackets of successive halving with different numbers of trials."""
+
+    type: Literal["hyperband"] = "hyperband"
+    grace: Count = 1
+    """reports of the smallest rung"""
+    factor: Annotated[int, Field(ge=2)] = 3
+
+
+class Median(Section):
+    """Stops a trial whose best value is worse than the median of the running averages (Golovin et al., 2017)."""
+
+    type: Literal["median"] = "median"
+    grace: Count = 1
+    """reports before the first decision"""
+    min_trials: Count = 3
+    """trials that must have come as far before one is stopped"""
+
+
+class IEpoch(Section):
+    """A few reports for all, then the best finish (Egele et al., 2024: "the unreasonable effectiveness")."""
+
+    type: Literal["iepoch"] = "iepoch"
+    reports: Count = 1
+    """after which a trial is paused"""
+    keep: Count = 3
+    """trials that are finished"""
+    first: Count | None = None
+    """trials before the best finish; None: all of search.trials"""
+
+
+class Extrapolation(Section):
+    """Stops a trial whose extrapolated learning curve hardly reaches the best value."""
+
+    type: Literal["extrapolation"] = "extrapolation"
+    grace: Count = 4
+    """reports before the first decision"""
+    probability: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """of ending better than the best, below which a trial is stopped"""
+
+
+class FreezeThaw(Section):
+    """Pauses every trial that another one, new or paused, is expected to overtake (Swersky et al., 2014)."""
+
+    type: Literal["freeze_thaw"] = "freeze_thaw"
+    grace: Count = 1
+    """reports before the first decision"""
+
+
+class Pbt(Section):
+    """Population based training (Jaderberg et al., 2017)."""
+
+    type: Literal["pbt"] = "pbt"
+    interval: Count = 4
+    """reports between two exploits of a trial"""
+    quantile: Annotated[float, Field(gt=0, le=0.5)] = 0.25
+    """share of the population that is replaced, and that it is replaced by"""
+    resample: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """probability that a value is drawn anew instead of multiplied by 0.8 or 1.2"""
+
+
+class Pb2(Section):
+    """Population based bandits (Parker-Holder et al., 2020): PBT with new values by a Gaussian process."""
+
+    type: Literal["pb2"] = "pb2"
+    interval: Count = 4
+    quantile: Annotated[float, Field(gt=0, le=0.5)] = 0.25
+
+
+Scheduler = Annotated[
+    AutoScheduler | NoScheduler | Asha | Hyperband | Median | IEpoch | Extrapolation | FreezeThaw | Pbt | Pb2,
+    Field(discriminator="type"),
+]
+
+
+class Bound(Section):
+    """What a reported metric may be, at most and at least."""
+
+    max: float | None = None
+    min: float | None = None
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> "Bound":
+        if self.max is None and self.min is None:
+            raise broken_rule("needs max or min; found neither; add one")
+        if self.max is not None and self.min is not None and self.min > self.max:
+            raise broken_rule(f"needs min <= max; found min {self.min:g} and max {self.max:g}; swap them")
+        return self
+
+
+class Prior(Section):
+    """Where the user believes the best value of a parameter to lie."""
+
+    at: float | int | str | bool
+    """the likeliest value"""
+    spread: Annotated[float, Field(gt=0)] = 0.15
+    """standard deviation as a share of the (log) range; of a choice, the share of the other options"""
+
+
+class StopSearch(Section):
+    """When the search ends before its trials are spent; the first condition that holds ends it."""
+
+    hours: Positive | None = None
+    """wall time"""
+    gpu_hours: Positive | None = None
+    """sum over the trials of time x GPUs"""
+    target: float | None = None
+    """a value of the metric that is good enough"""
+    patience: Count | None = None
+    """finished trials in a row without a better value"""
+    min_gain: Positive | None = None
+    """estimated remaining gain, in the metric's unit, below which going on is not worth it"""
 
 
 class SearchSpec(Section):
@@ -285,13 +411,37 @@ class SearchSpec(Section):
     """what is compared, as the trial reports it: val/accuracy"""
     mode: Mode
     """the better direction; an experiment file may leave it out where the task knows the metric"""
+    also: dict[str, Mode] = {}
+    """further objectives, metric -> direction; the best trials are then a Pareto front"""
+    constraints: dict[str, Bound] = {}
+    """metric -> what it may be; a trial outside is INFEASIBLE, and the sampler learns where"""
     trials: Count = 32
-    sampler: Literal["auto", "random", "tpe", "gp", "cmaes", "grid", "qmc"] = "auto"
-    scheduler: Annotated[Scheduler, BeforeValidator(_as_type)] = Asha()
+    sampler: Literal[
+        "auto", "random", "tpe", "bohb", "gp", "cmaes", "nsgaii", "qmc", "grid", "brute_force"
+    ] = "auto"
+    scheduler: Annotated[Scheduler, BeforeValidator(_as_type)] = AutoScheduler()
     """also the bare name of its type"""
+    checkpoints: bool = True
+    """whether trials can be saved and loaded, so that a scheduler may pause and resume them"""
+    stop: StopSearch = StopSearch()
+    points: list[dict[str, Any]] = []
+    """configurations to try first, name -> value; what a point leaves out is drawn"""
+    warm_start: list[str] = []
+    """folders of earlier experiments to learn from"""
+    priors: dict[str, Annotated[Prior, BeforeValidator(_as_prior)]] = {}
+    """parameter -> where its best value is believed to lie; also the bare value"""
     seed: Seed = 0
     storage: str | None = None
     """an Optuna RDB URL; None: a journal in the experiment's folder"""
+
+
+class ConfirmSpec(Section):
+    """The best trials are trained again in full, with fresh seeds, and ranked by these runs alone."""
+
+    top: Count = 3
+    """trials to confirm"""
+    seeds: Count = 3
+    """fresh runs of each"""
 
 
 class ResourcesSpec(Section):
