@@ -266,7 +266,7 @@ class TrainSpec(Section):
 
 
 class AutoScheduler(Section):
-    """What the benchmark favours: depends on whether trials can be paused, and on the number of objectives."""
+    """What the benchmark favours, which depends on whether trials can be paused."""
 
     type: Literal["auto"] = "auto"
 
@@ -302,7 +302,7 @@ class Hyperband(Section):
 
 
 class Median(Section):
-    """Stops a trial whose best value is worse than the median of the running averages (Golovin et al., 2017)."""
+    """Stops a trial whose best value is worse than the median running average (Golovin et al., 2017)."""
 
     type: Literal["median"] = "median"
     grace: Count = 1
