@@ -11,6 +11,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -45,7 +46,28 @@ def write_table(
     `facts` come before the environment's (the model, the work); the first column is left-aligned, the
     others, being figures, right-aligned.
     """
-    text = "\n\n".join([f"# {title}", _facts({**facts, **environment()}), _grid(header, rows)])
+    _write(name, title, facts, [_grid(header, rows)], is_complete)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of several tables on a page."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def write_page(
+    name: str, title: str, facts: Mapping[str, str], parts: Iterable[Part], *, is_complete: bool
+) -> None:
+    """As `write_table`, with several tables under headings of their own."""
+    texts = [f"## {part.title}\n\n{_grid(part.header, part.rows)}" for part in parts]
+    _write(name, title, facts, texts, is_complete)
+
+
+def _write(name: str, title: str, facts: Mapping[str, str], texts: Sequence[str], is_complete: bool) -> None:
+    text = "\n\n".join([f"# {title}", _facts({**facts, **environment()}), *texts])
     print(text)
     if is_complete:
         TABLES.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,7 @@ LEVELS = {
     "dashboard": 7,
     "api": 8,
     "progress": 8,
+    "simulation": 8,
     "__init__": 9,
     "cli": 10,
     "__main__": 11,

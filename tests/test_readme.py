@@ -74,8 +74,9 @@ def test_the_experiment_of_the_readme_is_the_shipped_one():
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_the_function_of_the_readme_runs(tmp_path):
-    [code] = [block for block in blocks("README.md", "python") if "def train" in block]
+@pytest.mark.parametrize("name", ["own_function", "own_function_paused"])
+def test_the_functions_of_the_readme_run(tmp_path, name):
+    [code] = [block for block in blocks("README.md", "python") if f'name="{name}"' in block]
     script = tmp_path / "script.py"
     script.write_text(code)
     process = subprocess.run(
@@ -83,4 +84,4 @@ def test_the_function_of_the_readme_runs(tmp_path):
     )
     assert process.returncode == 0, process.stderr
     assert "lr" in process.stdout
-    assert (tmp_path / "results" / "own_function" / "trials.csv").is_file()
+    assert (tmp_path / "results" / name / "trials.csv").is_file()

@@ -18,6 +18,8 @@ import tuner
 from tuner.errors import ResultsError, TunerError, UsageError
 
 if TYPE_CHECKING:
+    from tuner.records.confirmation import Confirmation, Estimate
+    from tuner.records.rows import TrialRow
     from tuner.results.result import Result
     from tuner.spec import Experiment, Parameter
 
@@ -171,7 +173,7 @@ def best(
         print(json.dumps(_best_json(result), indent=2))
         return
     console = _console()
-    console.print(_best_table(result))
+    _print_best(console, result)
     if export is not None:
         console.print(f"exported to {export}. Next: tuner predict {export} INPUT", soft_wrap=True)
 
@@ -219,6 +221,52 @@ def submit(
     print(f"Next: ray job logs --address {address} --follow {job.id}")
 
 
+@app.command()
+def simulate(
+    curves: Annotated[
+        str, typer.Option(metavar="CURVES", help="recorded curves: FILE.npz; computed ones: module:function")
+    ],
+    space: Annotated[Path, typer.Option(metavar="FILE", help="YAML mapping of name to domain")],
+    task: Annotated[str | None, typer.Option(metavar="NAME", help="a task in the file")] = None,
+    metric: Annotated[str | None, typer.Option(metavar="NAME", help="a metric in the file")] = None,
+    mode: Annotated[str, typer.Option(metavar="MODE", help="the better direction: min or max")] = "min",
+    sampler: Annotated[str, typer.Option(metavar="NAME", help="as in an experiment's search")] = "auto",
+    scheduler: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="its name or mapping, e.g. '{type: asha, variant: promotion}'"),
+    ] = "auto",
+    workers: Annotated[int, typer.Option(metavar="N", help="gangs that train at once")] = 4,
+    budget: Annotated[
+        float | None, typer.Option(metavar="B", help="compute in full trainings (default: 20)")
+    ] = None,
+    budgets: Annotated[
+        str | None, typer.Option(metavar="B,B...", help="budgets to report (default: 1,2,5,10 ...)")
+    ] = None,
+    trials: Trials = None,
+    seeds: Annotated[str, typer.Option(metavar="N|S,S...", help="how many, or a list of them")] = "5",
+    ask_seconds: Annotated[
+        str | None,
+        typer.Option(metavar="S", help="time of an ask: seconds, or measured (default: asking is free)"),
+    ] = None,
+    report_seconds: Annotated[
+        float, typer.Option(metavar="S", help="time between two reports of a trial")
+    ] = 1.0,
+    ahead: Annotated[int, typer.Option(metavar="N", help="suggestions held ready ahead of need")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Replay learning curves through a sampler and a scheduler, on a virtual clock."""
+    options = {option: value for option, value in locals().items() if option != "as_json"}
+    from tuner import simulation
+
+    found = simulation.run(simulation.Request(**options))
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    console = _console()
+    console.print(simulation.as_table(found))
+    console.print(simulation.summary(found), soft_wrap=True)
+
+
 def _load(spec: Path, overrides: list[str] | None) -> "Experiment":
     from tuner.spec import Experiment
 
@@ -235,13 +283,15 @@ def _console(stderr: bool = False) -> Console:
 
 def _print_summary(console: Console, result: "Result", experiment: "Experiment", took: str) -> None:
     counts = ", ".join(f"{count} {state.value}" for state, count in result.num_by_state().items())
-    console.print(_best_table(result))
+    _print_best(console, result)
     planned = experiment.search.trials
-    console.print(f"{len(result.rows)} of {planned} trials in {took}: {counts}")
+    console.print(f"{len(result.search_rows)} of {planned} trials in {took}: {counts}")
+    if result.end_reason is not None:
+        console.print(f"the search ended early: {result.end_reason}", soft_wrap=True, markup=False)
     saved = result.saved_share(experiment.max_reports)
     if saved is not None:
-        spent = sum(row.reports for row in result.rows)
-        full = len(result.rows) * (experiment.max_reports or 0)
+        spent = sum(row.reports for row in result.search_rows)
+        full = len(result.search_rows) * (experiment.max_reports or 0)
         console.print(
             f"early stopping saved {saved:.0%} of the compute: {spent} of {full} reports were trained"
         )
@@ -261,25 +311,72 @@ def _near(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
+def _print_best(console: Console, result: "Result") -> None:
+    from tuner.results.confirmation import in_words
+
+    console.print(_best_table(result))
+    if len(result.objectives) > 1:
+        console.print(_front_table(result))
+    if result.confirmation is not None:
+        console.print(_confirmation_table(result.confirmation))
+        console.print(in_words(result.confirmation), soft_wrap=True)
+
+
 def _best_table(result: "Result") -> Table:
     found = result.best
-    table = Table(title=f"best trial: {found.number}", title_justify="left", show_header=False)
+    title = f"best trial: {found.number}"
+    if found.confirmed is not None:
+        title += f" (means of {len(found.confirmed.runs)} fresh runs)"
+    table = Table(title=title, title_justify="left", show_header=False)
     for name, value in found.params.items():
         table.add_row(name, _short(value))
     table.add_section()
     for name, value in found.metrics.items():
         table.add_row(f"best {name}", _short(value))
-    for name, value in _test_metrics(result).items():
-        table.add_row(f"test/{name}", _short(value))
+    for name, estimate in _test_metrics(result).items():
+        table.add_row(f"test/{name}", _estimate_text(estimate))
     return table
 
 
-def _test_metrics(result: "Result") -> dict[str, float]:
-    """Of the best trial's kept weights; nothing where there is no test split or no model of ours."""
-    if result.is_function:
+def _front_table(result: "Result") -> Table:
+    table = Table(title="Pareto front", title_justify="left", box=None, header_style="bold", pad_edge=False)
+    names = list(dict.fromkeys(name for row in result.front_rows for name in row.params))
+    for column in ("trial", *result.objectives, *names):
+        table.add_column(column)
+    for row in result.front_rows:
+        values = [row.objectives[metric] for metric in result.objectives]
+        params = [row.params.get(name) for name in names]
+        table.add_row(str(row.number), *map(_short, [*values, *params]))
+    return table
+
+
+def _confirmation_table(confirmation: "Confirmation") -> Table:
+    table = Table(title="confirmation", title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in ("trial", "search", "fresh mean", "optimism", "runs", "failed"):
+        table.add_column(column)
+    for trial in confirmation.ranking:
+        planned = len(trial.runs) + trial.num_failed + trial.num_missing
+        table.add_row(
+            str(trial.number),
+            _short(trial.search_value),
+            _estimate_text(trial.score),
+            _short(trial.optimism),
+            f"{len(trial.runs)}/{planned}",
+            str(trial.num_failed),
+        )
+    return table
+
+
+def _test_metrics(result: "Result") -> "dict[str, Estimate]":
+    """Of the best trial's kept weights; nothing where there is no test split or no model of ours.
+
+    Where trials are confirmed, it is only for the winner: the test split is there to be used once.
+    """
+    waits = result.confirm is not None and result.best.confirmed is None
+    if result.is_function or waits:
         return {}
     try:
-        return result.best.measure("test")
+        return result.best.estimate("test")
     except UsageError as error:
         # The configuration is worth showing also where data or weights have been cleared away since.
         _complain(f"not measured on the test split: {error}")
@@ -287,7 +384,9 @@ def _test_metrics(result: "Result") -> dict[str, float]:
 
 
 def _best_json(result: "Result") -> dict[str, Any]:
-    found = result.best
+    from tuner.results.confirmation import as_json
+
+    found, tested = result.best, _test_metrics(result)
     return {
         "experiment": str(result.paths.root),
         "trial": found.number,
@@ -295,8 +394,15 @@ def _best_json(result: "Result") -> dict[str, Any]:
         "metric": result.metric,
         "value": found.value,
         "metrics": dict(found.metrics),
-        "test": _test_metrics(result),
+        "test": {name: estimate.mean for name, estimate in tested.items()},
+        "test_standard_error": {name: estimate.standard_error for name, estimate in tested.items()},
+        "front": [_front_json(row) for row in result.front_rows],
+        "confirmation": result.confirmation and as_json(result.confirmation),
     }
+
+
+def _front_json(row: "TrialRow") -> dict[str, Any]:
+    return {"trial": row.number, "params": row.params, "metrics": row.objectives}
 
 
 def _print_trials(result: "Result", as_json: bool) -> None:
@@ -308,8 +414,9 @@ def _print_trials(result: "Result", as_json: bool) -> None:
         table.add_column(column, overflow="fold")
     for row in result.rows:
         value = row.best.get(result.metric)
+        reason = row.reason if row.confirms is None else f"fresh run of trial {row.confirms}: {row.reason}"
         table.add_row(
-            str(row.number), row.state.value, _short(value), str(row.reports), _short(row.seconds), row.reason
+            str(row.number), row.state.value, _short(value), str(row.reports), _short(row.seconds), reason
         )
     _console().print(table)
 
@@ -331,10 +438,10 @@ def _status_json(result: "Result") -> dict[str, Any]:
     row = best_row(result.rows, result.metric, result.mode)
     return {
         "experiment": result.paths.root.name,
-        "trials": len(result.rows),
+        "trials": len(result.search_rows),
         "states": {state.value: count for state, count in result.num_by_state().items()},
         "metric": result.metric,
-        "best": row.best[result.metric] if row else None,
+        "best": result.best.value if row else None,
     }
 
 
@@ -374,6 +481,12 @@ def _domain_text(domain: dict[str, Any]) -> str:
     (kind, values), *rest = domain.items()
     joined = (", " if kind == "choice" else " .. ").join(_short(value) for value in values)
     return " ".join([kind, joined, *("log" if key == "log" else f"step {value}" for key, value in rest)])
+
+
+def _estimate_text(estimate: "Estimate | None") -> str:
+    if estimate is None or estimate.standard_error is None:
+        return _short(estimate and estimate.mean)
+    return f"{_short(estimate.mean)} ± {estimate.standard_error:.2g}"
 
 
 def _short(value: Any) -> str:

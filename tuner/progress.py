@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.execution.conductor import Conductor
+from tuner.execution.confirmation import num_planned
 from tuner.records.rows import TrialRow
 from tuner.records.states import TrialState
 
@@ -76,11 +77,12 @@ class PlainLines:
 def plain_line(conductor: Conductor, row: TrialRow) -> str:
     metric = conductor.objective.metric
     best = conductor.best()
+    again = "" if row.confirms is None else f" (trial {row.confirms} again)"
     return (
-        f"trial {row.number} {row.state.value} {metric}={number(row.best.get(metric))} "
+        f"trial {row.number}{again} {row.state.value} {metric}={number(row.best.get(metric))} "
         f"reports={row.reports} seconds={number(row.seconds, 3)} "
         f"best={number(best.best[metric] if best else None)} "
-        f"finished={_num_finished(conductor)}/{conductor.experiment.search.trials}: {row.reason}"
+        f"finished={_num_finished(conductor)}/{_num_planned(conductor)}: {row.reason}"
     )
 
 
@@ -90,18 +92,26 @@ def picture(conductor: Conductor) -> Group:
 
 
 def time_left_s(conductor: Conductor) -> float | None:
-    """Seconds left if the coming trials take as long as those that ended; None before the first has ended.
+    """Seconds left if what comes takes as long as what ended; None before the first trial has ended.
 
     Counted from the trials' own seconds, so that the start of the first gang does not count again and again.
+    Fresh runs are measured by the trials that trained to their end.
     """
     ended = [row for row in conductor.rows.values() if row.state.is_finished()]
     if not ended:
         return None
     running = [row for row in conductor.rows.values() if not row.state.is_finished()]
-    mean_s = sum(row.seconds or 0.0 for row in ended) / len(ended)
-    done_s = sum(min(row.seconds or 0.0, mean_s) for row in running)
-    rest_s = mean_s * (conductor.experiment.search.trials - len(ended)) - done_s
-    return rest_s / max(1, len(running))
+    num_again = sum(row.confirms is not None for row in ended)
+    mean_s = _mean_s([row for row in ended if row.confirms is None])
+    full_s = _mean_s([row for row in ended if row.state is TrialState.COMPLETE] or ended)
+    rest_s = mean_s * (conductor.experiment.search.trials - len(ended) + num_again)
+    rest_s += full_s * (num_planned(conductor.experiment) - num_again)
+    done_s = sum(min(row.seconds or 0.0, mean_s if row.confirms is None else full_s) for row in running)
+    return (rest_s - done_s) / max(1, len(running))
+
+
+def _mean_s(rows: list[TrialRow]) -> float:
+    return sum(row.seconds or 0.0 for row in rows) / len(rows)
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -125,7 +135,7 @@ def clock(seconds: float) -> str:
 
 
 def _bar(conductor: Conductor) -> Table:
-    total, finished = conductor.experiment.search.trials, _num_finished(conductor)
+    total, finished = _num_planned(conductor), _num_finished(conductor)
     began_s = conductor.started_at_s
     grid = Table.grid(padding=(0, 1))
     grid.add_row(
@@ -182,7 +192,7 @@ def _running(conductor: Conductor) -> RenderableType:
     for row in running[:NUM_RUNNING_SHOWN]:
         values = [number(row.last.get(metric)) for metric in metrics]
         table.add_row(
-            f"trial {row.number}",
+            f"trial {row.number}" if row.confirms is None else f"trial {row.confirms} again",
             _reports(conductor, row),
             *values,
             Text(params_text(row.params), no_wrap=True, overflow="ellipsis"),
@@ -195,6 +205,10 @@ def _running(conductor: Conductor) -> RenderableType:
 def _reports(conductor: Conductor, row: TrialRow) -> str:
     of = conductor.experiment.max_reports
     return f"{row.reports}/{of}" if of else str(row.reports)
+
+
+def _num_planned(conductor: Conductor) -> int:
+    return conductor.experiment.search.trials + num_planned(conductor.experiment)
 
 
 def _num_finished(conductor: Conductor) -> int:

@@ -31,7 +31,7 @@ class MadeUp:
         return best_row(self.rows.values(), self.objective.metric, self.objective.mode)
 
 
-def conductor(*rows: TrialRow) -> Any:
+def conductor(*rows: TrialRow, **sections: Any) -> Any:
     made_up: Conductor | MadeUp = MadeUp(
         Experiment.from_dict(
             {
@@ -42,6 +42,7 @@ def conductor(*rows: TrialRow) -> Any:
                 "train": {"epochs": 9, "optimizer": {"type": "adam", "lr": {"float": [1e-3, 1e-1]}}},
                 "search": {"metric": "val/accuracy", "trials": 10},
             }
+            | sections
         ),
         {row.number: row for row in rows},
     )
@@ -133,6 +134,26 @@ def test_a_pipe_gets_one_line_a_finished_trial() -> None:
         "trial 0 STOPPED val/accuracy=0.5 reports=3 seconds=2 best=0.75 finished=1/10: a reason",
         "trial 1 FAILED val/accuracy=- reports=0 seconds=1 best=0.5 finished=2/10: a reason",
     ]
+
+
+def test_fresh_runs_are_named_after_the_trial_that_they_repeat() -> None:
+    ended = [row(number, "COMPLETE", 0.75, 9, 2.0) for number in range(10)]
+    again = row(10, "COMPLETE", 0.875, 9, 3.0)
+    running = row(11, "RUNNING", 0.875, 3, 1.0)
+    again.confirms = running.confirms = 4
+    confirming = conductor(*ended, again, running, confirm={"top": 2, "seeds": 2})
+    text = io.StringIO()
+
+    PlainLines(Console(file=text))(confirming)
+    lines = shown(confirming)
+
+    assert text.getvalue().splitlines()[-1] == (
+        "trial 10 (trial 4 again) COMPLETE val/accuracy=0.875 reports=9 seconds=3 best=0.75 "
+        "finished=11/14: a reason"
+    )
+    assert "11/14 trials" in lines[0]
+    assert lines[-1].startswith("trial 4 again  3/9")
+    assert time_left_s(confirming) == pytest.approx(3 * (10 * 2.0 + 3.0) / 11 - 1.0)
 
 
 def test_words() -> None:

@@ -1,12 +1,16 @@
-"""Made-up parts to conduct without Ray: a clock, a searcher that lists its trials, a gang of numbers."""
+"""Made-up parts to conduct without Ray: clock, searcher, scheduler and gangs that do as they are told."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.execution.conductor import Conductor
 from tuner.records.states import TrialState
-from tuner.search.searcher import Suggestion
+from tuner.search.scheduler import Action, Decision, Resume
+from tuner.search.searcher import NO_METRICS, Suggestion
 from tuner.training.report import Report
+
+Curve = Callable[[dict[str, Any]], Sequence[float]]
 
 
 class Clock:
@@ -27,6 +31,10 @@ class ListedSearcher:
         self.num_suggested = 0
         self.reports: list[tuple[int, int, float]] = []
         self.ends: dict[int, tuple[TrialState, float | None, str]] = {}
+        self.metrics: dict[int, Mapping[str, float]] = {}
+        self.is_slow = False
+        """Whether nothing is ready when it is asked."""
+        self.leftover: list[Suggestion] = []
 
     def suggest(self) -> Suggestion | None:
         if self.num_suggested == len(self._params):
@@ -37,24 +45,109 @@ class ListedSearcher:
     def report(self, number: int, step: int, value: float) -> None:
         self.reports.append((number, step, value))
 
-    def finish(self, number: int, state: TrialState, value: float | None, reason: str) -> None:
+    def finish(
+        self,
+        number: int,
+        state: TrialState,
+        value: float | None,
+        reason: str,
+        metrics: Mapping[str, float] = NO_METRICS,
+    ) -> None:
         assert number not in self.ends, "a trial is told once"
         self.ends[number] = (state, value, reason)
+        self.metrics[number] = metrics
+
+    def is_ready(self) -> bool:
+        return not self.is_slow
+
+    def close(self) -> list[Suggestion]:
+        leftover, self.leftover = self.leftover, []
+        return leftover
 
 
-def conduct(conductor: Conductor, curve: Callable[[dict[str, Any]], Sequence[float]]) -> None:
-    """One gang that trains trial after trial; `curve` gives a trial's values of the searched metric."""
-    while (job := conductor.next_job()) is not None:
-        conductor.on_start(job.number)
-        values = curve(dict(job.params))
-        for step, value in enumerate(values, start=1):
-            is_last = step == len(values)
-            report = Report(
-                step,
-                {conductor.objective.metric: value},
-                TrialState.COMPLETE if is_last else None,
-                "trained" if is_last else "",
-            )
-            conductor.on_report(job.number, report, ["node"])
-            if conductor.rows[job.number].state.is_finished():
-                break
+class PausesAt:
+    """Pauses every trial at one report; resumes those that it is told to, the earliest first.
+
+    `is_patient`: it resumes only when no new trial will come.
+    """
+
+    def __init__(self, step: int, resumed: Sequence[int] = (), *, is_patient: bool = False) -> None:
+        self._step, self._to_resume, self._is_patient = step, list(resumed), is_patient
+        self._waiting: set[int] = set()
+        self.begun: dict[int, Mapping[str, Any]] = {}
+
+    def on_start(self, number: int, params: Mapping[str, Any]) -> None:
+        assert number not in self.begun, "a trial begins once"
+        self.begun[number] = params
+
+    def on_report(self, number: int, step: int, value: float) -> Decision:
+        if step != self._step:
+            return Decision(Action.CONTINUE, "no rung", value=value)
+        self._waiting.add(number)
+        return Decision(Action.PAUSE, "a rung", rung=step, value=value)
+
+    def on_finish(self, number: int) -> None:
+        self._waiting.discard(number)
+
+    def resume(self, *, is_last: bool) -> Resume | None:
+        found = [number for number in self._to_resume if number in self._waiting]
+        if not found or (self._is_patient and not is_last):
+            return None
+        self._to_resume.remove(found[0])
+        self._waiting.remove(found[0])
+        return Resume(found[0], "it was told to")
+
+
+@dataclass
+class MadeUpGangs:
+    """Gangs that train side by side, a report each in turn; `curve` gives a trial's values of the metric."""
+
+    conductor: Conductor
+    curve: Curve
+    num_gangs: int = 1
+    clock: Clock = field(default_factory=Clock)
+    seconds: float = 0.0
+    """How long a report takes."""
+
+    def __post_init__(self) -> None:
+        self._training: list[int] = []
+
+    def run(self) -> None:
+        """Until nothing is left to do."""
+        while self._take_on() or self._training:
+            for number in list(self._training):
+                self._step(number)
+
+    def _take_on(self) -> bool:
+        cut = self.conductor.take_cut()
+        self._training = [number for number in self._training if number not in cut]
+        found = self.conductor.next() if len(self._training) < self.num_gangs else None
+        if found is None:
+            return False
+        self.conductor.on_start(found.number)
+        self._training.append(found.number)
+        return self._take_on() or True
+
+    def _step(self, number: int) -> None:
+        row = self.conductor.rows[number]
+        if row.state.is_finished():
+            return
+        self.clock.now_s += self.seconds
+        values = self.curve(row.params)
+        is_last = row.reports + 1 == len(values)
+        report = Report(
+            row.reports + 1,
+            {self.conductor.objective.metric: values[row.reports]},
+            TrialState.COMPLETE if is_last else None,
+            "trained" if is_last else "",
+        )
+        decision = self.conductor.on_report(number, report, ["node"])
+        if decision.action is Action.PAUSE:
+            self.conductor.on_saved(number)
+        if self.conductor.rows[number].state is not TrialState.RUNNING:
+            self._training.remove(number)
+
+
+def conduct(conductor: Conductor, curve: Curve, **gangs: Any) -> None:
+    """The whole search on made-up gangs, by default one."""
+    MadeUpGangs(conductor, curve, **gangs).run()

@@ -4,7 +4,7 @@ import pytest
 
 from tuner.data import prepare
 from tuner.errors import ExperimentError, PrecisionError
-from tuner.execution.checks import check_fit, check_precision, check_search
+from tuner.execution.checks import check_fit, check_precision, check_search, check_stop
 from tuner.execution.placement import GangSize
 from tuner.spec import Experiment
 
@@ -55,6 +55,14 @@ def test_a_grid_needs_steps():
     check_search(experiment(override))
     with pytest.raises(ExperimentError, match="step"):
         check_search(experiment(override, "search.sampler=grid"))
+
+
+def test_gpu_hours_without_gpus():
+    limited = experiment("search.stop={gpu_hours: 2}")
+    check_stop(limited, GangSize(1, 1, 1))
+    check_stop(experiment(), GangSize(1, 1, 0))
+    with pytest.raises(ExperimentError, match=r"gpu_hours needs trials that hold GPUs, but found 2 and"):
+        check_stop(limited, GangSize(2, 1, 0))
 
 
 def test_fp16_on_a_cpu_that_cannot():

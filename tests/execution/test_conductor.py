@@ -100,7 +100,7 @@ def test_a_value_that_is_not_finite_diverges_at_once(tmp_path, bad):
 
 def test_a_trial_that_ends_diverged_by_itself(tmp_path):
     conductor, searcher = make(tmp_path, values(1))
-    job = conductor.next_job()
+    job = conductor.next()
     conductor.on_start(job.number)
     report = Report(1, {"train/loss": math.nan}, TrialState.DIVERGED, "the training loss is nan in epoch 1")
     assert conductor.on_report(0, report).action is Action.STOP
@@ -109,7 +109,7 @@ def test_a_trial_that_ends_diverged_by_itself(tmp_path):
 
 def test_a_failure_is_a_row_and_the_search_goes_on(tmp_path):
     conductor, searcher = make(tmp_path, values(1, 2))
-    job = conductor.next_job()
+    job = conductor.next()
     conductor.on_failure(job.number, "ValueError: no")
     conduct(conductor, flat)
     assert [row.state for row in conductor.rows.values()] == [TrialState.FAILED, TrialState.COMPLETE]
@@ -118,12 +118,12 @@ def test_a_failure_is_a_row_and_the_search_goes_on(tmp_path):
 
 def test_no_more_trials_than_gangs_at_once(tmp_path):
     conductor, _ = make(tmp_path, values(1, 2, 3), num_gangs=2)
-    first, second = conductor.next_job(), conductor.next_job()
-    assert conductor.next_job() is None
+    first, second = conductor.next(), conductor.next()
+    assert conductor.next() is None
     assert not conductor.is_exhausted
     conductor.on_start(first.number)
     conductor.on_report(first.number, Report(1, {"loss": 1.0}, TrialState.COMPLETE, "done"))
-    assert conductor.next_job().number == 2
+    assert conductor.next().number == 2
     assert second.number == 1
 
 
@@ -140,7 +140,7 @@ def test_it_is_exhausted_at_the_number_of_trials_or_when_the_searcher_is(tmp_pat
 
 def test_closing_ends_what_still_runs(tmp_path):
     conductor, searcher = make(tmp_path, values(1, 2), num_gangs=2)
-    running, queued = conductor.next_job(), conductor.next_job()
+    running, queued = conductor.next(), conductor.next()
     conductor.on_start(running.number)
     conductor.close("the search was interrupted")
     assert searcher.ends.keys() == {running.number, queued.number}
@@ -153,7 +153,7 @@ def test_closing_ends_what_still_runs(tmp_path):
 def test_the_table_holds_times_and_gpu_seconds(tmp_path):
     clock = Clock()
     conductor, _ = make(tmp_path, values(1), gpus=2.0, clock=clock)
-    job = conductor.next_job()
+    job = conductor.next()
     conductor.on_start(job.number)
     clock.now_s += 30.0
     report = Report(1, {"loss": 1.0}, TrialState.COMPLETE, "done", num_steps=39)
@@ -200,6 +200,6 @@ def test_parameters_that_break_a_rule_between_them_are_infeasible_and_the_search
         store_of=lambda data: tmp_path,
         num_gangs=1,
     )
-    assert conductor.next_job().number == 1
+    assert conductor.next().number == 1
     assert conductor.rows[0].state is TrialState.INFEASIBLE
     assert "must divide every batch_size; found 7 x 1" in searcher.ends[0][2]

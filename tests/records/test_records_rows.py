@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tuner.records.rows import TrialRow, best_row, read_trials, trials_frame, write_trials
+from tuner.records.rows import TrialRow, best_row, ranked_rows, read_trials, trials_frame, write_trials
 from tuner.records.states import TrialState
 
 FULL = TrialRow(
@@ -22,8 +22,10 @@ FULL = TrialRow(
     seconds=1.5,
     gpu_seconds=0.0,
     nodes=("head", "worker-1"),
+    confirmed={"runs": 2, "mean": 0.1 + 0.7, "gap": -0.5},
 )
 BARE = TrialRow(number=1, state=TrialState.QUEUED, params={"train.optimizer": "sgd"})
+FRESH = TrialRow(number=2, state=TrialState.QUEUED, params={}, confirms=0, seed=2**31 - 1)
 
 
 def written(tmp_path: Path, *rows: TrialRow) -> list[TrialRow]:
@@ -36,21 +38,30 @@ def header(tmp_path: Path) -> list[str]:
 
 
 def test_rows_come_back(tmp_path: Path) -> None:
-    assert written(tmp_path, FULL, BARE) == [FULL, BARE]
+    assert written(tmp_path, FULL, BARE, FRESH) == [FULL, BARE, FRESH]
 
 
 def test_columns(tmp_path: Path) -> None:
     written(tmp_path, FULL, BARE)
     params = ["param/train.optimizer", "param/train.optimizer.adamw.lr", "param/train.batch_size"]
     metrics = ["best/val/loss", "best/val/accuracy", "last/val/loss", "last/val/accuracy", "last/train/loss"]
-    numbers = ["reports", "steps", "seconds", "gpu_seconds", "nodes"]
-    assert header(tmp_path) == ["number", "state", "reason", *params, *metrics, *numbers]
+    figures = ["confirmed/runs", "confirmed/mean", "confirmed/gap"]
+    numbers = ["reports", "steps", "seconds", "gpu_seconds", "confirms", "seed", "nodes"]
+    assert header(tmp_path) == ["number", "state", "reason", *params, *metrics, *figures, *numbers]
 
 
 def test_absent_is_empty(tmp_path: Path) -> None:
     written(tmp_path, FULL, BARE)
     bare = (tmp_path / "trials.csv").read_text().splitlines()[2]
-    assert bare == '1,QUEUED,,"""sgd""",,,,,,,,0,,,,'
+    assert bare == '1,QUEUED,,"""sgd""",,,,,,,,,,,0,,,,,,'
+
+
+def test_a_table_from_before_confirmation_is_read(tmp_path: Path) -> None:
+    columns = "number,state,reason,param/x,best/loss,last/loss,reports,steps,seconds,gpu_seconds,nodes"
+    (tmp_path / "trials.csv").write_text(f"{columns}\n0,STOPPED,cut,1,0.5,0.6,2,8,1.5,,here\n")
+    (row,) = read_trials(tmp_path / "trials.csv")
+    assert (row.confirms, row.seed, row.confirmed) == (None, None, {})
+    assert (row.best, row.nodes) == ({"loss": 0.5}, ("here",))
 
 
 def test_no_rows(tmp_path: Path) -> None:
@@ -128,6 +139,7 @@ def test_frame_is_typed() -> None:
     assert list(frame["nodes"]) == ["head,worker-1", ""]
     types = frame.dtypes[["number", "reports", "steps", "seconds", "gpu_seconds", "best/val/loss"]]
     assert [str(kind) for kind in types] == ["int64", "int64", "Int64", "float64", "float64", "float64"]
+    assert [str(kind) for kind in frame.dtypes[["confirms", "seed"]]] == ["Int64", "Int64"]
 
 
 def test_frame_has_the_columns_of_the_file(tmp_path: Path) -> None:
@@ -137,7 +149,7 @@ def test_frame_has_the_columns_of_the_file(tmp_path: Path) -> None:
 
 def test_absent_is_missing_in_the_frame() -> None:
     bare = trials_frame([FULL, BARE]).iloc[1]
-    absent = ["param/train.batch_size", "best/val/loss", "steps", "seconds", "gpu_seconds"]
+    absent = ["param/train.batch_size", "best/val/loss", "steps", "seconds", "gpu_seconds", "confirms"]
     assert bare[absent].isna().all()
 
 
@@ -171,3 +183,12 @@ def test_best_row_is_of_a_sound_trial(mode: str, number: int) -> None:
 
 def test_no_best_row() -> None:
     assert best_row([BARE], "val/loss", "min") is None
+
+
+@pytest.mark.parametrize(("mode", "numbers"), [("min", [2, 0, 1]), ("max", [0, 1, 2])])
+def test_ranked_rows_are_of_the_search_and_the_earlier_first_among_equals(
+    mode: str, numbers: list[int]
+) -> None:
+    rows = rows_with("loss", [0.5, 0.5, 0.1, None], [TrialState.STOPPED] * 4)
+    fresh = TrialRow(4, TrialState.COMPLETE, {}, best={"loss": 0.0 if mode == "min" else 9.0}, confirms=0)
+    assert [row.number for row in ranked_rows([*rows, fresh], "loss", mode)] == numbers

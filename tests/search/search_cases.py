@@ -47,8 +47,8 @@ NESTED = Space(
     )
 )
 """Ten points, for grids."""
-SAMPLERS = ("auto", "random", "tpe", "gp", "cmaes", "grid", "qmc")
-FITTING = {"grid": ["steps"], "auto": ["square", "conditional"]}
+SAMPLERS = ("auto", "random", "tpe", "bohb", "gp", "cmaes", "nsgaii", "grid", "brute_force", "qmc")
+FITTING = {"grid": ["steps"], "brute_force": ["steps"], "auto": ["square", "conditional"]}
 """Spaces by sampler, where special: a grid needs steps, and `auto` is always one of the others."""
 CASES = [
     (sampler, space)

@@ -9,7 +9,7 @@ from search_cases import SPACES, make_search
 from tuner.records.states import TrialState
 from tuner.search import samplers
 from tuner.search.factory import make_searcher
-from tuner.search.samplers import Ask, choose_sampler, make_sampler
+from tuner.search.samplers import Ask, CopySampler, choose_sampler, make_sampler
 from tuner.spec.space import Space
 
 
@@ -43,8 +43,9 @@ def test_seeds_differ_by_seed_and_by_number() -> None:
 @pytest.mark.parametrize(("scheduler", "is_multivariate"), [("asha", False), ("none", True)])
 def test_tpe_is_univariate_only_under_early_stopping(scheduler: str, is_multivariate: bool) -> None:
     sampler = make_sampler(make_ask("tpe", scheduler=scheduler))
-    assert isinstance(sampler, optuna.samplers.TPESampler)
-    assert sampler._multivariate is is_multivariate
+    assert isinstance(sampler, CopySampler)
+    assert isinstance(sampler.copy.sampler, optuna.samplers.TPESampler)
+    assert sampler.copy.sampler._multivariate is is_multivariate
 
 
 def test_gp_learns_from_stopped_trials(tmp_path: Path) -> None:

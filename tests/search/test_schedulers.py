@@ -1,77 +1,15 @@
-"""Schedulers: ASHA against a table by hand and a reference by brute force; what all of them promise."""
+"""Stopping ASHA against a table by hand and a reference by brute force; no stopping."""
 
-import json
 import math
 import random
-from dataclasses import asdict
 from itertools import pairwise
 from typing import Literal
 
 import pytest
-from search_cases import make_search
 
-from tuner.search import Action, Decision, Scheduler
+from tuner.search import Action, Decision
 from tuner.search.asha import Asha
-from tuner.search.factory import make_scheduler
 from tuner.search.none import NoStopping
-
-SCHEDULERS = [{"type": "none"}, {"type": "asha"}, {"type": "asha", "grace": 2, "factor": 2}]
-NOT_FINITE = [math.nan, math.inf, -math.inf]
-
-
-def make(scheduler: dict[str, object], mode: str = "min", max_reports: int | None = 27) -> Scheduler:
-    return make_scheduler(make_search(scheduler=scheduler, mode=mode), max_reports)
-
-
-@pytest.mark.parametrize("mode", ["min", "max"])
-@pytest.mark.parametrize("step", [1, 2, 3, 26, 27])
-@pytest.mark.parametrize("value", NOT_FINITE)
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_a_value_that_is_not_finite_stops_at_once(
-    scheduler: dict[str, object], value: float, step: int, mode: str
-) -> None:
-    decision = make(scheduler, mode).on_report(0, step, value)
-    assert decision == Decision(Action.STOP, f"{value} at report {step} is not finite")
-
-
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_a_value_that_is_not_finite_changes_no_later_decision(scheduler: dict[str, object]) -> None:
-    spoilt, clean = make(scheduler), make(scheduler)
-    for number, value in enumerate(NOT_FINITE):
-        spoilt.on_report(number, 1, value)
-        spoilt.on_finish(number)
-    for number, value in enumerate([3.0, 1.0, 2.0, 0.5], start=3):
-        assert spoilt.on_report(number, 1, value) == clean.on_report(number, 1, value)
-
-
-@pytest.mark.parametrize("max_reports", [1, 2, 27, None])
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_every_decision_has_a_reason_and_is_strict_json(
-    scheduler: dict[str, object], max_reports: int | None
-) -> None:
-    one = make(scheduler, max_reports=max_reports)
-    draw = random.Random(0)
-    for number in range(20):
-        for step in range(1, (max_reports or 30) + 1):
-            decision = one.on_report(number, step, draw.choice([draw.random(), math.nan]))
-            assert decision.reason
-            json.dumps(asdict(decision), allow_nan=False)
-        one.on_finish(number)
-
-
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_the_same_reports_give_the_same_decisions(scheduler: dict[str, object]) -> None:
-    draw = random.Random(1)
-    reports = [(number, step, draw.random()) for step in (1, 2, 3, 4) for number in range(9)]
-    first, second = make(scheduler), make(scheduler)
-    assert [first.on_report(*report) for report in reports] == [second.on_report(*r) for r in reports]
-
-
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_the_full_budget_is_never_cut(scheduler: dict[str, object]) -> None:
-    one = make(scheduler, max_reports=9)
-    for number in range(30):
-        assert one.on_report(number, 9, float(number)).action is Action.CONTINUE
 
 
 def test_no_stopping() -> None:
@@ -176,3 +114,22 @@ def test_against_brute_force(seed: int, factor: int, mode: Literal["min", "max"]
             if not expected:
                 break
     assert all(len(upper) < len(lower) for lower, upper in pairwise(at_rung[r] for r in sorted(at_rung)))
+
+
+def test_each_bracket_has_its_own_rungs() -> None:
+    """Levels 1, 3, 9, 27: shares as 1 : 4/3 / 3 : 4/2 / 9, which is 27 : 12 : 6 of 45."""
+    scheduler = Asha(mode="min", max_reports=27, brackets=3)
+    first_rungs = []
+    for number in range(45):
+        steps = [step for step in (1, 3, 9) if scheduler.on_report(number, step, -number).rung is not None]
+        first_rungs.append(steps[0])
+    assert [first_rungs.count(rung) for rung in (1, 3, 9)] == [27, 12, 6]
+    assert first_rungs[:8] == [1, 1, 3, 1, 1, 3, 9, 1]
+    # Trial 2 is the first of its bracket at rung 3, worse than those of bracket 0, and yet goes on.
+    assert Asha(mode="min", max_reports=27, brackets=3).on_report(2, 3, 9.0).cutoff == 9.0
+
+
+def test_the_share_of_a_bracket_without_a_known_end() -> None:
+    scheduler = Asha(mode="min", max_reports=None, brackets=2)
+    first = [scheduler.on_report(number, 1, 0.0).rung is not None for number in range(40)]
+    assert first.count(True) == 30

@@ -50,7 +50,7 @@ def test_all_trials_are_told(tmp_path: Path, sampler: str) -> None:
         (TrialState.COMPLETE, "COMPLETE", 0.25),
         (TrialState.STOPPED, "PRUNED", 0.5),
         (TrialState.DIVERGED, "FAIL", None),
-        (TrialState.INFEASIBLE, "FAIL", None),
+        (TrialState.INFEASIBLE, "PRUNED", 0.5),
         (TrialState.FAILED, "FAIL", None),
     ],
 )
@@ -68,6 +68,7 @@ def test_an_end_is_told_as_what_it_was(
     assert trial.intermediate_values == {1: 0.75, 2: 0.5}
     assert trial.user_attrs == {"tuner_state": state.value, "reason": "the reason"}
     assert trial.params == suggestion.params
+    assert trial.constraints == ({"fits": 1.0} if state is TrialState.INFEASIBLE else {})
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

@@ -385,7 +385,7 @@ def test_a_function_experiment_is_written_for_the_record(tmp_path):
         ({"train": lambda config, trial: None}, "name names a folder .* found '<lambda>'"),
         ({"trials": 0}, "search.trials must be >= 1; found 0"),
         ({"mode": "most"}, "search.mode must be one of min, max; found 'most'"),
-        ({"scheduler": "hyperband"}, "search.scheduler.type must be one of none, asha"),
+        ({"scheduler": "hyperbola"}, "search.scheduler.type must be one of .*did you mean 'hyperband'"),
         ({"workers": 0}, "resources.workers must be >= 1"),
         ({"max_reports": 0}, "max_reports must be a whole number >= 1 or None; found 0"),
     ],

@@ -189,12 +189,12 @@ WRONG = [
     ({"search__seed": -1}, "search.seed must be >= 0; found -1"),
     (
         {"search__sampler": "tpee"},
-        "search.sampler must be one of auto, random, tpe, gp, cmaes, grid, qmc; found 'tpee'; "
-        "did you mean 'tpe'?",
+        "search.sampler must be one of auto, random, tpe, bohb, gp, cmaes, nsgaii, qmc, grid, brute_force; "
+        "found 'tpee'; did you mean 'tpe'?",
     ),
     (
         {"search__scheduler": "ahsa"},
-        "search.scheduler.type must be one of none, asha; found 'ahsa'; did you mean 'asha'?",
+        "extrapolation, freeze_thaw, pbt, pb2; found 'ahsa'; did you mean 'asha'?",
     ),
     ({"search__scheduler": {"type": "asha", "factor": 1}}, "search.scheduler.factor must be >= 2; found 1"),
     (

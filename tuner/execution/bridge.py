@@ -3,6 +3,7 @@
 Tune keeps its own trial ids; the trial's number travels in its configuration.
 """
 
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,27 @@ from ray.tune.search import Searcher
 from tuner.execution.conductor import Conductor
 from tuner.execution.placement import GangSize
 from tuner.execution.trainable import NODES, REPORT
+from tuner.training.job import TrialJob
 
 
 class TuneSearcher(Searcher):  # type: ignore[misc]
-    """Hands the conductor's next trial to Tune.
+    """Hands the conductor's next trial to Tune; the paused ones that go on are left to `TuneScheduler`.
 
     It says itself when there is nothing to start: Tune's own limiter counts paused trials as running.
     """
 
-    def __init__(self, conductor: Conductor, size: GangSize) -> None:
+    def __init__(self, conductor: Conductor, size: GangSize, going_on: deque[int]) -> None:
         super().__init__()
-        self._conductor, self._size = conductor, size
+        self._conductor, self._size, self._going_on = conductor, size, going_on
 
     def suggest(self, trial_id: str) -> Any:
-        job = self._conductor.next_job()
-        if job is not None:
-            return {"job": job, "size": self._size}
-        return self.FINISHED if self._conductor.is_exhausted else None
+        found = self._conductor.next()
+        if isinstance(found, TrialJob):
+            return {"job": found, "size": self._size}
+        if found is not None:
+            self._going_on.append(found.number)
+        # Said earlier, Tune would let go of gangs for which there will be no new trial, but a paused one.
+        return self.FINISHED if self._conductor.is_over else None
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """The scheduler's side has told the conductor already."""
@@ -43,11 +48,15 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
 
 
 class TuneScheduler(TrialScheduler):  # type: ignore[misc]
-    """Hands reports to the conductor and its decisions to Tune."""
+    """Hands reports to the conductor and its decisions to Tune.
 
-    def __init__(self, conductor: Conductor) -> None:
+    `going_on`: numbers of paused trials that the conductor has chosen to go on with.
+    """
+
+    def __init__(self, conductor: Conductor, gangs: int, going_on: deque[int]) -> None:
         super().__init__()
-        self._conductor = conductor
+        self._conductor, self._gangs, self._going_on = conductor, gangs, going_on
+        self._trials: dict[int, Trial] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         return self._conductor.on_report(_number(trial), result[REPORT], result[NODES]).action.value
@@ -62,21 +71,32 @@ class TuneScheduler(TrialScheduler):  # type: ignore[misc]
         self._conductor.on_failure(_number(trial), _reason_of(trial))
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Nothing to do: the conductor made the trial."""
+        if not self._trials:
+            _keep_warm(tune_controller, trial, self._gangs)
+        self._trials[_number(trial)] = trial
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        """Nothing to do: the conductor ends what never ran when the search closes."""
+        """Nothing to do: the conductor has ended the trial."""
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """Tune starts pending trials by itself, in their order."""
-        return None
+        """The paused trial that goes on next; new ones Tune starts by itself, in their order."""
+        # What was asked ahead and never began has a row, but is no trial of Tune's.
+        for number in self._trials.keys() & self._conductor.take_cut():
+            tune_controller.stop_trial(self._trials[number])
+        if not self._going_on:
+            return None
+        trial = self._trials[self._going_on[0]]
+        # It may have been chosen while its checkpoint is written, and that may fail.
+        if trial.status == Trial.PAUSED or trial.is_finished():
+            self._going_on.popleft()
+        return trial if trial.status == Trial.PAUSED else None
 
     def debug_string(self) -> str:
         return "tuner"
 
 
-class StartOfTrials(Callback):  # type: ignore[misc]
-    """Tells the conductor when a trial got its gang."""
+class Gangs(Callback):  # type: ignore[misc]
+    """Tells the conductor when a trial got its gang, and when its checkpoint is written."""
 
     def __init__(self, conductor: Conductor) -> None:
         self._conductor = conductor
@@ -84,9 +104,21 @@ class StartOfTrials(Callback):  # type: ignore[misc]
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._conductor.on_start(_number(trial))
 
+    def on_trial_save(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._conductor.on_saved(_number(trial))
+
 
 def trial_name(trial: Trial) -> str:
     return f"{_number(trial):05d}"
+
+
+def _keep_warm(tune_controller: Any, trial: Trial, gangs: int) -> None:
+    """Tune keeps one idle actor and ends the others; all gangs may wait at once for a trial that goes on.
+
+    Tune has no option for it (2.60): the controller's cache of actors is told that so many are wanted.
+    """
+    controller = tune_controller._tune_controller
+    controller._actor_cache.increase_max(trial.placement_group_factory, gangs)
 
 
 def _number(trial: Trial) -> int:

@@ -5,14 +5,24 @@ from collections.abc import Iterable
 from tuner.data import Manifest
 from tuner.errors import ExperimentError
 from tuner.execution.placement import GangSize
-from tuner.search.grid import check_grid
+from tuner.search.grid import GRIDS, check_grid
 from tuner.spec import CnnSpec, Experiment, TrialSpec
 
 
 def check_search(experiment: Experiment) -> None:
     """Raises ExperimentError when the sampler cannot search the space."""
-    if experiment.search.sampler == "grid":
+    if experiment.search.sampler in GRIDS:
         check_grid(experiment.space)
+
+
+def check_stop(experiment: Experiment, size: GangSize) -> None:
+    """Raises ExperimentError when the search is to stop at GPU hours that will never be spent."""
+    limit = experiment.search.stop.gpu_hours
+    if limit is not None and size.gpus == 0:
+        raise ExperimentError(
+            f"search.stop.gpu_hours needs trials that hold GPUs, but found {limit:g} and trials without any; "
+            f"use search.stop.hours, or give the trials GPUs with resources.gpus_per_worker and --address."
+        )
 
 
 def check_precision(specs: Iterable[TrialSpec], size: GangSize) -> None:

@@ -50,7 +50,7 @@ class Gang(Protocol):
         """Writes a checkpoint of the running trial."""
 
     def load(self, folder: Path) -> None:
-        """Restores a checkpoint into the started trial."""
+        """Restores a checkpoint into the started trial. Raises TrialRaised, GangLost."""
 
     def close(self) -> None:
         """Ends the ranks."""
@@ -78,7 +78,7 @@ class LocalGang:
         self._rank.save(folder)
 
     def load(self, folder: Path) -> None:
-        self._rank.load(folder)
+        self._guarded(self._rank.load, folder)
 
     def close(self) -> None:
         self._rank.close()

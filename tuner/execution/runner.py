@@ -8,6 +8,7 @@ import inspect
 import os
 import shutil
 import socket
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,14 +19,15 @@ from ray import cloudpickle, tune
 
 from tuner.data import Store, fingerprint, prepare
 from tuner.errors import ResourceError, ResultsError, UsageError
-from tuner.execution.bridge import StartOfTrials, TuneScheduler, TuneSearcher, trial_name
-from tuner.execution.checks import check_fit, check_precision, check_search
+from tuner.execution.bridge import Gangs, TuneScheduler, TuneSearcher, trial_name
+from tuner.execution.checks import check_fit, check_precision, check_search, check_stop
 from tuner.execution.conductor import Conductor, Listener
 from tuner.execution.placement import GangSize, NodeSize, local_node, num_gangs, size_gang
 from tuner.execution.trainable import TrialRunner
 from tuner.records.environment import environment
 from tuner.records.files import atomic_write, atomic_write_json
 from tuner.records.paths import ExperimentPaths
+from tuner.search.ahead import make_asker
 from tuner.search.factory import make_scheduler, make_searcher
 from tuner.spec import DataSpec, Experiment, TrialSpec
 from tuner.training.job import TrainFunction
@@ -110,6 +112,7 @@ def _run(
     size = size_gang(experiment.resources, nodes)
     specs = list(experiment.representatives())
     check_search(experiment)
+    check_stop(experiment, size)
     check_precision(specs, size)
     with _undone_where_refused(paths) as made:
         store_of = _prepare(experiment, specs, paths.store_root, made)
@@ -120,19 +123,20 @@ def _run(
             experiment.search.storage or paths.journal,
             study_name=experiment.name,
         )
+    gangs = num_gangs(size, nodes)
     conductor = Conductor(
         experiment,
         paths,
-        searcher,
+        make_asker(searcher, trials=experiment.search.trials, num_gangs=gangs),
         make_scheduler(experiment.search, experiment.max_reports),
         store_of=store_of,
-        num_gangs=num_gangs(size, nodes),
+        num_gangs=gangs,
         gpus_per_gang=size.gpus,
         listeners=listeners,
     )
     try:
         with cluster():
-            _drive(conductor, size, num_gangs(size, nodes))
+            _drive(conductor, size, gangs)
     finally:
         conductor.close(INTERRUPTED)
         shutil.rmtree(paths.tune, ignore_errors=True)
@@ -155,16 +159,18 @@ def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
     # Tune keeps one pending trial for a searcher that is not random, unless this says otherwise.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(gangs)
     bundles = [size.bundle()] if size.workers == 1 else [{}, *[size.bundle()] * size.workers]
+    going_on: deque[int] = deque()
     # `tune.Tuner` would pickle and copy searcher and scheduler; `tune.run` uses the very objects.
     tune.run(
         TrialRunner,
         name="run",
         storage_path=str(conductor.paths.tune),
         resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="PACK"),
-        search_alg=TuneSearcher(conductor, size),
-        scheduler=TuneScheduler(conductor),
-        callbacks=[StartOfTrials(conductor)],
-        num_samples=conductor.experiment.search.trials,
+        search_alg=TuneSearcher(conductor, size, going_on),
+        scheduler=TuneScheduler(conductor, gangs, going_on),
+        callbacks=[Gangs(conductor)],
+        # The conductor counts: Tune would let go of the gangs with the last new trial.
+        num_samples=-1,
         reuse_actors=True,
         raise_on_failed_trial=False,
         trial_name_creator=trial_name,

@@ -1,5 +1,7 @@
 """Ray Tune's view of a gang: a class Trainable that trains one trial after another on the same gang."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -27,6 +29,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._job: TrialJob = new_config["job"]
+        self._checkpoint: Path | None = None
         self._is_started = False
         return True
 
@@ -36,13 +39,16 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         return {REPORT: report, NODES: gang.nodes, "done": report.state is not None}
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
-        """Tune keeps only the name; the checkpoint itself is in the trial's own folder."""
-        self._gang.save(TrialPaths(self._job.folder).last_checkpoint)
-        return {"number": self._job.number}
+        """Tune keeps only the place; the checkpoint itself is in the trial's own folder."""
+        folder = TrialPaths(self._job.folder).last_checkpoint
+        self._gang.save(folder)
+        return {"folder": str(folder)}
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
-        self._start()
-        self._gang.load(TrialPaths(self._job.folder).last_checkpoint)
+        """Only noted: the gang loads it with its next step, where a failure is the trial's."""
+        assert checkpoint is not None
+        self._checkpoint = Path(checkpoint["folder"])
+        self._is_started = False
 
     def cleanup(self) -> None:
         self._gang.close()
@@ -59,9 +65,15 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
             return self._failed(error)
 
     def _start(self) -> None:
-        if not self._is_started:
+        if self._is_started:
+            return
+        if self._checkpoint is None:
             self._gang.start(self._job)
-            self._is_started = True
+        else:
+            # Tune counts the reports of a restored trial on.
+            self._gang.start(replace(self._job, num_reports=self.iteration))
+            self._gang.load(self._checkpoint)
+        self._is_started = True
 
     def _failed(self, error: Exception) -> Report:
         log_error(self._job, error)

@@ -1,8 +1,10 @@
 """The table of trials: one `TrialRow` each, and `trials.csv`.
 
-Columns: number, state, reason, param/<name> ..., best/<metric> ..., last/<metric> ..., reports, steps,
-seconds, gpu_seconds, nodes. An empty cell is absent, never 0. Parameters are written as JSON, so that text,
-numbers, booleans and null come back as they were; a parameter that was not active is an empty cell.
+Columns: number, state, reason, param/<name> ..., best/<metric> ..., last/<metric> ..., objective/<metric>
+..., confirmed/<figure> ..., reports, steps, seconds, gpu_seconds, confirms, seed, nodes. An empty cell is
+absent, never 0. Parameters are written as JSON, so that text, numbers, booleans and null come back as they
+were; a parameter that was not active is an empty cell. A table of an earlier version lacks the columns that
+came later: they are absent.
 """
 
 import csv
@@ -20,8 +22,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _UNSOUND = {TrialState.FAILED, TrialState.DIVERGED, TrialState.INFEASIBLE}
-_GROUPS = {"params": "param/", "best": "best/", "last": "last/"}
-_NUMBERS = ["reports", "steps", "seconds", "gpu_seconds"]
+_GROUPS = {
+    "params": "param/",
+    "best": "best/",
+    "last": "last/",
+    "objectives": "objective/",
+    "confirmed": "confirmed/",
+}
+_NUMBERS = ["reports", "steps", "seconds", "gpu_seconds", "confirms", "seed"]
 _READABLE = str.maketrans({"\r": "\n", "\0": "\\0"})
 """What csv's reader takes for the end of a line (progress bars write it) or, before Python 3.11, refuses."""
 _TYPES = {
@@ -32,6 +40,8 @@ _TYPES = {
     "steps": "Int64",
     "seconds": "float64",
     "gpu_seconds": "float64",
+    "confirms": "Int64",
+    "seed": "Int64",
     "nodes": "str",
 }
 
@@ -49,6 +59,9 @@ class TrialRow:
     """Metric to its best finite value over the reports."""
     last: dict[str, float] = field(default_factory=dict)
     """Metric to its value in the last report that had it."""
+    objectives: dict[str, float] = field(default_factory=dict)
+    """Of a search with several: each objective in the report with the best value of the first, whose weights
+    are kept."""
     reports: int = 0
     steps: int | None = None
     """Updates of the weights; None where nobody counted them."""
@@ -58,13 +71,34 @@ class TrialRow:
     """`seconds` times the GPUs that it held; None where there were none."""
     nodes: tuple[str, ...] = ()
     """Host names of its ranks."""
+    confirms: int | None = None
+    """Number of the trial that this one repeats with a fresh seed; None for a trial of the search."""
+    seed: int | None = None
+    """The fresh seed; None for a trial of the search, whose seed is in the experiment."""
+    confirmed: dict[str, float] = field(default_factory=dict)
+    """What fresh runs say of this trial: figures by name, see `tuner.records.confirmation.note`."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it neither failed, diverged nor broke a constraint."""
+        return self.state not in _UNSOUND
+
+
+def search_rows(rows: Iterable[TrialRow]) -> list[TrialRow]:
+    """The rows of the search itself, without the runs that repeat one of them with a fresh seed."""
+    return [row for row in rows if row.confirms is None]
+
+
+def ranked_rows(rows: Iterable[TrialRow], metric: str, mode: str) -> list[TrialRow]:
+    """The search's sound rows with a value of `metric`, the best first; among equals the earlier first."""
+    sound = [row for row in search_rows(rows) if row.is_sound and metric in row.best]
+    sign = 1 if mode == "min" else -1
+    return sorted(sound, key=lambda row: sign * row.best[metric])
 
 
 def best_row(rows: Iterable[TrialRow], metric: str, mode: str) -> TrialRow | None:
-    """The row with the best value of `metric` among those that neither failed nor diverged."""
-    candidates = [row for row in rows if row.state not in _UNSOUND and metric in row.best]
-    choose = min if mode == "min" else max
-    return choose(candidates, key=lambda row: row.best[metric], default=None)
+    """The search's row with the best value of `metric` among those that neither failed nor diverged."""
+    return next(iter(ranked_rows(rows, metric, mode)), None)
 
 
 def write_trials(path: Path, rows: Sequence[TrialRow]) -> None:
@@ -128,6 +162,8 @@ def _cells(row: TrialRow) -> dict[str, str]:
         | {f"param/{name}": json.dumps(value, ensure_ascii=False) for name, value in row.params.items()}
         | {f"best/{name}": repr(float(value)) for name, value in row.best.items()}
         | {f"last/{name}": repr(float(value)) for name, value in row.last.items()}
+        | {f"objective/{name}": repr(float(value)) for name, value in row.objectives.items()}
+        | {f"confirmed/{name}": repr(value) for name, value in row.confirmed.items()}
         | {name: "" if value is None else repr(value) for name, value in _numbers(row).items()}
         | {"nodes": ",".join(row.nodes)}
     )
@@ -148,12 +184,20 @@ def _row(cells: Mapping[str, str]) -> TrialRow:
         reason=cells["reason"],
         best={name: float(cell) for name, cell in group("best/").items()},
         last={name: float(cell) for name, cell in group("last/").items()},
+        objectives={name: float(cell) for name, cell in group("objective/").items()},
         reports=int(cells["reports"]),
-        steps=int(cells["steps"]) if cells["steps"] else None,
+        steps=_whole(cells["steps"]),
         seconds=_number(cells["seconds"]),
         gpu_seconds=_number(cells["gpu_seconds"]),
         nodes=tuple(cells["nodes"].split(",")) if cells["nodes"] else (),
+        confirms=_whole(cells.get("confirms", "")),
+        seed=_whole(cells.get("seed", "")),
+        confirmed={name: float(cell) for name, cell in group("confirmed/").items()},
     )
+
+
+def _whole(cell: str) -> int | None:
+    return int(cell) if cell else None
 
 
 def _number(cell: str) -> float | None:

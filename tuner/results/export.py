@@ -58,10 +58,15 @@ class ExportedModel:
 
     @classmethod
     def of_trial(
-        cls, experiment: Experiment, params: Mapping[str, Any], paths: ExperimentPaths, number: int
+        cls,
+        experiment: Experiment,
+        params: Mapping[str, Any],
+        paths: ExperimentPaths,
+        number: int,
+        seed: int | None = None,
     ) -> "ExportedModel":
-        """The kept weights of a trial of an experiment."""
-        spec = experiment.resolve(params)
+        """The kept weights of a trial of an experiment; `seed` is that of a fresh run."""
+        spec = _spec(experiment, params, seed)
         manifest = prepare(spec.data, spec.task, paths.store_root).manifest
         return cls._load(spec, manifest, _weights(paths, number))
 
@@ -86,9 +91,17 @@ class ExportedModel:
 
 
 def export(
-    experiment: Experiment, params: Mapping[str, Any], paths: ExperimentPaths, number: int, out: Path
+    experiment: Experiment,
+    params: Mapping[str, Any],
+    paths: ExperimentPaths,
+    number: int,
+    out: Path,
+    seed: int | None = None,
 ) -> Path:
     """Writes the trial's kept weights, its configuration and its preprocessing to the folder `out`.
+
+    Args:
+        seed: that of a fresh run; None: the configuration's own.
 
     Raises:
         ResultsError: `out` holds something already, or the trial kept no weights.
@@ -96,7 +109,7 @@ def export(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ResultsError(f"an export needs a new or empty folder, but {out} is not; choose another.")
     weights = _weights(paths, number)
-    spec = experiment.resolve(params)
+    spec = _spec(experiment, params, seed)
     manifest = prepare(spec.data, spec.task, paths.store_root).manifest
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(weights, out / "weights.pt")
@@ -123,6 +136,11 @@ def measure(
     return evaluate(
         model.network, model.task, store.split(split), Ranks(), micro_batch=ROWS, dtype=torch.float32
     )
+
+
+def _spec(experiment: Experiment, params: Mapping[str, Any], seed: int | None) -> TrialSpec:
+    spec = experiment.resolve(params)
+    return spec if seed is None else spec.with_seed(seed)
 
 
 def _weights(paths: ExperimentPaths, number: int) -> Path:

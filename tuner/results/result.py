@@ -4,6 +4,8 @@ result = Result.open("results/digits_cnn")
 result.trials                 # pandas.DataFrame, one row a trial
 result.curves("val/loss")     # trial, step, wall_time_s, value
 result.best.params, result.best.value
+result.front                  # the trials that no other beats in every objective
+result.confirmation           # the best trials ranked by fresh runs; None without `confirm`
 """
 
 import json
@@ -17,26 +19,39 @@ import pandas as pd
 import yaml
 
 from tuner.errors import ResultsError, TunerError
+from tuner.records.confirmation import Confirmation, Confirmed, Estimate, confirmation_of
 from tuner.records.event_reader import read_scalars
+from tuner.records.files import read_lines
 from tuner.records.paths import ExperimentPaths
-from tuner.records.rows import TrialRow, best_row, read_trials, trials_frame
+from tuner.records.rows import TrialRow, best_row, read_trials, search_rows, trials_frame
 from tuner.records.states import TrialState
+from tuner.results.confirmation import measure_runs, run_metrics
 from tuner.results.export import ExportedModel, export, measure
-from tuner.spec import Experiment
+from tuner.results.front import front_rows
+from tuner.spec import ConfirmSpec, Experiment
 
 
 @dataclass(frozen=True)
 class BestTrial:
-    """The best trial of an experiment."""
+    """The best trial of an experiment: the confirmed winner, or where none is, the best of the search."""
 
     number: int
     params: Mapping[str, Any]
     """Name to value, for the active parameters."""
     value: float
-    """The best value of the searched metric among the trial's reports."""
+    """The best value of the searched metric among the trial's reports; of a winner, its fresh runs' mean."""
     metrics: Mapping[str, float]
-    """The best value of every metric of the trial, each in its own direction."""
+    """The best value of every metric of the trial, each in its own direction; of a winner, means too."""
     paths: ExperimentPaths
+    confirmed: Confirmed | None = None
+    """The fresh runs of a confirmed winner."""
+    seed: int | None = None
+    """That of the run whose weights are taken, where it is a fresh one."""
+
+    @property
+    def kept(self) -> int:
+        """Number of the run whose weights are taken: of a winner, the fresh one with the best validation."""
+        return self.confirmed.runs[0] if self.confirmed else self.number
 
     @property
     def experiment(self) -> Experiment:
@@ -50,15 +65,20 @@ class BestTrial:
 
     def export(self, out: str | Path) -> Path:
         """Writes weights, configuration and preprocessing to the folder `out`; see `tuner predict`."""
-        return export(self.experiment, self.params, self.paths, self.number, Path(out))
+        return export(self.experiment, self.params, self.paths, self.kept, Path(out), self.seed)
 
     def load(self) -> ExportedModel:
         """The trained model, ready to predict."""
-        return ExportedModel.of_trial(self.experiment, self.params, self.paths, self.number)
+        return ExportedModel.of_trial(self.experiment, self.params, self.paths, self.kept, self.seed)
 
     def measure(self, split: str) -> dict[str, float]:
         """Metrics of the kept weights on `train`, `val` or `test`; none where the split has no rows."""
-        return measure(self.experiment, self.params, self.paths, self.number, split)
+        return measure(self.experiment, self.params, self.paths, self.kept, split)
+
+    def estimate(self, split: str) -> dict[str, Estimate]:
+        """As `measure`, but over all fresh runs of a confirmed winner."""
+        runs = self.confirmed.runs if self.confirmed else (self.number,)
+        return measure_runs(self.experiment, self.params, self.paths, runs, split)
 
 
 class Result:
@@ -103,12 +123,55 @@ class Result:
 
     @cached_property
     def rows(self) -> list[TrialRow]:
+        """Of the search, then of the fresh runs that confirm its best trials."""
         return read_trials(self.paths.trials_csv) if self.paths.trials_csv.is_file() else []
+
+    @property
+    def search_rows(self) -> list[TrialRow]:
+        return search_rows(self.rows)
+
+    @property
+    def confirm(self) -> ConfirmSpec | None:
+        """How the best trials are confirmed; None: not at all."""
+        section = self.settings.get("confirm")
+        return None if section is None else ConfirmSpec.model_validate(section)
+
+    @cached_property
+    def confirmation(self) -> Confirmation | None:
+        """The best trials ranked by their fresh runs; its winner is None until all of these are there."""
+        if self.confirm is None:
+            return None
+        return confirmation_of(self.rows, self.confirm, self.metric, self.mode)
 
     @property
     def trials(self) -> pd.DataFrame:
         """One row a trial, columns as in `trials.csv`; absent is missing."""
         return trials_frame(self.rows)
+
+    @property
+    def objectives(self) -> dict[str, str]:
+        """What is compared: metric -> "min" or "max", the searched metric first."""
+        return {self.metric: self.mode, **self.settings["search"].get("also", {})}
+
+    @property
+    def end_reason(self) -> str | None:
+        """Which condition of `search.stop` ended the search; None where none did."""
+        lines = read_lines(self.paths.decisions)
+        return next((line["reason"] for line in lines if line["action"] == "END"), None)
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """The Pareto front: one row a trial that no other beats in every objective, columns as in `trials`.
+
+        Values are those of `objective/<metric>`: of the report with the best value of the searched metric,
+        whose weights are kept. Of a search with one objective it has no rows.
+        """
+        return trials_frame(self.front_rows)
+
+    @property
+    def front_rows(self) -> list[TrialRow]:
+        """The rows of `front`, the best in the searched metric first."""
+        return front_rows(self.rows, self.objectives)
 
     def curves(self, tag: str | None = None) -> pd.DataFrame:
         """The event files' scalars: trial, step, wall_time_s, value; and tag, when none is asked for."""
@@ -127,11 +190,13 @@ class Result:
 
     @cached_property
     def best(self) -> BestTrial:
-        """The best trial that neither failed nor diverged.
+        """The confirmed winner; without one the search's best trial that neither failed nor diverged.
 
         Raises:
             TunerError: no trial has a value.
         """
+        if self.confirmation is not None and self.confirmation.winner is not None:
+            return self._winner(self.confirmation.winner)
         row = best_row(self.rows, self.metric, self.mode)
         if row is None:
             states = ", ".join(sorted({row.state.value for row in self.rows})) or "none"
@@ -141,13 +206,22 @@ class Result:
             )
         return BestTrial(row.number, row.params, row.best[self.metric], row.best, self.paths)
 
+    def _winner(self, winner: Confirmed) -> BestTrial:
+        by_number = {row.number: row for row in self.rows}
+        metrics = run_metrics([by_number[number] for number in winner.runs])
+        params, seed = by_number[winner.number].params, by_number[winner.runs[0]].seed
+        return BestTrial(
+            winner.number, params, metrics[self.metric], metrics, self.paths, confirmed=winner, seed=seed
+        )
+
     def num_by_state(self) -> dict[TrialState, int]:
-        counts = {state: sum(row.state is state for row in self.rows) for state in TrialState}
+        """Of the search's trials; states without any are left out."""
+        counts = {state: sum(row.state is state for row in self.search_rows) for state in TrialState}
         return {state: count for state, count in counts.items() if count}
 
     def saved_share(self, max_reports: int | None) -> float | None:
         """The share of a full search's reports that was not trained, because trials ended early."""
-        finished = [row for row in self.rows if row.state.is_finished()]
+        finished = [row for row in self.search_rows if row.state.is_finished()]
         if not finished or not max_reports:
             return None
         return 1 - sum(row.reports for row in finished) / (len(finished) * max_reports)

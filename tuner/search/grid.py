@@ -14,6 +14,9 @@ from tuner.search.distributions import num_values, step_value
 from tuner.spec.domains import Choice, Float
 from tuner.spec.space import Parameter, Space
 
+GRIDS = ("grid", "brute_force")
+"""The sampler's names."""
+
 
 def grid_point(space: Space, number: int) -> dict[str, Any] | None:
     """The point of trial `number`; None when the grid has fewer points. Takes time linear in `number`."""

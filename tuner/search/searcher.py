@@ -9,9 +9,13 @@ one ends. Trials are numbered 0, 1, 2 ... in the order of `suggest`, without gap
     searcher.finish(suggestion.number, TrialState.COMPLETE, value=0.97, reason="trained to its full budget")
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from tuner.records.states import TrialState
+
+NO_METRICS: Mapping[str, float] = MappingProxyType({})
 
 
 class Suggestion(NamedTuple):
@@ -30,5 +34,16 @@ class Searcher(Protocol):
     def report(self, number: int, step: int, value: float) -> None:
         """Trial `number` reported the metric `value` at its `step`-th report (the first is 1)."""
 
-    def finish(self, number: int, state: TrialState, value: float | None, reason: str) -> None:
-        """Trial `number` has ended in `state`; `value` is its final metric, finite where it is COMPLETE."""
+    def finish(
+        self,
+        number: int,
+        state: TrialState,
+        value: float | None,
+        reason: str,
+        metrics: Mapping[str, float] = NO_METRICS,
+    ) -> None:
+        """Trial `number` has ended in `state`; `value` is its final metric, finite where it is COMPLETE.
+
+        `metrics`: of the report that counts, from which further objectives and constraints are taken. It is
+        the one with the best value, whose weights are kept; of an INFEASIBLE trial the last one.
+        """

@@ -10,22 +10,26 @@ from pathlib import Path
 
 import optuna
 import sqlalchemy
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.study import StudyDirection
 
 from tuner.errors import ExperimentError, ResultsError
 from tuner.spec.sections import SearchSpec
 from tuner.spec.space import Space
 
+_DIRECTIONS = {"min": StudyDirection.MINIMIZE, "max": StudyDirection.MAXIMIZE}
 _IDENTITY = "tuner"
 """The study's attribute that says what is searched, so that two searches never share a study."""
 
 
-def open_storage(storage: Path | str) -> BaseStorage:
-    """The journal at a path, or the database at a URL (anything with `://`).
+def open_storage(storage: Path | str | None) -> BaseStorage:
+    """The journal at a path, the database at a URL (anything with `://`), or None: this process's memory.
 
     Raises ExperimentError when the database cannot be opened.
     """
+    if storage is None:
+        return InMemoryStorage()
     if "://" in str(storage):
         return _open_database(str(storage))
     return _open_journal(Path(storage))
@@ -67,18 +71,15 @@ def _without_password(url: str) -> str:
         return "it"
 
 
-def open_study(
-    storage: BaseStorage, name: str, space: Space, search: SearchSpec, sampler: optuna.samplers.BaseSampler
-) -> optuna.Study:
-    """The study `name`, made when missing.
+def open_study(storage: BaseStorage, name: str, space: Space, search: SearchSpec) -> optuna.Study:
+    """The study `name`, made when missing; its sampler is still to be set.
 
     Raises ResultsError when it is there and belongs to another metric, direction or space.
     """
     study = optuna.create_study(
         storage=storage,
         study_name=name,
-        direction="maximize" if search.mode == "max" else "minimize",
-        sampler=sampler,
+        directions=[_DIRECTIONS[mode] for mode in (search.mode, *search.also.values())],
         load_if_exists=True,
     )
     identity = _identity(space, search)
@@ -90,7 +91,8 @@ def open_study(
 
 def _identity(space: Space, search: SearchSpec) -> dict[str, str]:
     domains = {parameter.name: repr(parameter.domain) for parameter in space.parameters}
-    return {"search.metric": search.metric, "search.mode": str(search.mode), **domains}
+    also = {f"search.also.{metric}": str(mode) for metric, mode in search.also.items()}
+    return {"search.metric": search.metric, "search.mode": str(search.mode), **also, **domains}
 
 
 def _check_identity(name: str, found: dict[str, str], wanted: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -18,6 +18,8 @@ from tuner.spec.domains import is_whole, known, nearest, show
 from tuner.spec.metrics import CLASSIFICATION, METRICS, TASKS
 from tuner.spec.problems import Problems, dotted
 from tuner.spec.reading import KeyPath, SourceMap
+from tuner.spec.scheduler_rules import check_scheduling
+from tuner.spec.searcher_rules import check_knowledge, check_metrics
 from tuner.spec.sections import (
     CnnSpec,
     ConfirmSpec,
@@ -51,6 +53,8 @@ _PHRASES = {
     "float_type": "a number",
     "bool_type": "true or false",
     "string_type": "text",
+    "dict_type": "a mapping",
+    "list_type": "a list",
     "string_too_short": "a single character",
     "string_too_long": "a single character",
     "model_type": "a mapping",
@@ -109,8 +113,10 @@ def check_experiment(tree: dict[str, Any], sources: SourceMap) -> Parts:
     fixed = _sections(_fixed(parsed), parsed, problems)
     template = {section: parsed[section] for section in _TRIAL if section in parsed}
     max_reports = _check_corners(template, task, fixed, problems)
+    _check_scheduling(fixed, max_reports, problems)
     problems.raise_if_any()
     assert task is not None
+    _check_space(template, fixed["search"], problems)
     return Parts(parsed["name"], task, template, **_filled(fixed), max_reports=max_reports)
 
 
@@ -124,8 +130,26 @@ def check_function(tree: dict[str, Any], max_reports: int | None) -> Parts:
         problems.add(("max_reports",), f"must be a whole number >= 1 or None; found {show(max_reports)}")
     fixed = _sections(_fixed(parsed), parsed, problems)
     problems.raise_if_any()
-    space_of(parsed["space"])
+    _check_scheduling(fixed, max_reports, problems)
+    for path, rest in check_metrics(None, fixed["search"]):
+        problems.add(path, rest)
+    problems.raise_if_any()
+    _check_space(parsed["space"], fixed["search"], problems)
     return Parts(parsed["name"], None, parsed["space"], **_filled(fixed), max_reports=max_reports)
+
+
+def _check_space(template: Mapping[str, Any], search: SearchSpec, problems: Problems) -> None:
+    """What the search says of the space, which is sound."""
+    for path, rest in check_knowledge(space_of(template), search):
+        problems.add(path, rest)
+    problems.raise_if_any()
+
+
+def _check_scheduling(fixed: Mapping[str, Any], max_reports: int | None, problems: Problems) -> None:
+    if {"search", "resources"} <= fixed.keys():
+        confirm = fixed.get("confirm")
+        for path, rest in check_scheduling(fixed["search"], fixed["resources"], confirm, max_reports):
+            problems.add(path, rest)
 
 
 def _fixed(tree: Mapping[str, Any]) -> tuple[str, ...]:
@@ -252,14 +276,19 @@ def _walk(section: str, loc: tuple[int | str, ...]) -> tuple[KeyPath, list[type[
     """The path of pydantic's `loc` without the tags of unions, and the models that hold (or are) its end."""
     path: list[int | str] = [section]
     owners = models = _models(_SECTIONS[section])
+    in_collection = False
     for part in loc:
         if len(models) > 1:
             owners = models = [model for model in models if part in _tags([model])]
             continue
         path.append(part)
         owners = models
-        field = models[0].model_fields.get(str(part))
+        if in_collection:
+            in_collection = False
+            continue
+        field = models[0].model_fields.get(str(part)) if models else None
         models = _models(field.annotation) if field else []
+        in_collection = field is not None and get_origin(field.annotation) in (dict, list)
     return tuple(path), models or owners
 
 
@@ -282,7 +311,7 @@ def _tags(models: list[type[BaseModel]]) -> list[str]:
 
 def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     if task and "search" in sections:
-        yield from _check_metric(task, sections["search"])
+        yield from check_metrics(task, sections["search"])
     if task and "data" in sections:
         yield from _check_data(task, sections["data"])
     if task and "model" in sections:
@@ -293,16 +322,6 @@ def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tupl
         yield from _check_zero(sections["train"])
     if "train" in sections and "resources" in sections:
         yield from _check_batch(sections["train"], sections["resources"].workers)
-
-
-def _check_metric(task: str, search: SearchSpec) -> Iterator[tuple[KeyPath, str]]:
-    metrics = METRICS[task]
-    if search.metric not in metrics:
-        rest = f"is not reported by task {task}; found {show(search.metric)}{known(search.metric, metrics)}"
-        yield ("search", "metric"), rest
-    elif search.mode != metrics[search.metric]:
-        better = metrics[search.metric]
-        yield ("search", "mode"), f"must be {better} for {search.metric}; found {search.mode}; drop it"
 
 
 def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:

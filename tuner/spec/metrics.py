@@ -11,17 +11,27 @@ TaskName = Literal["image_classification", "tabular_classification", "regression
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
 CLASSIFICATION: tuple[TaskName, ...] = ("image_classification", "tabular_classification")
 
+_COST_METRICS: dict[str, Mode] = {
+    "train/step_seconds": "min",
+    "train/samples_per_s": "max",
+    "system/peak_memory_bytes": "min",
+    "model/parameters": "min",
+}
+"""What training costs. Seconds of a step leave out the first one of each report. Peak memory is of the rank
+that needs most: what was allocated on its GPU; on a CPU what the whole warm process holds, a rough figure."""
 _CLASSIFICATION_METRICS: dict[str, Mode] = {
     "val/accuracy": "max",
     "val/f1": "max",
     "val/loss": "min",
     "train/loss": "min",
+    **_COST_METRICS,
 }
 _REGRESSION_METRICS: dict[str, Mode] = {
     "val/loss": "min",
     "val/mae": "min",
     "val/r2": "max",
     "train/loss": "min",
+    **_COST_METRICS,
 }
 
 METRICS: dict[str, dict[str, Mode]] = {

@@ -4,6 +4,7 @@ Each model is strict: text is no number, a boolean is no number, a whole number 
 Where several kinds exist, `type` tells which. A docstring under a field gives meaning, unit and range.
 """
 
+import os
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -37,8 +38,18 @@ def _auto_or_count(value: Any) -> Any:
     return value
 
 
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
 def _as_type(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
+
+
+def _scalar(value: Any) -> Any:
+    if value is not None and not isinstance(value, str | int | float):
+        raise broken_rule(f"must be text, a number, true, false or null; found {show(value)}")
+    return value
 
 
 def _as_prior(value: Any) -> Any:
@@ -297,7 +308,7 @@ class Hyperband(Section):
 
     type: Literal["hyperband"] = "hyperband"
     grace: Count = 1
-    """reports of the smallest rung"""
+    """reports that the smallest rung has at least"""
     factor: Annotated[int, Field(ge=2)] = 3
 
 
@@ -385,8 +396,8 @@ class Bound(Section):
 class Prior(Section):
     """Where the user believes the best value of a parameter to lie."""
 
-    at: float | int | str | bool
-    """the likeliest value"""
+    at: Annotated[Any, AfterValidator(_scalar)]
+    """the likeliest value; of a choice the label of an option"""
     spread: Annotated[float, Field(gt=0)] = 0.15
     """standard deviation as a share of the (log) range; of a choice, the share of the other options"""
 
@@ -426,8 +437,8 @@ class SearchSpec(Section):
     stop: StopSearch = StopSearch()
     points: list[dict[str, Any]] = []
     """configurations to try first, name -> value; what a point leaves out is drawn"""
-    warm_start: list[str] = []
-    """folders of earlier experiments to learn from"""
+    warm_start: list[Annotated[str, AfterValidator(_absolute)]] = []
+    """folders of earlier experiments to learn from, relative to the working directory"""
     priors: dict[str, Annotated[Prior, BeforeValidator(_as_prior)]] = {}
     """parameter -> where its best value is believed to lie; also the bare value"""
     seed: Seed = 0
@@ -436,7 +447,10 @@ class SearchSpec(Section):
 
 
 class ConfirmSpec(Section):
-    """The best trials are trained again in full, with fresh seeds, and ranked by these runs alone."""
+    """The best trials are trained again in full, with fresh seeds, and ranked by these runs alone.
+
+    This comes after the search, also where `search.stop` ended it, and its cost on top of the search's.
+    """
 
     top: Count = 3
     """trials to confirm"""
@@ -459,3 +473,7 @@ class TrialSpec(Section):
     data: DataSpec
     model: ModelSpec
     train: TrainSpec
+
+    def with_seed(self, seed: int) -> "TrialSpec":
+        """The same with other initial weights, order and dropout; the split of the data stays."""
+        return self.model_copy(update={"train": self.train.model_copy(update={"seed": seed})})

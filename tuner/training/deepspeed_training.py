@@ -47,6 +47,15 @@ class _EpochSums:
     loss: float = 0.0
     num_steps: int = 0
     seconds: float = 0.0
+    first_seconds: float = 0.0
+    """Of the first step, in which buffers are made and code is compiled."""
+
+    @property
+    def step_seconds(self) -> float:
+        """Of a later step; of the first one where there is no other."""
+        if self.num_steps == 1:
+            return self.seconds
+        return (self.seconds - self.first_seconds) / (self.num_steps - 1)
 
 
 class DeepSpeedTraining:
@@ -89,6 +98,7 @@ class DeepSpeedTraining:
         self._norm_tells = ranks.num_ranks > 1 and _norm_tells(train, self._precision)
         if self._norm_tells:
             _watch_norm(self._engine.optimizer)
+        self._num_parameters = sum(_size(p) for p in model.parameters())
         self._weights = [p for p in model.parameters() if p.ndim >= 2]
         # Every rank drops out other units; the weights above were drawn alike.
         torch.manual_seed(train.seed * 1_000_003 + ranks.rank + 1)
@@ -161,6 +171,8 @@ class DeepSpeedTraining:
             for index, global_batch in enumerate(self._batches.epoch(self._epoch)):
                 sums.loss += self._train_batch(global_batch, is_last=index == last_batch)
                 sums.num_steps += 1
+                if sums.num_steps == 1:
+                    sums.first_seconds = time.perf_counter() - started
             self._epoch += 1
         sums.seconds = time.perf_counter() - started
         return sums
@@ -239,6 +251,8 @@ class DeepSpeedTraining:
             "train/lr": self._lr,
             "train/grad_norm": self._grad_norm,
             "train/samples_per_s": sums.num_steps * self._spec.train.batch_size / sums.seconds,
+            "train/step_seconds": sums.step_seconds,
+            "model/parameters": float(self._num_parameters),
             "system/peak_memory_bytes": self._peak_memory_bytes(),
         }
         if self._precision == "fp16":
@@ -274,7 +288,10 @@ class DeepSpeedTraining:
         return total.item() / self._ranks.num_ranks
 
     def _peak_memory_bytes(self) -> float:
-        """The largest of all ranks: allocated on the GPU, or resident on a CPU."""
+        """The largest of all ranks: allocated on the GPU so far, or resident on a CPU now.
+
+        On a CPU that is the whole warm process, with what earlier trials left in it: a rough figure.
+        """
         if self._ranks.device_type == "cuda":
             peak = torch.cuda.max_memory_allocated()
         else:
@@ -288,6 +305,11 @@ class DeepSpeedTraining:
 
 def _total(terms: Iterator[torch.Tensor]) -> torch.Tensor:
     return torch.stack(list(terms)).sum()
+
+
+def _size(parameter: torch.nn.Parameter) -> int:
+    """Elements of the whole parameter; ZeRO stage 3 leaves an empty one behind and its size as `ds_numel`."""
+    return int(getattr(parameter, "ds_numel", parameter.numel()))
 
 
 def _norm_of_grads(module: torch.nn.Module) -> float:

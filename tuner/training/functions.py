@@ -15,6 +15,8 @@ class FunctionTraining:
 
     On a gang of several ranks every rank runs the function inside one `torch.distributed` process group;
     what rank 0 yields is the report.
+
+    A trial that was paused calls the function anew, with `trial.num_reports` above 0.
     """
 
     def __init__(
@@ -22,23 +24,24 @@ class FunctionTraining:
     ) -> None:
         self._objective = objective
         self._reports = iter(function(dict(config), trial))
-        self._num_reports = 0
+        self._num_reports = trial.num_reports
 
     def step(self) -> Report:
         """The next report.
 
         Raises:
-            TunerError: a report without the searched metric, or no report at all.
+            TunerError: a report without a metric that the search compares or bounds, or no report at all.
         """
         metrics = next(self._reports, None)
         if metrics is None:
             return self._finished()
         self._num_reports += 1
-        if self._objective.metric not in metrics:
-            raise TunerError(
-                f"every report must hold the searched metric '{self._objective.metric}', but report "
-                f"{self._num_reports} holds {sorted(metrics)}; yield it, or search another metric."
-            )
+        for metric in (self._objective.metric, *self._objective.also):
+            if metric not in metrics:
+                raise TunerError(
+                    f"every report must hold the searched metric '{metric}', but report "
+                    f"{self._num_reports} holds {sorted(metrics)}; yield it, or search another metric."
+                )
         return Report(self._num_reports, {name: float(value) for name, value in metrics.items()})
 
     def save(self, folder: Path) -> None:

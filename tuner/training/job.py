@@ -19,6 +19,10 @@ class TrialJob:
     params: Mapping[str, Any]
     objective: Objective
     folder: Path
+    num_reports: int = 0
+    """Reports already handed out; above 0: it was paused, and its checkpoint is loaded after the start."""
+    seed: int = 0
+    """What a function is told; a `spec` holds its own."""
     spec: TrialSpec | None = None
     store: Path | None = None
     function: TrainFunction | None = None

@@ -14,6 +14,8 @@ class Objective:
 
     metric: str
     mode: Literal["min", "max"]
+    also: tuple[str, ...] = ()
+    """What else every report must hold: further objectives, bounded metrics."""
 
     def of(self, metrics: Mapping[str, float]) -> float | None:
         return metrics.get(self.metric)
@@ -52,6 +54,12 @@ class Trial:
     num_ranks: int
     device: str
     """`cpu` or `cuda:0`, ready for `torch.device`."""
+    seed: int
+    """`search.seed` in the search, another one in each fresh run of a confirmation. Whatever is random in the
+    function must follow from it: fresh runs that ignore it repeat the search's luck."""
+    num_reports: int = 0
+    """Reports already handed out; above 0 the trial was paused: the function goes on from what it kept in
+    `folder`, and its next `yield` is report `num_reports` + 1."""
 
 
 @dataclass

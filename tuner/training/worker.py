@@ -42,9 +42,7 @@ class Worker:
         self.close()
         paths = TrialPaths(job.folder)
         if self._ranks.is_first:
-            atomic_write_json(paths.params_json, dict(job.params))
-            self._writer = EventWriter(job.folder)
-            self._writer.hparams(job.params)
+            self._writer = _begin_events(job, paths)
         self._training = _build(job, paths, self._ranks)
 
     def step(self) -> Report:
@@ -75,6 +73,15 @@ class Worker:
             training.close()
 
 
+def _begin_events(job: TrialJob, paths: TrialPaths) -> EventWriter:
+    if job.num_reports > 0:
+        return EventWriter(job.folder, purge_step=job.num_reports + 1)
+    atomic_write_json(paths.params_json, dict(job.params))
+    writer = EventWriter(job.folder)
+    writer.hparams(job.params)
+    return writer
+
+
 def _build(job: TrialJob, paths: TrialPaths, ranks: Ranks) -> Training:
     if job.function is not None:
         trial = Trial(
@@ -83,6 +90,8 @@ def _build(job: TrialJob, paths: TrialPaths, ranks: Ranks) -> Training:
             rank=ranks.rank,
             num_ranks=ranks.num_ranks,
             device=str(ranks.device),
+            seed=job.seed,
+            num_reports=job.num_reports,
         )
         return FunctionTraining(job.function, job.config or {}, trial, job.objective)
     # DeepSpeed takes five seconds to import; a user's own function may do without it.
