@@ -1,8 +1,7 @@
 """The benchmark's peers: the real objects answer through our protocols, learn, stop and survive a NaN."""
 
 import math
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +45,8 @@ class Bowl:
 
 
 @pytest.fixture
-def benchmarks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    yield
-    for name in ("search", "search_peers", "_lcbench", "_table"):
-        sys.modules.pop(name, None)
 
 
 def play(name: str, seed: int = 0, budget: float = 6) -> tuple[Replay, Bowl]:
