@@ -9,6 +9,7 @@ import pytest
 from search_cases import make_search
 
 from tuner.errors import ExperimentError
+from tuner.records.files import append_line
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, write_trials
 from tuner.records.states import TrialState
@@ -81,6 +82,13 @@ def test_trials_come_with_curve_value_and_state(old: Path) -> None:
     seen = read(old, OLD)
     assert len(seen) == 21
     assert seen[0] == Observation(None, {"x": -1.0, "y": 1}, {1: 4.5, 2: 2.25}, TrialState.COMPLETE, 2.25)
+
+
+def test_a_trial_whose_parameters_changed_on_its_way_is_left_out(old: Path) -> None:
+    for number, action in [(0, "EXPLOIT"), (1, "CONTINUE"), (0, "EXPLOIT")]:
+        append_line(ExperimentPaths(old).decisions, {"trial": number, "action": action})
+    assert [seen.params["x"] for seen in read(old, OLD)][:2] == [-0.9, -0.8]
+    assert len(read(old, OLD)) == 20
 
 
 def test_without_a_journal_a_trial_has_its_last_report(old: Path) -> None:

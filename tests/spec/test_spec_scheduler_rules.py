@@ -21,8 +21,8 @@ def of_function(**changes):
 
 
 def of_file(scheduler="none", **changes):
-    """Nine reports; `search` is changed by the others."""
-    tree = plain(train__epochs=9)
+    """Nine reports, one parameter; `search` is changed by the others."""
+    tree = plain(train__epochs=9, model__dropout={"float": [0.0, 0.5]})
     tree["search"] |= {"scheduler": scheduler, "trials": 8, **changes}
     return Experiment.from_dict(tree)
 

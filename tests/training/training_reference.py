@@ -12,24 +12,47 @@ from tuner.training.optimizers import build_optimizer, schedule_factor
 
 def train_plainly(experiment: Experiment, store_root: Path) -> list[float]:
     """The mean training loss of each epoch."""
-    spec = experiment.resolve({})
-    train = spec.train
+    return train_in_parts([(experiment, experiment.resolve({}).train.epochs)], store_root)
+
+
+def train_in_parts(parts: list[tuple[Experiment, int]], store_root: Path) -> list[float]:
+    """As `train_plainly`: so many epochs of each experiment, on the same weights and optimizer's state.
+
+    The experiments differ in nothing that decides a shape.
+    """
+    spec = parts[0][0].resolve({})
     store = prepare(spec.data, spec.task, store_root)
-    task = tasks.get(spec.task, train, store.manifest)
-    torch.manual_seed(train.seed)
-    model = models.build(spec.model, store.manifest.input_shape, task.num_outputs)
-    optimizer = build_optimizer(train.optimizer, model.parameters())
-    batches = Batches(
-        store.split("train"),
-        batch_size=train.batch_size,
-        micro_batch=train.batch_size,
-        rank=0,
-        num_ranks=1,
-        seed=train.seed,
+    torch.manual_seed(spec.train.seed)
+    num_outputs = tasks.get(spec.task, spec.train, store.manifest).num_outputs
+    model = models.build(spec.model, store.manifest.input_shape, num_outputs)
+    losses: list[float] = []
+    state = None
+    for experiment, num_epochs in parts:
+        train = experiment.resolve({}).train
+        task = tasks.get(spec.task, train, store.manifest)
+        batches = _whole_batches(store, train)
+        optimizer = build_optimizer(train.optimizer, model.parameters())
+        if state is not None:
+            optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+        schedule = _schedule(optimizer, train, batches, len(losses))
+        for epoch in range(len(losses), len(losses) + num_epochs):
+            losses.append(_epoch(model, task, optimizer, schedule, batches, train, epoch))
+        state = optimizer.state_dict()["state"]
+    return losses
+
+
+def _whole_batches(store, train) -> Batches:
+    size = train.batch_size
+    return Batches(
+        store.split("train"), batch_size=size, micro_batch=size, rank=0, num_ranks=1, seed=train.seed
     )
+
+
+def _schedule(optimizer, train, batches, epochs_done: int):
+    """At the step that so many epochs of these batches lead to."""
     factor = schedule_factor(train.schedule, train.epochs * batches.batches_per_epoch)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-    return [_epoch(model, task, optimizer, schedule, batches, train, epoch) for epoch in range(train.epochs)]
+    done = epochs_done * batches.batches_per_epoch
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step + done))
 
 
 def _epoch(model, task, optimizer, schedule, batches, train, epoch) -> float:

@@ -15,7 +15,11 @@ from ray.tune.search import Searcher
 from tuner.execution.conductor import Conductor
 from tuner.execution.placement import GangSize
 from tuner.execution.trainable import NODES, REPORT
+from tuner.search.scheduler import Resume
 from tuner.training.job import TrialJob
+
+GoingOn = deque[TrialJob | Resume]
+"""Paused trials that the conductor has chosen to go on with; a job where the trial's own has changed."""
 
 
 class TuneSearcher(Searcher):  # type: ignore[misc]
@@ -24,16 +28,16 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
     It says itself when there is nothing to start: Tune's own limiter counts paused trials as running.
     """
 
-    def __init__(self, conductor: Conductor, size: GangSize, going_on: deque[int]) -> None:
+    def __init__(self, conductor: Conductor, size: GangSize, going_on: GoingOn) -> None:
         super().__init__()
         self._conductor, self._size, self._going_on = conductor, size, going_on
 
     def suggest(self, trial_id: str) -> Any:
         found = self._conductor.next()
-        if isinstance(found, TrialJob):
+        if isinstance(found, TrialJob) and found.num_reports == 0:
             return {"job": found, "size": self._size}
         if found is not None:
-            self._going_on.append(found.number)
+            self._going_on.append(found)
         # Said earlier, Tune would let go of gangs for which there will be no new trial, but a paused one.
         return self.FINISHED if self._conductor.is_over else None
 
@@ -48,12 +52,9 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
 
 
 class TuneScheduler(TrialScheduler):  # type: ignore[misc]
-    """Hands reports to the conductor and its decisions to Tune.
+    """Hands reports to the conductor and its decisions to Tune."""
 
-    `going_on`: numbers of paused trials that the conductor has chosen to go on with.
-    """
-
-    def __init__(self, conductor: Conductor, gangs: int, going_on: deque[int]) -> None:
+    def __init__(self, conductor: Conductor, gangs: int, going_on: GoingOn) -> None:
         super().__init__()
         self._conductor, self._gangs, self._going_on = conductor, gangs, going_on
         self._trials: dict[int, Trial] = {}
@@ -85,10 +86,13 @@ class TuneScheduler(TrialScheduler):  # type: ignore[misc]
             tune_controller.stop_trial(self._trials[number])
         if not self._going_on:
             return None
-        trial = self._trials[self._going_on[0]]
+        found = self._going_on[0]
+        trial = self._trials[found.number]
         # It may have been chosen while its checkpoint is written, and that may fail.
         if trial.status == Trial.PAUSED or trial.is_finished():
             self._going_on.popleft()
+        if isinstance(found, TrialJob):
+            trial.set_config({**trial.config, "job": found})
         return trial if trial.status == Trial.PAUSED else None
 
     def debug_string(self) -> str:

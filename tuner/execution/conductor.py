@@ -17,12 +17,13 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tuner.errors import UsageError
 from tuner.execution.confirmation import FreshRun, due
+from tuner.execution.copying import take_over_checkpoint, take_over_files
 from tuner.execution.stopwatch import Stopwatch
 from tuner.records.confirmation import note
 from tuner.records.files import append_line
@@ -31,7 +32,15 @@ from tuner.records.rows import TrialRow, best_row, write_trials
 from tuner.records.states import TrialState, advance
 from tuner.search.ahead import Asker
 from tuner.search.constraints import broken_bound
-from tuner.search.scheduler import Action, Decision, Resume, Scheduler, stop_if_not_finite
+from tuner.search.scheduler import (
+    Action,
+    Copies,
+    Decision,
+    Exploit,
+    Resume,
+    Scheduler,
+    stop_if_not_finite,
+)
 from tuner.search.searcher import Suggestion
 from tuner.search.stopping import Progress, StopRules
 from tuner.spec import METRICS, Experiment, SearchSpec
@@ -87,6 +96,7 @@ class Conductor:
         self._watch = Stopwatch(clock)
         self._pausing: set[int] = set()
         self._going_on: set[int] = set()
+        self._copies: set[int] = set()
         self._cut: list[int] = []
         self._finished: list[float | None] = []
         self._table_written_s = -math.inf
@@ -110,6 +120,8 @@ class Conductor:
 
     def next(self) -> TrialJob | Resume | None:
         """What a free gang does next: begin a trial, go on with a paused one, or (None) wait.
+
+        A paused one that goes on as a copy of another has a new job, whose `num_reports` is above 0.
 
         None also when no gang is free, and while a suggestion is still drawn. When nothing is left to begin
         or to go on with and nothing runs, the search is over; then come the fresh runs that confirm its best.
@@ -147,6 +159,8 @@ class Conductor:
         row.state = advance(row.state, TrialState.PAUSED)
         self._watch.stop(number)
         self._note_time(row)
+        if isinstance(self._scheduler, Copies):
+            self._scheduler.on_saved(number)
         self._tell_listeners()
 
     def on_report(self, number: int, report: Report, nodes: Sequence[str] = ()) -> Decision:
@@ -182,13 +196,36 @@ class Conductor:
         self._end_search(reason)
         write_trials(self.paths.trials_csv, list(self.rows.values()))
 
-    def _resume(self) -> Resume | None:
+    def _resume(self) -> TrialJob | Resume | None:
         resume = self._scheduler.resume(is_last=self.is_exhausted)
-        if resume is not None:
-            self._going_on.add(resume.number)
-            row = self.rows[resume.number]
-            self._write_line(row.number, row.reports, {"action": "RESUME", "reason": resume.reason})
+        if resume is None:
+            return None
+        self._going_on.add(resume.number)
+        if isinstance(resume, Exploit):
+            return self._exploit(resume)
+        row = self.rows[resume.number]
+        self._write_line(row.number, row.reports, {"action": "RESUME", "reason": resume.reason})
         return resume
+
+    def _exploit(self, exploit: Exploit) -> TrialJob:
+        """The job with which a paused trial goes on from the donor's state, with its new parameters."""
+        row = self.rows[exploit.number]
+        donor, receiver = self.paths.trial(exploit.donor), self.paths.trial(row.number)
+        if self.experiment.function is None:
+            take_over_checkpoint(donor, receiver, self.value_of(row.number))
+        else:
+            take_over_files(donor, receiver)
+        content = {"reason": exploit.reason, "donor": exploit.donor, "old": row.params, "new": exploit.params}
+        self._write_line(row.number, row.reports, {"action": "EXPLOIT", **content})
+        self._tell_of_copy(row, exploit.reason)
+        row.params = dict(exploit.params)
+        return replace(self._job(row.number, row.params), num_reports=row.reports)
+
+    def _tell_of_copy(self, row: TrialRow, reason: str) -> None:
+        """For the searcher the trial ends here: what comes is not owed to the parameters that it drew."""
+        if row.number not in self._copies:
+            self._copies.add(row.number)
+            self._asker.finish(row.number, TrialState.STOPPED, self.value_of(row.number), reason, row.last)
 
     def _begin(self) -> TrialJob | None:
         """The next trial to begin.
@@ -320,7 +357,8 @@ class Conductor:
             go_on = Decision(Action.CONTINUE, "a fresh run trains to its end", value=value)
             return stop_if_not_finite(step, value) or go_on
         decision = self._scheduler.on_report(number, step, value)
-        self._asker.report(number, step, value)
+        if number not in self._copies:
+            self._asker.report(number, step, value)
         return decision
 
     def _end_by_itself(self, number: int, report: Report, value: float | None) -> Decision:
@@ -344,7 +382,7 @@ class Conductor:
 
     def _refuse(self, number: int, report: Report, value: float | None, reason: str) -> Decision:
         """The report breaks a bound of `search.constraints`; no other trial is measured against it."""
-        if value is not None and self.rows[number].confirms is None:
+        if value is not None and self.rows[number].confirms is None and number not in self._copies:
             self._asker.report(number, report.step, value)
         self._finish(number, TrialState.INFEASIBLE, reason)
         decision = Decision(Action.STOP, reason)
@@ -369,15 +407,20 @@ class Conductor:
         self._going_on.discard(number)
         if row.confirms is None:
             self._finished.append(self.value_of(number) if row.is_sound else None)
-            is_outside = state is TrialState.INFEASIBLE
-            metrics = row.objectives | row.last if is_outside else row.last | row.objectives
-            self._asker.finish(number, state, self.value_of(number), reason, metrics)
+            self._tell_of_end(row)
             self._scheduler.on_finish(number)
         elif self.experiment.confirm is not None:
             note(self.rows.values(), self.experiment.confirm, self.objective.metric, self.objective.mode)
         self._drop_checkpoint(number)
         self._write_table()
         self._tell_listeners()
+
+    def _tell_of_end(self, row: TrialRow) -> None:
+        if row.number in self._copies:
+            return
+        is_outside = row.state is TrialState.INFEASIBLE
+        metrics = row.objectives | row.last if is_outside else row.last | row.objectives
+        self._asker.finish(row.number, row.state, self.value_of(row.number), row.reason, metrics)
 
     def _drop_checkpoint(self, number: int) -> None:
         """A trial that has ended is never resumed; its best weights stay."""

@@ -8,7 +8,6 @@ import inspect
 import os
 import shutil
 import socket
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,17 +18,19 @@ from ray import cloudpickle, tune
 
 from tuner.data import Store, fingerprint, prepare
 from tuner.errors import ResourceError, ResultsError, UsageError
-from tuner.execution.bridge import Gangs, TuneScheduler, TuneSearcher, trial_name
+from tuner.execution.bridge import Gangs, GoingOn, TuneScheduler, TuneSearcher, trial_name
 from tuner.execution.checks import check_fit, check_precision, check_search, check_stop
 from tuner.execution.conductor import Conductor, Listener
 from tuner.execution.placement import GangSize, NodeSize, local_node, num_gangs, size_gang
+from tuner.execution.population import Population
 from tuner.execution.trainable import TrialRunner
 from tuner.records.environment import environment
 from tuner.records.files import atomic_write, atomic_write_json
 from tuner.records.paths import ExperimentPaths
 from tuner.search.ahead import make_asker
 from tuner.search.factory import make_scheduler, make_searcher
-from tuner.spec import DataSpec, Experiment, TrialSpec
+from tuner.search.scheduler import Scheduler
+from tuner.spec import DataSpec, Experiment, Pb2, Pbt, TrialSpec
 from tuner.training.job import TrainFunction
 
 CONNECT_TIMEOUT_S = 10.0
@@ -122,13 +123,14 @@ def _run(
             experiment.search,
             experiment.search.storage or paths.journal,
             study_name=experiment.name,
+            max_reports=experiment.max_reports,
         )
     gangs = num_gangs(size, nodes)
     conductor = Conductor(
         experiment,
         paths,
         make_asker(searcher, trials=experiment.search.trials, num_gangs=gangs),
-        make_scheduler(experiment.search, experiment.max_reports),
+        _scheduler(experiment),
         store_of=store_of,
         num_gangs=gangs,
         gpus_per_gang=size.gpus,
@@ -146,6 +148,12 @@ def _run(
     return paths
 
 
+def _scheduler(experiment: Experiment) -> Scheduler:
+    if isinstance(experiment.search.scheduler, Pbt | Pb2):
+        return Population(experiment)
+    return make_scheduler(experiment.search, experiment.max_reports, experiment.space)
+
+
 def _send_along(function: TrainFunction) -> None:
     """The function's own module travels with it, so that the workers need not be able to import it."""
     module = inspect.getmodule(function)
@@ -159,7 +167,7 @@ def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
     # Tune keeps one pending trial for a searcher that is not random, unless this says otherwise.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(gangs)
     bundles = [size.bundle()] if size.workers == 1 else [{}, *[size.bundle()] * size.workers]
-    going_on: deque[int] = deque()
+    going_on = GoingOn()
     # `tune.Tuner` would pickle and copy searcher and scheduler; `tune.run` uses the very objects.
     tune.run(
         TrialRunner,

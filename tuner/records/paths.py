@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+POSITION = "position.json"
+"""In a checkpoint's folder: where in its training the trial was."""
+
 
 @dataclass(frozen=True)
 class TrialPaths:

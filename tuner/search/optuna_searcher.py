@@ -55,7 +55,14 @@ class OptunaSearcher:
     (5 parameters, local disk), a report 1.3 ms, each synced to disk.
     """
 
-    def __init__(self, space: Space, search: SearchSpec, storage: Path | str | None, study_name: str) -> None:
+    def __init__(
+        self,
+        space: Space,
+        search: SearchSpec,
+        storage: Path | str | None,
+        study_name: str,
+        max_reports: int | None = None,
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         if search.sampler in GRIDS:
             check_grid(space)
@@ -65,7 +72,7 @@ class OptunaSearcher:
         self._study = open_study(self._storage, study_name, space, search)
         self._study_id = self._storage.get_study_id_from_name(study_name)
         self._earlier = self._read_earlier()
-        self._study.sampler = FreshSampler(space, search, self._earlier)
+        self._study.sampler = FreshSampler(space, search, self._earlier, max_reports)
 
     def suggest(self) -> Suggestion | None:
         """The next trial; None when a grid has no point left."""

@@ -52,12 +52,15 @@ from optuna.samplers import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.records.states import TrialState as RecordedState
 from tuner.search import priors
 from tuner.search.distributions import suggest
+from tuner.search.freeze_thaw import NUM_FIRST
 from tuner.search.grid import grid_point
 from tuner.search.history import Observation, observations
 from tuner.search.lessons import at_rung, lessons, stops_early
 from tuner.search.qmc import qmc_point
+from tuner.search.surrogate import Seen, Surrogate
 from tuner.spec.domains import Choice
 from tuner.spec.points import complete_point
 from tuner.spec.sections import SearchSpec
@@ -66,25 +69,29 @@ from tuner.spec.space import Space
 TINY_BUDGET = 10
 """Trials that every model-based sampler draws at random before its model starts."""
 GP_LIMIT = 250
-"""Finished trials after which `auto` changes from GP to CMA-ES; AutoSampler's number, not ours."""
+"""Finished trials after which `auto` changes from GP to NSGA-II, and that CMA-ES begins from at most."""
+CURVE_GP_RANDOM_SHARE = 1 / 4
+"""Of the configurations; without any, a model that is wrong about a region never returns to it."""
 BOHB_RANDOM_SHARE = 1 / 3
 """The paper's rho."""
 
 
-def choose_sampler(space: Space, trials: int, num_finished: int = 0) -> str:
-    """What `auto` stands for, with `trials` planned and `num_finished` complete or stopped.
+def choose_sampler(space: Space, search: SearchSpec, num_finished: int = 0) -> str:
+    """What `auto` stands for, with `num_finished` trials complete or stopped.
 
-    OptunaHub's AutoSampler rule, with an even cover instead of random draws where no model would ever start:
-    nothing to search: grid; at most 10 trials: qmc; a choice or a condition in the space: tpe; else gp, and
-    after 250 finished trials cmaes, started from those.
+    Nothing to search: grid; at most 10 trials, where no model would ever start: qmc; one objective:
+    curve_gp, the best measured (`benchmarks/search.py`). Several objectives, by OptunaHub's AutoSampler rule:
+    a choice or a condition in the space: tpe; else gp, and after 250 finished trials nsgaii.
     """
     if not space.parameters:
         return "grid"
-    if trials <= TINY_BUDGET:
+    if search.trials <= TINY_BUDGET:
         return "qmc"
+    if not search.also:
+        return "curve_gp"
     if any(isinstance(parameter.domain, Choice) or parameter.conditions for parameter in space.parameters):
         return "tpe"
-    return "gp" if num_finished < GP_LIMIT else "cmaes"
+    return "gp" if num_finished < GP_LIMIT else "nsgaii"
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,8 @@ class Ask:
     number: int
     earlier: Sequence[Observation] = ()
     """trials of earlier experiments"""
+    max_reports: int | None = None
+    """reports of a full training; None: not known"""
 
     @property
     def seed(self) -> int:
@@ -139,8 +148,15 @@ class Ask:
 class FreshSampler(BaseSampler):
     """Hands every trial to a sampler of its own, made when the trial draws its first parameter."""
 
-    def __init__(self, space: Space, search: SearchSpec, earlier: Sequence[Observation] = ()) -> None:
+    def __init__(
+        self,
+        space: Space,
+        search: SearchSpec,
+        earlier: Sequence[Observation] = (),
+        max_reports: int | None = None,
+    ) -> None:
         self._space, self._search, self._earlier = space, search, earlier
+        self._max_reports = max_reports
         self._current: tuple[Ask, BaseSampler] | None = None
 
     def infer_relative_search_space(
@@ -172,7 +188,7 @@ class FreshSampler(BaseSampler):
 
     def _of(self, study: optuna.Study, trial: FrozenTrial) -> tuple[Ask, BaseSampler]:
         if self._current is None or self._current[0].number != trial.number:
-            ask = Ask(self._space, self._search, study, trial.number, self._earlier)
+            ask = Ask(self._space, self._search, study, trial.number, self._earlier, self._max_reports)
             self._current = (ask, make_sampler(ask))
         return self._current
 
@@ -248,9 +264,7 @@ def make_sampler(ask: Ask) -> BaseSampler:
     """The sampler of one trial."""
     name: str = ask.search.sampler
     if name == "auto":
-        name = choose_sampler(ask.space, ask.search.trials, len(ask.finished()))
-    if name == "cmaes" and ask.search.also:
-        name = "nsgaii"
+        name = choose_sampler(ask.space, ask.search, len(ask.finished()))
     return _SAMPLERS[name](ask)
 
 
@@ -272,6 +286,28 @@ def _bohb(ask: Ask) -> BaseSampler:
     with _experimental():
         sampler = TPESampler(seed=ask.seed, multivariate=True, group=True, n_startup_trials=least)
     return _in_copy(ask, sampler, lessons(ask.space, ask.search, seen))
+
+
+def _curve_gp(ask: Ask) -> BaseSampler:
+    """The configuration that gains most by the curves of all trials; a share is random, to be safe."""
+    rng = np.random.default_rng(ask.seed)
+    trials = [_seen(one) for one in ask.observations()]
+    num_known = sum(bool(trial.curve) or trial.is_bad for trial in trials)
+    if num_known < NUM_FIRST or rng.random() < CURVE_GP_RANDOM_SHARE:
+        return _random(ask)
+    max_reports = ask.max_reports or max(max(trial.curve, default=1) for trial in trials)
+    surrogate = Surrogate(ask.space, mode=ask.search.mode, max_reports=max_reports, seed=ask.seed)
+    belief = surrogate.learn(trials)
+    drawn = belief.candidates(rng)
+    best = drawn[np.argmax(belief.gain_of_new(surrogate.encoding.vectors(drawn)))]
+    return FixedSampler(surrogate.encoding.configuration(best))
+
+
+def _seen(one: Observation) -> Seen:
+    is_bad = one.state in (RecordedState.DIVERGED, RecordedState.INFEASIBLE)
+    return Seen(
+        one.params, one.curve, is_bad, is_running=one.state is RecordedState.RUNNING and not one.curve
+    )
 
 
 def _cmaes(ask: Ask) -> BaseSampler:
@@ -355,6 +391,7 @@ _SAMPLERS: dict[str, Callable[[Ask], BaseSampler]] = {
     "bohb": _bohb,
     "gp": _gp,
     "cmaes": _cmaes,
+    "curve_gp": _curve_gp,
     "nsgaii": _nsgaii,
     "grid": _grid,
     "brute_force": _grid,

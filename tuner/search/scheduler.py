@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 class Action(str, Enum):
@@ -46,6 +46,16 @@ class Resume:
     reason: str
 
 
+@dataclass(frozen=True)
+class Exploit(Resume):
+    """A paused trial that goes on as a copy of another paused one, with parameters of its own."""
+
+    donor: int
+    """Number of the trial whose state it takes over."""
+    params: Mapping[str, Any]
+    """All its parameters from here on."""
+
+
 class Scheduler(Protocol):
     """Decides at every report whether a trial goes on, and whenever a gang is free who gets it."""
 
@@ -69,6 +79,14 @@ class Scheduler(Protocol):
         None ends the search, and what is still paused is stopped.
         The named trial runs from then on.
         """
+
+
+@runtime_checkable
+class Copies(Protocol):
+    """A scheduler that answers with `Exploit`, and so must know from when on a trial can be copied."""
+
+    def on_saved(self, number: int) -> None:
+        """The checkpoint of trial `number`, for which it was paused, is written."""
 
 
 def stop_if_not_finite(step: int, value: float) -> Decision | None:

@@ -346,8 +346,8 @@ def replay_seeds(
 
 
 def _replay_seed(curves: Curves, search: SearchSpec, settings: Settings) -> Replay:
-    searcher = make_searcher(curves.space, search, storage=None)
-    scheduler = make_scheduler(search, curves.num_steps)
+    searcher = make_searcher(curves.space, search, storage=None, max_reports=curves.num_steps)
+    scheduler = make_scheduler(search, curves.num_steps, curves.space)
     return simulate(curves, searcher, scheduler, settings, search.mode)
 
 

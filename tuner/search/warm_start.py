@@ -5,8 +5,9 @@
 A trial is used when every parameter that would be active here has a value inside its domain. The value is
 what the earlier trial searched under the same name, else what its configuration had at that path: written in
 its file, or the default of its section. Where a function of one's own trained and knew no such key, the value
-is taken to be the middle of the range, or the first option. Parameters that only the earlier search had are
-ignored. At least one parameter must have been searched in both.
+is taken to be the middle of the range, or the first option. A trial that copied another one on its way, with
+other parameters from there on, is left out. Parameters that only the earlier search had are ignored. At
+least one parameter must have been searched in both.
 
 Whether metric and direction are the same is checked; whether data and length of training are, is not: an
 experiment on other data is a fair start, as long as its values are on the same scale. Curves come from the
@@ -24,6 +25,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from tuner.errors import ExperimentError
+from tuner.records.files import read_lines
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, read_trials, search_rows
 from tuner.records.states import TrialState
@@ -64,7 +66,8 @@ def _read(folder: Path, space: Space, search: SearchSpec) -> list[Observation]:
     earlier = _Earlier.read(paths)
     _check_metric(folder, earlier.tree["search"], search)
     rows = search_rows(read_trials(paths.trials_csv)) if paths.trials_csv.is_file() else []
-    rows = [row for row in rows if row.state.is_finished()]
+    copies = {line["trial"] for line in read_lines(paths.decisions) if line["action"] == "EXPLOIT"}
+    rows = [row for row in rows if row.state.is_finished() and row.number not in copies]
     if not rows:
         raise ExperimentError(
             f"search.warm_start needs trials that have ended; found none in {folder}; leave it out"

@@ -16,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tuner.spec.domains import is_whole, known, nearest, show
 from tuner.spec.metrics import CLASSIFICATION, METRICS, TASKS
+from tuner.spec.population_rules import check_population
 from tuner.spec.problems import Problems, dotted
 from tuner.spec.reading import KeyPath, SourceMap
 from tuner.spec.scheduler_rules import check_scheduling
@@ -116,7 +117,7 @@ def check_experiment(tree: dict[str, Any], sources: SourceMap) -> Parts:
     _check_scheduling(fixed, max_reports, problems)
     problems.raise_if_any()
     assert task is not None
-    _check_space(template, fixed["search"], problems)
+    _check_space(template, task, fixed, problems)
     return Parts(parsed["name"], task, template, **_filled(fixed), max_reports=max_reports)
 
 
@@ -134,13 +135,18 @@ def check_function(tree: dict[str, Any], max_reports: int | None) -> Parts:
     for path, rest in check_metrics(None, fixed["search"]):
         problems.add(path, rest)
     problems.raise_if_any()
-    _check_space(parsed["space"], fixed["search"], problems)
+    _check_space(parsed["space"], None, fixed, problems)
     return Parts(parsed["name"], None, parsed["space"], **_filled(fixed), max_reports=max_reports)
 
 
-def _check_space(template: Mapping[str, Any], search: SearchSpec, problems: Problems) -> None:
+def _check_space(
+    template: Mapping[str, Any], task: str | None, fixed: Mapping[str, Any], problems: Problems
+) -> None:
     """What the search says of the space, which is sound."""
-    for path, rest in check_knowledge(space_of(template), search):
+    space, search = space_of(template), fixed["search"]
+    for path, rest in check_knowledge(space, search):
+        problems.add(path, rest)
+    for path, rest in check_population(task, space, search, fixed.get("confirm")):
         problems.add(path, rest)
     problems.raise_if_any()
 

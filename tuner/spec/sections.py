@@ -428,7 +428,7 @@ class SearchSpec(Section):
     """metric -> what it may be; a trial outside is INFEASIBLE, and the sampler learns where"""
     trials: Count = 32
     sampler: Literal[
-        "auto", "random", "tpe", "bohb", "gp", "cmaes", "nsgaii", "qmc", "grid", "brute_force"
+        "auto", "random", "curve_gp", "tpe", "bohb", "gp", "cmaes", "nsgaii", "qmc", "grid", "brute_force"
     ] = "auto"
     scheduler: Annotated[Scheduler, BeforeValidator(_as_type)] = AutoScheduler()
     """also the bare name of its type"""

@@ -17,6 +17,7 @@ import torch
 import torch.distributed
 
 from tuner.records.files import atomic_write
+from tuner.records.paths import POSITION
 from tuner.training.ranks import Ranks
 
 TAG = "state"
@@ -32,7 +33,7 @@ def save_checkpoint(engine: Any, folder: Path, position: Mapping[str, Any], rank
     engine.save_checkpoint(str(beside), tag=TAG, save_latest=False)
     torch.save(_random_state(ranks), beside / f"random_{ranks.rank}.pt")
     if ranks.is_first:
-        (beside / "position.json").write_text(json.dumps(dict(position)))
+        (beside / POSITION).write_text(json.dumps(dict(position)))
     torch.distributed.barrier()
     if ranks.is_first:
         _replace_folder(beside, folder)
@@ -44,7 +45,7 @@ def load_checkpoint(engine: Any, folder: Path, ranks: Ranks) -> dict[str, Any]:
     loaded, _ = engine.load_checkpoint(str(folder), tag=TAG)
     assert loaded is not None, folder
     _restore_random_state(torch.load(folder / f"random_{ranks.rank}.pt", weights_only=True), ranks)
-    position: dict[str, Any] = json.loads((folder / "position.json").read_text())
+    position: dict[str, Any] = json.loads((folder / POSITION).read_text())
     return position
 
 

@@ -24,7 +24,7 @@ from tuner.records.paths import TrialPaths
 from tuner.records.states import TrialState
 from tuner.spec import TrainSpec, TrialSpec
 from tuner.training.checkpoints import load_checkpoint, save_checkpoint, save_weights
-from tuner.training.engine import build_engine, plan_batch
+from tuner.training.engine import Rates, build_engine, plan_batch
 from tuner.training.evaluation import average_buffers, evaluate
 from tuner.training.precision import DTYPES, Precision, resolve_precision
 from tuner.training.ranks import Ranks
@@ -139,6 +139,7 @@ class DeepSpeedTraining:
             "store": self._store.manifest.sha256,
             "seed": self._spec.train.seed,
             "epoch": self._epoch,
+            "batches_per_epoch": self._batches.batches_per_epoch,
             "num_reports": self._num_reports,
             "best": self._best,
             "patience": self._patience and self._patience.state(),
@@ -146,7 +147,10 @@ class DeepSpeedTraining:
         save_checkpoint(self._engine, folder, position, self._ranks)
 
     def load(self, folder: Path) -> None:
+        """Goes on from a checkpoint, also one that was written with other rates or another batch size."""
+        rates = Rates.of(self._engine)
         position = load_checkpoint(self._engine, folder, self._ranks)
+        rates.put_back(self._engine, self._batches.batches_per_epoch / position["batches_per_epoch"])
         assert position["store"] == self._store.manifest.sha256, "a checkpoint belongs to its data"
         self._epoch, self._num_reports = position["epoch"], position["num_reports"]
         self._best = position["best"]

@@ -79,3 +79,45 @@ def build_engine(
         dist_init_required=False,
     )
     return engine
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What an engine was built with and a checkpoint overwrites: learning rates, momenta, decays, clipping.
+
+    A trial may go on from a checkpoint that was written with others; then its own count. Where they are the
+    same, the training goes on to the last bit.
+    """
+
+    groups: list[dict[str, Any]]
+    """Of each parameter group of torch's optimizer, without its weights."""
+    base_lrs: list[float]
+    clip: float | None
+    """None where the engine clips by its own configuration."""
+
+    @classmethod
+    def of(cls, engine: Any) -> "Rates":
+        groups = [
+            {key: value for key, value in group.items() if key != "params"}
+            for group in engine.basic_optimizer.param_groups
+        ]
+        clip = getattr(engine.optimizer, "clip_grad", None)
+        return cls(groups, list(engine.lr_scheduler.base_lrs), clip)
+
+    def put_back(self, engine: Any, steps_share: float) -> None:
+        """Into an engine that has loaded a checkpoint.
+
+        `steps_share`: steps of an epoch now, over those when the checkpoint was written. The schedule goes
+        on at the same share of the training.
+        """
+        schedule = engine.lr_scheduler
+        schedule.last_epoch = round(schedule.last_epoch * steps_share)
+        schedule.base_lrs = self.base_lrs
+        groups = engine.basic_optimizer.param_groups
+        for group, own, base, factor in zip(
+            groups, self.groups, self.base_lrs, schedule.lr_lambdas, strict=True
+        ):
+            group.update(own, lr=base * factor(schedule.last_epoch))
+        schedule._last_lr = [group["lr"] for group in groups]
+        if self.clip is not None:
+            engine.optimizer.clip_grad = self.clip

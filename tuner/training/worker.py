@@ -74,9 +74,9 @@ class Worker:
 
 
 def _begin_events(job: TrialJob, paths: TrialPaths) -> EventWriter:
+    atomic_write_json(paths.params_json, dict(job.params))
     if job.num_reports > 0:
         return EventWriter(job.folder, purge_step=job.num_reports + 1)
-    atomic_write_json(paths.params_json, dict(job.params))
     writer = EventWriter(job.folder)
     writer.hparams(job.params)
     return writer
