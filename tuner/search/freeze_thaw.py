@@ -6,14 +6,21 @@ divided by the square root of the reports that are left to train.
 
 At every landmark (1, 2, 3, 5, 8, 13 ... reports, from `grace` on) a trial is compared with all others. It
 goes on where it gains most; else it is paused, and its gang goes to the one that does. Beside the model
-stand two rules. New trials take at most one report in three (`NEW_SHARE`) while others wait: a model that
-has seen first reports only does not know how curves go on, and would look at new ones for ever. And until
-`NUM_FIRST` trials have reported, new ones begin.
+stand three rules.
+
+- Until `NUM_FIRST` trials have reported, new ones begin.
+- New trials take at most one report in three (`NEW_SHARE`) while others wait: a model that has seen first
+  reports only does not know how curves go on, and would look at new ones for ever.
+- A share of the decisions (`RANK_SHARE`) goes by rank, as promotion ASHA's do: the paused trial of the latest
+  landmark that is among the best quarter of all that came so far. It insures against a model that is
+  wrong. With half the decisions by rank the regret after 10 full trainings was .208 +- .040 instead of
+  .266 +- .045 on TaskSet (32 runs), whose tables answer with a neighbour's curve, and .189 +- .037 instead
+  of .148 +- .028 on the smooth LCBench (12 runs).
 
 Measured against promotion ASHA with random configurations, 4 workers: `results/benchmarks/search.md`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,6 +32,7 @@ from tuner.spec.space import Space
 
 NEW_SHARE = 1 / 3
 NUM_FIRST = 10
+RANK_SHARE, RANK_FACTOR = 0.3, 4
 MAX_PAUSED = 100
 """Paused trials that are compared: those with the best values."""
 WORTHWHILE = 0.01
@@ -108,6 +116,10 @@ class FreezeThaw:
         if not paused or (num_reported < NUM_FIRST and not is_last):
             return None
         numbers = list(self._trials)
+        if not is_last and self._rng.random() < RANK_SHARE:
+            ranked = self._by_rank(paused)
+            if ranked is not None:
+                return ranked
         belief = self._learn()
         positions = np.array([numbers.index(number) for number in paused])
         gains = belief.gain_of_known(positions)
@@ -123,6 +135,22 @@ class FreezeThaw:
         if rates[best] < new / np.sqrt(self._max_reports):
             return None
         return Resume(paused[best], f"{words}, {new:.3g} of a new trial")
+
+    def _by_rank(self, paused: Sequence[int]) -> Resume | None:
+        """The paused trial of the latest landmark that is among the best quarter that came so far."""
+        for step in reversed(self._surrogate.steps):
+            came = [number for number, trial in self._trials.items() if step in trial.curve]
+            ranked = sorted(came, key=lambda number: self._best_loss(number, step))[
+                : len(came) // RANK_FACTOR
+            ]
+            for place, number in enumerate(ranked, start=1):
+                if number in paused and max(self._trials[number].curve) == step:
+                    return Resume(number, f"number {place} of {len(came)} at report {step}")
+        return None
+
+    def _best_loss(self, number: int, step: int) -> float:
+        sign = 1 if self._mode == "min" else -1
+        return min(sign * value for at, value in self._trials[number].curve.items() if at <= step)
 
     def _finish_up(self, number: int, gain: float) -> Resume | None:
         """With no new trial to come: the most promising, until one is trained in full and none gains much."""
