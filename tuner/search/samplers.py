@@ -23,6 +23,8 @@ The sampler names of an experiment:
   (Falkner et al. 2018); meant for `hyperband`.
 - `gp`: Gaussian process (Optuna's GPSampler). The best measured for up to 100 trials: mean regret after
   20 / 30 full trainings .198/.094, TPE .315/.264, random .337/.311. An ask takes .2-.8 s.
+- `curve_gp`: a Gaussian process over (configuration, report, trial) that learns from whole curves, see
+  `tuner.search.surrogate`; a quarter of the draws at random. One objective.
 - `cmaes`: CMA-ES (Hansen 2016) over the numeric parameters that are always active; the others are random.
 - `nsgaii`: NSGA-II (Deb et al. 2002), for several objectives; at least five generations.
 - `auto`: see `choose_sampler`.

@@ -78,12 +78,15 @@ class Surrogate:
         self.steps = landmarks(max_reports)
         self._sign = 1.0 if mode == "min" else -1.0
         self._max_reports = max_reports
-        self._rng = np.random.default_rng(seed)
+        self._seed = seed
         self._fitted: Hyperparameters | None = None
         self._num_fitted = 0
 
-    def learn(self, trials: Sequence[Seen]) -> "Belief":
-        """What `trials` say, of which at least one has reported or is bad."""
+    def learn(self, trials: Sequence[Seen], *, remembers: bool = True) -> "Belief":
+        """What `trials` say, of which at least one has reported or is bad.
+
+        Without `remembers` nothing changes for the next time.
+        """
         fractions = self.encoding.fractions([seen.params for seen in trials])
         vectors = self.encoding.vectors(fractions)
         curves = [{step: self._sign * value for step, value in seen.curve.items()} for seen in trials]
@@ -92,10 +95,13 @@ class Surrogate:
         scaled = _scaled(values, reached[~np.isnan(reached)])
         centre, spread = float(scaled.mean()), float(scaled.std()) + 1e-9
         y = (scaled - centre) / spread
-        if len(y) >= _REFIT * self._num_fitted + 2:
-            self._fitted, self._num_fitted = fit(points, y, self._rng, self._fitted), len(y)
-        assert self._fitted is not None
-        process = CurveGP(self._fitted, *self._thinned(points, y))
+        rng = np.random.default_rng([self._seed, len(y)])
+        given = self._fitted
+        if given is None or (remembers and len(y) >= _REFIT * self._num_fitted + 2):
+            given = fit(points, y, rng, self._fitted)
+        if remembers and given is not self._fitted:
+            self._fitted, self._num_fitted = given, len(y)
+        process = CurveGP(given, *_thinned(points, y, rng))
         running = np.flatnonzero([seen.is_running for seen in trials])
         if len(running):
             process = process.believing(Points(vectors[running], np.ones(len(running)), running))
@@ -116,25 +122,6 @@ class Surrogate:
         positions = np.array([row[0] for row in rows])
         times = np.log1p([min(row[1], self._max_reports) for row in rows]) / np.log1p(self._max_reports)
         return Points(vectors[positions], times, positions), np.array([row[2] for row in rows])
-
-    def _thinned(self, points: Points, y: Array) -> tuple[Points, Array]:
-        if len(y) <= MAX_POINTS:
-            return points, y
-        is_last = np.append(points.trial[1:] != points.trial[:-1], True)
-        lasts, others = np.flatnonzero(is_last), np.flatnonzero(~is_last)
-        num_others = min(len(others), max(MAX_POINTS - len(lasts), MAX_POINTS // 5))
-        kept = [self._best_and_some(lasts, y, MAX_POINTS - num_others)]
-        kept.append(self._rng.choice(others, num_others, replace=False))
-        chosen = np.sort(np.concatenate(kept))
-        return points[chosen], y[chosen]
-
-    def _best_and_some(self, positions: NDArray[np.int64], y: Array, num: int) -> NDArray[np.int64]:
-        """Of so many positions the better half of `num` by value, and others at random."""
-        if len(positions) <= num:
-            return positions
-        ranked = positions[np.argsort(y[positions], kind="stable")]
-        others = self._rng.choice(ranked[num // 2 :], num - num // 2, replace=False)
-        return np.concatenate([ranked[: num // 2], others])
 
 
 @dataclass(frozen=True)
@@ -232,11 +219,34 @@ def _scaled(values: Array, reached: Array) -> Array:
     worst = np.sort(reached)[int(_WORST_QUANTILE * (len(reached) - 1))]
     if not (np.isfinite(worst) and worst > best):
         worst = finite.max()
-    width = worst - best if worst > best else 1.0
     with np.errstate(over="ignore"):
-        scaled = np.where(np.isfinite(values), (np.minimum(values, 1e30) - best) / width, np.inf)
+        width = min(worst - best, np.finfo(np.float64).max) if worst > best else 1.0
+        scaled = (values - best) / width
         squeezed = 1 + _SQUEEZE * (1 - np.exp(-np.maximum(scaled - 1, 0) / _SQUEEZE))
-    return np.where(scaled > 1, squeezed, scaled)
+    return np.asarray(np.where(scaled > 1, squeezed, scaled))
+
+
+def _thinned(points: Points, y: Array, rng: np.random.Generator) -> tuple[Points, Array]:
+    if len(y) <= MAX_POINTS:
+        return points, y
+    is_last = np.append(points.trial[1:] != points.trial[:-1], True)
+    lasts, others = np.flatnonzero(is_last), np.flatnonzero(~is_last)
+    num_others = min(len(others), max(MAX_POINTS - len(lasts), MAX_POINTS // 5))
+    kept = [_best_and_some(lasts, y, MAX_POINTS - num_others, rng)]
+    kept.append(rng.choice(others, num_others, replace=False))
+    chosen = np.sort(np.concatenate(kept))
+    return points[chosen], y[chosen]
+
+
+def _best_and_some(
+    positions: NDArray[np.int64], y: Array, num: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Of so many positions the better half of `num` by value, and others at random."""
+    if len(positions) <= num:
+        return positions
+    ranked = positions[np.argsort(y[positions], kind="stable")]
+    others = rng.choice(ranked[num // 2 :], num - num // 2, replace=False)
+    return np.concatenate([ranked[: num // 2], others])
 
 
 def _median_distance(vectors: Array) -> float:
