@@ -189,8 +189,8 @@ WRONG = [
     ({"search__seed": -1}, "search.seed must be >= 0; found -1"),
     (
         {"search__sampler": "tpee"},
-        "search.sampler must be one of auto, random, curve_gp, tpe, bohb, gp, cmaes, nsgaii, qmc, grid, brute_force; "
-        "found 'tpee'; did you mean 'tpe'?",
+        "search.sampler must be one of auto, random, curve_gp, tpe, bohb, gp, cmaes, nsgaii, qmc, grid, "
+        "brute_force; found 'tpee'; did you mean 'tpe'?",
     ),
     (
         {"search__scheduler": "ahsa"},
