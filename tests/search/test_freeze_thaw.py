@@ -22,9 +22,14 @@ from tuner.spec.space import Parameter, Space
 
 
 def make(
-    mode: Mode = "min", max_reports: int = 9, seed: int = 0, grace: int = 1, space: Space = SPACE
+    mode: Mode = "min",
+    max_reports: int = 9,
+    seed: int = 0,
+    grace: int = 1,
+    space: Space = SPACE,
+    trials: int = 10**6,
 ) -> FreezeThaw:
-    return FreezeThaw(mode=mode, max_reports=max_reports, grace=grace, space=space, seed=seed)
+    return FreezeThaw(mode=mode, max_reports=max_reports, grace=grace, space=space, trials=trials, seed=seed)
 
 
 def run_of(seed: int = 0, **changes: Any) -> Run:
@@ -68,6 +73,26 @@ def test_the_loser_is_paused_and_the_winner_resumed() -> None:
     assert resume is not None
     assert resume.number < 10
     assert f"trial {resume.number} comes first" in decision.reason
+
+
+def test_the_last_trials_make_way_for_each_other_only() -> None:
+    """No pause for a new trial that will not come, and no word of one."""
+    scheduler = reported(12, trials=12)
+    resume = scheduler.resume(is_last=True)
+    assert resume is not None
+    decision = scheduler.on_report(resume.number, 2, by_number(resume.number, 2))
+    assert decision.action is Action.CONTINUE
+    assert "no new trial to come" in decision.reason
+
+
+def test_with_one_trained_in_full_and_no_gain_left_nobody_goes_on() -> None:
+    scheduler = make(trials=2)
+    for number, level in enumerate((0.1, 50.0)):
+        scheduler.on_start(number, params_of(number))
+        for step in range(1, 10 if number == 0 else 3):
+            decision = scheduler.on_report(number, step, level)
+    assert decision.action is Action.PAUSE
+    assert "nobody's expected gain is worth going on for" in decision.reason
 
 
 def test_the_winner_itself_goes_on() -> None:

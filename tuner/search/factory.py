@@ -66,7 +66,12 @@ def make_scheduler(search: SearchSpec, max_reports: int | None, space: Space = N
     if isinstance(spec, FreezeThawSpec):
         assert max_reports is not None, "the checks refuse it"
         return FreezeThaw(
-            mode=search.mode, max_reports=max_reports, grace=spec.grace, space=space, seed=search.seed
+            mode=search.mode,
+            max_reports=max_reports,
+            grace=spec.grace,
+            space=space,
+            trials=search.trials,
+            seed=search.seed,
         )
     variant = spec.variant if isinstance(spec, AshaSpec) else None
     make: Any = _SCHEDULERS[spec.type, variant]

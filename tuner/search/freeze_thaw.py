@@ -49,14 +49,21 @@ class _Trial:
 
 
 class FreezeThaw:
-    """Freeze-thaw over reports; `space` is what the configurations are drawn from."""
+    """Freeze-thaw over reports; configurations are drawn from `space`, and there will be so many `trials`."""
 
     def __init__(
-        self, *, mode: Literal["min", "max"], max_reports: int, grace: int, space: Space, seed: int
+        self,
+        *,
+        mode: Literal["min", "max"],
+        max_reports: int,
+        grace: int,
+        space: Space,
+        trials: int,
+        seed: int,
     ) -> None:
         self._mode, self._max_reports, self._grace = mode, max_reports, grace
         self._surrogate = Surrogate(space, mode=mode, max_reports=max_reports, seed=seed)
-        self._seed = seed
+        self._num_planned, self._seed = trials, seed
         self._trials: dict[int, _Trial] = {}
         self._next: Resume | None = None
         self._is_next_known = False
@@ -80,14 +87,14 @@ class FreezeThaw:
         if step >= self._max_reports or step < self._grace or step not in self._surrogate.steps:
             return Decision(Action.CONTINUE, f"no comparison at report {step}", value=value)
         trial.is_running, trial.is_paused = False, True
-        self._next = chosen = self._choose(is_last=False, remembers=True)
+        is_last = len(self._trials) >= self._num_planned
+        self._next = chosen = self._choose(is_last=is_last, remembers=True)
         self._is_next_known = True
         if chosen is not None and chosen.number == number:
             self._run(number)
             return Decision(Action.CONTINUE, chosen.reason, rung=step, value=value)
-        other = "a new trial" if chosen is None else f"trial {chosen.number}"
         return Decision(
-            Action.PAUSE, f"{value:.6g} at report {step}: {other} comes first", rung=step, value=value
+            Action.PAUSE, f"{value:.6g} at report {step}: {_who(chosen, is_last)}", rung=step, value=value
         )
 
     def on_finish(self, number: int) -> None:
@@ -188,3 +195,10 @@ class FreezeThaw:
     def _gain_of_new(self, belief: Belief, rng: np.random.Generator) -> float:
         drawn = belief.candidates(rng)
         return float(belief.gain_of_new(self._surrogate.encoding.vectors(drawn)).max())
+
+
+def _who(chosen: Resume | None, is_last: bool) -> str:
+    """Whom a paused trial makes way for."""
+    if chosen is not None:
+        return f"trial {chosen.number} comes first"
+    return "nobody's expected gain is worth going on for" if is_last else "a new trial comes first"
