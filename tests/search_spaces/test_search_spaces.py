@@ -50,6 +50,8 @@ def test_a_short_run_prints_only_json(file: Path, tmp_path: Path) -> None:
         "2",
         "--set",
         "train.epochs=2",
+        "--set",
+        "search.scheduler=asha",
     ]
     ended = subprocess.run(
         [*command, "--results", "results", "--json"], cwd=tmp_path, capture_output=True, text=True
