@@ -174,3 +174,17 @@ def test_a_fit_is_the_same_twice_and_goes_on_from_a_start() -> None:
     np.testing.assert_array_equal(one.theta, other.theta)
     further = fit(points, y, np.random.default_rng(1), start=one)
     assert not np.array_equal(further.theta, fit(points, y, np.random.default_rng(1)).theta)
+
+
+def test_a_trial_is_left_out_with_all_its_values() -> None:
+    points = some_points(14, num_trials=5)
+    y = np.random.default_rng(1).normal(size=14)
+    process = CurveGP(prior_of(3), points, y)
+    predicted, found = process.left_out()
+    for place, trial in enumerate(np.unique(points.trial)):
+        own = np.flatnonzero(points.trial == trial)
+        last = own[np.argmax(points.s[own])]
+        others = np.flatnonzero(points.trial != trial)
+        mean, _ = CurveGP(prior_of(3), points[others], y[others]).predict(points[np.array([last])])
+        assert found[place] == y[last]
+        assert predicted[place] == pytest.approx(mean[0], abs=1e-6)

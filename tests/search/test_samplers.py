@@ -1,14 +1,17 @@
 """What `auto` picks, and how each trial gets a sampler of its own."""
 
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from search_cases import SPACES, make_search
 
 from tuner.records.states import TrialState
+from tuner.search.distributions import distribution
 from tuner.search.factory import make_searcher
 from tuner.search.samplers import Ask, CopySampler, choose_sampler, make_sampler
 from tuner.spec.space import Space
@@ -64,6 +67,17 @@ def test_learns_from_stopped_trials(tmp_path: Path, sampler: str) -> None:
         searcher.finish(number, TrialState.STOPPED, loss, "every trial is stopped")
         xs.append(suggestion.params["x"])
     assert statistics.median(xs[30:]) == pytest.approx(0.3, abs=0.1)
+
+
+def test_a_process_without_skill_is_not_asked() -> None:
+    noise = np.random.default_rng(0)
+    study = optuna.create_study()
+    for _ in range(30):
+        trial = study.ask({one.name: distribution(one.domain) for one in SPACES["square"].parameters})
+        trial.report(noise.random(), 1)
+        study.tell(trial, noise.random())
+    samplers = [make_sampler(replace(make_ask("curve_gp", number), study=study)) for number in range(30, 50)]
+    assert all(isinstance(sampler, optuna.samplers.RandomSampler) for sampler in samplers)
 
 
 def test_auto_finds_what_is_best_in_two_dimensions(tmp_path: Path) -> None:

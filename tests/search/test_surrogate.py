@@ -49,6 +49,24 @@ def gain_at(belief: Belief, *places: float) -> Array:
     return belief.gain_of_new(np.array(places)[:, None])
 
 
+# --- skill ---
+
+
+def test_a_process_has_skill_where_near_trials_are_alike() -> None:
+    assert learn(bowl(20)).skill() > 0.9
+
+
+def test_a_process_has_no_skill_where_values_are_random() -> None:
+    rng = np.random.default_rng(0)
+    trials = [Seen({"x": rng.random()}, curve(rng.random())) for _ in range(40)]
+    assert learn(trials).skill() < 0.4
+
+
+@pytest.mark.parametrize("trials", [bowl(1), bowl(2), [Seen(seen.params, {1: 0.5}) for seen in bowl(9)]])
+def test_without_differences_there_is_no_skill(trials: list[Seen]) -> None:
+    assert learn(trials).skill() == 0.0
+
+
 # --- landmarks ---
 
 

@@ -24,7 +24,8 @@ The sampler names of an experiment:
 - `gp`: Gaussian process (Optuna's GPSampler). The best measured for up to 100 trials: mean regret after
   20 / 30 full trainings .198/.094, TPE .315/.264, random .337/.311. An ask takes .2-.8 s.
 - `curve_gp`: a Gaussian process over (configuration, report, trial) that learns from whole curves, see
-  `tuner.search.surrogate`; a quarter of the draws at random. One objective.
+  `tuner.search.surrogate`; a quarter of the draws at random, and all of them while the process cannot rank
+  trials that it has not seen (`docs/decisions/freeze-thaw.md`). One objective.
 - `cmaes`: CMA-ES (Hansen 2016) over the numeric parameters that are always active; the others are random.
 - `nsgaii`: NSGA-II (Deb et al. 2002), for several objectives; at least five generations.
 - `auto`: see `choose_sampler`.
@@ -74,6 +75,8 @@ GP_LIMIT = 250
 """Finished trials after which `auto` changes from GP to NSGA-II, and that CMA-ES begins from at most."""
 CURVE_GP_RANDOM_SHARE = 1 / 4
 """Of the configurations; without any, a model that is wrong about a region never returns to it."""
+CURVE_GP_SKILL = 0.65
+"""A model that ranks trials it has not seen worse than this is not asked (`Belief.skill`)."""
 BOHB_RANDOM_SHARE = 1 / 3
 """The paper's rho."""
 
@@ -291,7 +294,7 @@ def _bohb(ask: Ask) -> BaseSampler:
 
 
 def _curve_gp(ask: Ask) -> BaseSampler:
-    """The configuration that gains most by the curves of all trials; a share is random, to be safe."""
+    """The configuration that gains most by the curves of all trials; random ones while that has no skill."""
     rng = np.random.default_rng(ask.seed)
     trials = [_seen(one) for one in ask.observations()]
     num_known = sum(bool(trial.curve) or trial.is_bad for trial in trials)
@@ -300,6 +303,8 @@ def _curve_gp(ask: Ask) -> BaseSampler:
     max_reports = ask.max_reports or max(max(trial.curve, default=1) for trial in trials)
     surrogate = Surrogate(ask.space, mode=ask.search.mode, max_reports=max_reports, seed=ask.seed)
     belief = surrogate.learn(trials)
+    if belief.skill() < CURVE_GP_SKILL:
+        return _random(ask)
     drawn = belief.candidates(rng)
     best = drawn[np.argmax(belief.gain_of_new(surrogate.encoding.vectors(drawn)))]
     return FixedSampler(surrogate.encoding.configuration(best))

@@ -27,6 +27,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
+from scipy.stats import spearmanr
 
 from tuner.search.curve_gp import Array, CurveGP, Hyperparameters, Points, fit
 from tuner.search.encoding import Encoding, nearby
@@ -101,13 +102,12 @@ class Surrogate:
             given = fit(points, y, rng, self._fitted)
         if remembers and given is not self._fitted:
             self._fitted, self._num_fitted = given, len(y)
-        process = CurveGP(given, *_thinned(points, y, rng))
+        known = process = CurveGP(given, *_thinned(points, y, rng))
         running = np.flatnonzero([seen.is_running for seen in trials])
         if len(running):
             process = process.believing(Points(vectors[running], np.ones(len(running)), running))
-        return Belief(
-            process, fractions, vectors, reached, flat_places(vectors, curves), -centre / spread, spread
-        )
+        flats = flat_places(vectors, curves)
+        return Belief(known, process, fractions, vectors, reached, flats, -centre / spread, spread)
 
     def _points(
         self, trials: Sequence[Seen], vectors: Array, curves: Sequence[Mapping[int, float]]
@@ -128,7 +128,10 @@ class Surrogate:
 class Belief:
     """What a surrogate believes after it has learnt."""
 
+    known: CurveGP
+    """conditioned on what was reported"""
     process: CurveGP
+    """the same, if running trials end as it expects"""
     fractions: Array
     """[trials, parameters]"""
     vectors: Array
@@ -140,6 +143,17 @@ class Belief:
     """the best value so far, as the process measures it"""
     spread: float
     """what the process calls 1, as a share of the distance from the best value to the third quartile"""
+
+    def skill(self) -> float:
+        """Rank correlation of trials' last values with what the process says of them from all other trials.
+
+        In [-1, 1]; 0 with fewer than three trials. On LCBench, a smooth surrogate, .86 or more; on TaskSet,
+        whose tables answer with a neighbour's curve, .2 to .6.
+        """
+        predicted, found = self.known.left_out()
+        if len(found) < 3 or np.ptp(found) == 0 or np.ptp(predicted) == 0:
+            return 0.0
+        return float(spearmanr(predicted, found).statistic)
 
     def gain_of_new(self, vectors: Array) -> Array:
         """float64[n]: expected improvement at the end of training; 0 in flat places."""
