@@ -33,16 +33,19 @@ def test_a_study_of_several_objectives_holds_them_in_order(tmp_path: Path) -> No
     assert [direction.name for direction in summary.directions] == ["MAXIMIZE", "MINIMIZE"]
 
 
+@pytest.mark.parametrize("sampler", ["auto", "gp"])
 @pytest.mark.parametrize("size", [{}, {"size": float("nan")}])
-def test_a_trial_without_a_further_objective_cannot_be_compared(size: dict[str, float]) -> None:
-    searcher = make_searcher(SPACES["one"], make_search("gp", **ALSO), None)
+def test_a_trial_without_a_further_objective_cannot_be_compared(
+    size: dict[str, float], sampler: str
+) -> None:
+    searcher = make_searcher(SPACES["one"], make_search(sampler, **ALSO), None)
     for number in range(12):
         suggest(searcher)
         searcher.finish(number, TrialState.COMPLETE, 0.25, "", size)
     assert suggest(searcher)[0] == 12
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "nsgaii"])
+@pytest.mark.parametrize("sampler", ["auto", "tpe", "gp", "nsgaii"])
 def test_a_model_finds_more_of_the_front_than_random_search(sampler: str) -> None:
     """Of |x - .3| + |y| and |x + .3| + |y| the front is y = 0 between the two."""
 

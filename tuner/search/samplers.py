@@ -131,7 +131,7 @@ class Ask:
         """The trials that ended with a value: complete, or stopped after a report."""
         states = (TrialState.COMPLETE, TrialState.PRUNED)
         trials = self.study.get_trials(deepcopy=False, states=states)
-        return [trial for trial in trials if trial.value is not None]
+        return [trial for trial in trials if trial.values is not None]
 
     def observations(self) -> list[Observation]:
         """All that is known: earlier experiments' trials first, then the study's others by number."""
