@@ -97,14 +97,14 @@ def mean_excess(sampler: str, *, is_told: bool = True, **changes: Any) -> float:
     return sum(excess[-15:]) / 15
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "bohb", "gp", "nsgaii"])
+@pytest.mark.parametrize("sampler", ["auto", "tpe", "bohb", "gp", "curve_gp", "nsgaii"])
 def test_a_model_learns_where_it_does_not_fit(sampler: str) -> None:
     """A model that heard nothing would go where the loss is small: outside, by 1.2."""
     assert mean_excess(sampler, constraints=BOUND) < 0.3
     assert mean_excess("random", constraints=BOUND) > 0.4
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "bohb", "gp", "cmaes", "nsgaii"])
+@pytest.mark.parametrize("sampler", ["auto", "tpe", "bohb", "gp", "curve_gp", "cmaes", "nsgaii"])
 def test_a_model_learns_from_trials_that_could_not_run(sampler: str) -> None:
     assert mean_excess(sampler, is_told=False) < 0.3
 

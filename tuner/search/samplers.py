@@ -311,9 +311,13 @@ def _curve_gp(ask: Ask) -> BaseSampler:
 
 
 def _seen(one: Observation) -> Seen:
-    is_bad = one.state in (RecordedState.DIVERGED, RecordedState.INFEASIBLE)
+    """What an infeasible trial reported is no reason to go there, however good it is."""
+    is_infeasible = one.state is RecordedState.INFEASIBLE
     return Seen(
-        one.params, one.curve, is_bad, is_running=one.state is RecordedState.RUNNING and not one.curve
+        one.params,
+        {} if is_infeasible else one.curve,
+        is_bad=is_infeasible or one.state is RecordedState.DIVERGED,
+        is_running=one.state is RecordedState.RUNNING and not one.curve,
     )
 
 
