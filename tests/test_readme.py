@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tuner.spec import Experiment
-from tuner.spec.sections import Scheduler, SearchSpec
+from tuner.spec.sections import Cmaes, Gp, Nsgaii, SamplerName, Scheduler, Tpe
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", "cluster/README.md", "benchmarks/README.md", "docs/structure.md"]
@@ -86,9 +86,10 @@ def test_the_search_section_of_the_readme_fits_the_shipped_experiment():
 
 def test_the_readme_names_every_sampler_and_scheduler():
     text = (ROOT / "README.md").read_text()
-    table = "\n".join(re.findall(r"^\| (`.*?) \|", text, re.M))
+    table = "\n".join(re.findall(r"^\| (`.*) \|$", text, re.M))
     schedulers = [kind.model_fields["type"].default for kind in SCHEDULERS]
-    for name in [*get_args(SearchSpec.model_fields["sampler"].annotation), *schedulers]:
+    switches = [name for kind in (Tpe, Gp, Cmaes, Nsgaii) for name in kind.model_fields if name != "type"]
+    for name in [*get_args(SamplerName), *schedulers, *switches]:
         assert f"`{name}`" in table
 
 

@@ -230,7 +230,9 @@ def simulate(
     task: Annotated[str | None, typer.Option(metavar="NAME", help="a task in the file")] = None,
     metric: Annotated[str | None, typer.Option(metavar="NAME", help="a metric in the file")] = None,
     mode: Annotated[str, typer.Option(metavar="MODE", help="the better direction: min or max")] = "min",
-    sampler: Annotated[str, typer.Option(metavar="NAME", help="as in an experiment's search")] = "auto",
+    sampler: Annotated[
+        str, typer.Option(metavar="NAME", help="its name or mapping, e.g. '{type: tpe, startup: 20}'")
+    ] = "auto",
     scheduler: Annotated[
         str,
         typer.Option(metavar="NAME", help="its name or mapping, e.g. '{type: asha, variant: promotion}'"),

@@ -42,7 +42,7 @@ class Request:
     mode: str = "min"
     sampler: str = "auto"
     scheduler: str = "auto"
-    """a scheduler's name, or its mapping in YAML, as in an experiment file"""
+    """each its name, or its mapping in YAML, as in an experiment file"""
     workers: int = 4
     budget: float | None = None
     budgets: str | None = None
@@ -72,7 +72,7 @@ def run(request: Request) -> dict[str, Any]:
         "task": request.task,
         "metric": search.metric,
         "mode": search.mode,
-        "sampler": search.sampler,
+        "sampler": search.model_dump()["sampler"],
         "scheduler": search.scheduler.model_dump(),
         "workers": settings.workers,
         "budgets": list(settings.budgets),
@@ -167,7 +167,7 @@ def _search(request: Request, template: dict[str, Any], curves: Curves) -> Searc
     search = {
         "metric": request.metric or "value",
         "mode": request.mode,
-        "sampler": request.sampler,
+        "sampler": read_text(request.sampler, lambda mark: "--sampler")[0],
         "scheduler": read_text(request.scheduler, lambda mark: "--scheduler")[0],
     }
     tree = {"name": "simulation", "space": template, "search": search, "resources": {}}

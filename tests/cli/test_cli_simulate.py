@@ -108,6 +108,16 @@ def test_the_direction_and_the_schedulers_options_are_heard(program: Program) ->
 
 
 @pytest.mark.usefixtures("folder")
+def test_the_samplers_switches_are_heard(program: Program) -> None:
+    options = ["--budget", "5", "--seeds", "1"]
+    switched = simulate(program, *TABLE, *options, "--sampler", "{type: tpe, startup: 3}")
+    plain = simulate(program, *TABLE, *options, "--sampler", "{type: tpe}")
+    assert (switched["sampler"]["type"], switched["sampler"]["startup"]) == ("tpe", 3)
+    assert plain["sampler"] == "tpe"
+    assert switched["seeds"][0]["best_params"] != plain["seeds"][0]["best_params"]
+
+
+@pytest.mark.usefixtures("folder")
 def test_the_price_of_asking_can_be_charged(program: Program) -> None:
     slow = [*COMPUTED, *QUICK, "--seeds", "1", "--scheduler", "none", "--budget", "40", "--ask-seconds", "1"]
     [without] = simulate(program, *slow)["seeds"]
@@ -127,6 +137,8 @@ def test_the_price_of_asking_can_be_charged(program: Program) -> None:
         ([*COMPUTED, "--curves", "simulated_loss:number"], "has no such function"),
         ([*COMPUTED, "--curves", "simulated_lost:loss"], "cannot be imported (ModuleNotFoundError"),
         ([*COMPUTED, "--sampler", "gq"], "search.sampler must be one of "),
+        ([*COMPUTED, "--sampler", "{type: tpe, start: 3}"], "search.sampler.start is not a known key of "),
+        ([*COMPUTED, "--sampler", "{type: tpe"], "--sampler: the text must be valid YAML"),
         ([*COMPUTED, "--scheduler", "ahsa"], "did you mean 'asha'?"),
         ([*COMPUTED, "--scheduler", "{type: asha, factor: 1}"], "search.scheduler.factor must be >= 2"),
         ([*COMPUTED, "--scheduler", "{type: asha"], "--scheduler: the text must be valid YAML"),

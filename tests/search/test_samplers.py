@@ -1,6 +1,7 @@
 """What `auto` picks, and how each trial gets a sampler of its own."""
 
 import statistics
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from search_cases import SPACES, make_search
+from search_cases import SPACES, make_search, objective
 
 from tuner.records.states import TrialState
 from tuner.search.distributions import distribution
 from tuner.search.factory import make_searcher
+from tuner.search.optuna_searcher import OptunaSearcher
 from tuner.search.samplers import Ask, CopySampler, choose_sampler, make_sampler
+from tuner.spec.sections import SearchSpec
 from tuner.spec.space import Space
 
 SEVERAL = {"also": {"seconds": "min"}, "scheduler": {"type": "none"}}
@@ -53,6 +56,56 @@ def test_tpe_is_univariate_only_under_early_stopping(scheduler: str, is_multivar
     assert isinstance(sampler, CopySampler)
     assert isinstance(sampler.copy.sampler, optuna.samplers.TPESampler)
     assert sampler.copy.sampler._multivariate is is_multivariate
+
+
+SEARCH = {"metric": "loss", "mode": "min", "scheduler": "asha"}
+SWITCHED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"type": "tpe", "startup": 3}, {"_n_startup_trials": 3, "_multivariate": False}),
+    ({"type": "tpe", "multivariate": True}, {"_multivariate": True, "_group": False, "_constant_liar": True}),
+    ({"type": "tpe", "multivariate": True, "group": True}, {"_group": True}),
+    ({"type": "tpe", "constant_liar": False}, {"_constant_liar": False, "_n_startup_trials": 10}),
+    ({"type": "gp", "startup": 4}, {"_n_startup_trials": 4}),
+    ({"type": "cmaes", "startup": 5}, {"_n_startup_trials": 5, "_popsize": None}),
+    ({"type": "cmaes", "population": 4}, {"_n_startup_trials": 1, "_popsize": 4}),
+    ({"type": "nsgaii", "population": 2}, {"_population_size": 2}),
+]
+
+
+def tell(searcher: OptunaSearcher, space: Space, num_trials: int) -> None:
+    for _ in range(num_trials):
+        suggestion = searcher.suggest()
+        assert suggestion is not None
+        space.check(suggestion.params)
+        loss = objective(suggestion.params)
+        searcher.report(suggestion.number, 1, loss)
+        searcher.finish(suggestion.number, TrialState.COMPLETE, loss, "")
+
+
+@pytest.mark.parametrize(("sampler", "attributes"), SWITCHED)
+def test_switches_reach_the_sampler_which_draws_with_them(
+    sampler: dict[str, Any], attributes: dict[str, Any]
+) -> None:
+    space = SPACES["conditional"]
+    search = SearchSpec.model_validate({**SEARCH, "sampler": sampler})
+    searcher = make_searcher(space, search, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tell(searcher, space, 16)
+    made = make_sampler(Ask(space, search, searcher._study, 16))
+    assert isinstance(made, CopySampler)
+    assert {name: getattr(made.copy.sampler, name) for name in attributes} == attributes
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "nsgaii"])
+def test_a_startup_or_population_changes_what_is_drawn(sampler: str) -> None:
+    switch = "population" if sampler == "nsgaii" else "startup"
+    drawn = []
+    for switched in (sampler, {"type": sampler, switch: 5}):
+        search = SearchSpec.model_validate({**SEARCH, "sampler": switched})
+        searcher = make_searcher(SPACES["square"], search, None)
+        tell(searcher, SPACES["square"], 12)
+        drawn.append([seen.params for seen in searcher.observations()])
+    assert drawn[0] != drawn[1]
 
 
 @pytest.mark.parametrize("sampler", ["gp", "curve_gp"])

@@ -51,6 +51,10 @@ def searched(**search: Any) -> Experiment:
             "several objectives; found cmaes with also model/parameters; take one of them",
         ),
         (
+            {"also": {"model/parameters": "min"}, "sampler": {"type": "cmaes", "population": 9}},
+            "several objectives; found cmaes with also model/parameters; take one of them",
+        ),
+        (
             {"constraints": {"model/parameter": {"max": 1000}}},
             "search.constraints.model/parameter is not reported by task tabular_classification; found "
             "'model/parameter'; did you mean 'model/parameters'",

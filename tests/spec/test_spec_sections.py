@@ -8,14 +8,18 @@ from tuner.errors import ExperimentError
 from tuner.spec import (
     Adam,
     Asha,
+    Cmaes,
     CnnSpec,
     Experiment,
+    Gp,
     MlpSpec,
     NoScheduler,
+    Nsgaii,
     Schedule,
     SearchSpec,
     SklearnSource,
     Split,
+    Tpe,
     TrainSpec,
     TrialSpec,
 )
@@ -57,6 +61,44 @@ def test_shorthands():
     assert SearchSpec(metric="x", mode="min", scheduler={"type": "asha", "grace": 3}).scheduler == Asha(
         grace=3, factor=3
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "sampler"),
+    [
+        ("tpe", "tpe"),
+        ({"type": "auto"}, "auto"),
+        ({"type": "tpe", "startup": 10}, "tpe"),
+        ({"type": "tpe", "group": True, "multivariate": True}, Tpe(group=True, multivariate=True)),
+        ({"type": "tpe", "multivariate": False, "constant_liar": False, "startup": 3},
+         Tpe(multivariate=False, constant_liar=False, startup=3)),
+        ({"type": "gp", "startup": 4}, Gp(startup=4)),
+        ({"type": "cmaes", "startup": 4, "population": 6}, Cmaes(startup=4, population=6)),
+        ({"type": "nsgaii", "population": 20}, Nsgaii(population=20)),
+    ],
+)  # fmt: skip
+def test_a_sampler_is_its_name_until_something_is_switched(given, sampler):
+    search = SearchSpec(metric="x", mode="min", sampler=given)
+    assert search.sampler == sampler
+    assert search.sampler_name == (given if isinstance(given, str) else given["type"])
+    assert SearchSpec.model_validate(search.model_dump()) == search
+    assert SearchSpec.model_validate_json(search.model_dump_json()) == search
+
+
+def test_a_switched_sampler_survives_its_file(tmp_path):
+    experiment = Experiment.from_dict(plain(search__sampler={"type": "tpe", "startup": 3}))
+    (tmp_path / "e.yaml").write_text(experiment.to_yaml())
+    assert Experiment.load(tmp_path / "e.yaml") == experiment
+    assert experiment.replace(trials=3).search.sampler == Tpe(startup=3)
+
+
+def test_a_wrong_switch_is_found_in_its_line(tmp_path):
+    text = Experiment.from_dict(plain()).to_yaml()
+    wrong = text.replace("sampler: auto", "sampler:\n    type: tpe\n    candidates: 3")
+    (tmp_path / "e.yaml").write_text(wrong)
+    line = wrong.splitlines().index("    candidates: 3") + 1
+    with pytest.raises(ExperimentError, match=rf"e\.yaml:{line}: search.sampler.candidates is not a known"):
+        Experiment.load(tmp_path / "e.yaml")
 
 
 @pytest.mark.parametrize(("epochs", "every", "reports"), [(27, 1, 27), (10, 3, 4), (9, 3, 3), (2, 5, 1)])
@@ -192,6 +234,33 @@ WRONG = [
         "search.sampler must be one of auto, random, curve_gp, tpe, bohb, gp, cmaes, nsgaii, qmc, grid, "
         "brute_force; found 'tpee'; did you mean 'tpe'?",
     ),
+    (
+        {"search__sampler": {"type": "tpee"}},
+        "search.sampler.type must be one of auto, random, curve_gp, bohb, qmc, grid, brute_force, tpe, gp, "
+        "cmaes, nsgaii; found 'tpee'; did you mean 'tpe'?",
+    ),
+    ({"search__sampler": {"startup": 3}}, "cmaes, nsgaii; found null"),
+    ({"search__sampler": 3}, "search.sampler must be one of auto, "),
+    (
+        {"search__sampler": {"type": "tpe", "multivariat": True}},
+        "search.sampler.multivariat is not a known key of search.sampler (type tpe); did you mean "
+        "'multivariate'? allowed: constant_liar, group, multivariate, startup, type",
+    ),
+    (
+        {"search__sampler": {"type": "random", "startup": 3}},
+        "search.sampler.startup is not a known key of search.sampler; allowed: type",
+    ),
+    (
+        {"search__sampler": {"type": "tpe", "multivariate": "yes"}},
+        "search.sampler.multivariate must be 'auto', true or false; found 'yes'",
+    ),
+    (
+        {"search__sampler": {"type": "tpe", "group": True}},
+        "search.sampler with group needs multivariate true; found 'auto'; set it or drop group",
+    ),
+    ({"search__sampler": {"type": "gp", "startup": 0}}, "search.sampler.startup must be >= 1; found 0"),
+    ({"search__sampler": {"type": "cmaes", "population": 3}}, "population must be >= 4; found 3"),
+    ({"search__sampler": {"type": "nsgaii", "population": "x"}}, "population must be a whole number; found"),
     (
         {"search__scheduler": "ahsa"},
         "extrapolation, freeze_thaw, pbt, pb2; found 'ahsa'; did you mean 'asha'?",

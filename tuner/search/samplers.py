@@ -10,7 +10,7 @@ A sampler that learns is asked in a copy of the study, filled with what `tuner.s
 trials: earlier experiments', stopped, paused, diverged and infeasible ones too. The copy takes .25 s for 500
 trials of 30 parameters.
 
-The sampler names of an experiment:
+The sampler names of an experiment, whose switches are the sections in `tuner.spec.sections`:
 
 - `random`: independent draws.
 - `qmc`: a Sobol sequence, see `tuner.search.qmc`.
@@ -40,7 +40,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import optuna
@@ -66,7 +66,7 @@ from tuner.search.qmc import qmc_point
 from tuner.search.surrogate import Seen, Surrogate
 from tuner.spec.domains import Choice
 from tuner.spec.points import complete_point
-from tuner.spec.sections import SearchSpec
+from tuner.spec.sections import Cmaes, Gp, Nsgaii, SearchSpec, Tpe
 from tuner.spec.space import Space
 
 TINY_BUDGET = 10
@@ -79,6 +79,8 @@ CURVE_GP_SKILL = 0.65
 """A model that ranks trials it has not seen worse than this is not asked (`Belief.skill`)."""
 BOHB_RANDOM_SHARE = 1 / 3
 """The paper's rho."""
+
+_Switches = TypeVar("_Switches", Tpe, Gp, Cmaes, Nsgaii)
 
 
 def choose_sampler(space: Space, search: SearchSpec, num_finished: int = 0) -> str:
@@ -267,10 +269,16 @@ class CopySampler(OneByOne):
 
 def make_sampler(ask: Ask) -> BaseSampler:
     """The sampler of one trial."""
-    name: str = ask.search.sampler
+    name = ask.search.sampler_name
     if name == "auto":
         name = choose_sampler(ask.space, ask.search, len(ask.finished()))
     return _SAMPLERS[name](ask)
+
+
+def _switches(ask: Ask, kind: type[_Switches]) -> _Switches:
+    """Those of the experiment; the usual ones where only the name is given, or `auto` chose it."""
+    given = ask.search.sampler
+    return given if isinstance(given, kind) else kind()
 
 
 def _random(ask: Ask) -> BaseSampler:
@@ -278,8 +286,18 @@ def _random(ask: Ask) -> BaseSampler:
 
 
 def _tpe(ask: Ask) -> BaseSampler:
-    multivariate = not ask.stops_early and not ask.search.also
-    sampler = TPESampler(seed=ask.seed, multivariate=multivariate, constant_liar=True)
+    switches = _switches(ask, Tpe)
+    multivariate = switches.multivariate
+    if multivariate == "auto":
+        multivariate = not ask.stops_early and not ask.search.also
+    with _experimental():
+        sampler = TPESampler(
+            seed=ask.seed,
+            n_startup_trials=switches.startup,
+            multivariate=multivariate,
+            group=switches.group,
+            constant_liar=switches.constant_liar,
+        )
     return _in_copy(ask, sampler, lessons(ask.space, ask.search, ask.observations(), keeps_stopped=True))
 
 
@@ -322,9 +340,14 @@ def _seen(one: Observation) -> Seen:
 
 
 def _cmaes(ask: Ask) -> BaseSampler:
+    switches = _switches(ask, Cmaes)
     with _experimental():
         sampler = CmaEsSampler(
-            seed=ask.seed, warn_independent_sampling=False, source_trials=_cmaes_source(ask) or None
+            seed=ask.seed,
+            n_startup_trials=switches.startup,
+            popsize=switches.population,
+            warn_independent_sampling=False,
+            source_trials=_cmaes_source(ask) or None,
         )
     trials = lessons(ask.space, ask.search, ask.observations(), knows_constraints=False)
     return _in_copy(ask, sampler, trials, notes="cma:")
@@ -355,7 +378,9 @@ def _gp(ask: Ask) -> BaseSampler:
     trials = lessons(ask.space, ask.search, ask.observations())
     if not _differ([trial for trial in trials if trial.state is TrialState.COMPLETE]):
         return _random(ask)
-    return _in_copy(ask, GPSampler(seed=ask.seed, warn_independent_sampling=False), trials)
+    startup = _switches(ask, Gp).startup
+    sampler = GPSampler(seed=ask.seed, n_startup_trials=startup, warn_independent_sampling=False)
+    return _in_copy(ask, sampler, trials)
 
 
 def _differ(trials: Sequence[FrozenTrial]) -> bool:
@@ -365,7 +390,8 @@ def _differ(trials: Sequence[FrozenTrial]) -> bool:
 
 def _nsgaii(ask: Ask) -> BaseSampler:
     """Earlier experiments' trials belong to the first generation."""
-    sampler = NSGAIISampler(seed=ask.seed, population_size=min(50, max(4, ask.search.trials // 5)))
+    population = _switches(ask, Nsgaii).population or min(50, max(4, ask.search.trials // 5))
+    sampler = NSGAIISampler(seed=ask.seed, population_size=population)
     first = {"NSGAIISampler:generation": 0}
     seen = [replace(one, notes=first) if one.number is None else one for one in ask.observations()]
     return _in_copy(ask, sampler, lessons(ask.space, ask.search, seen), notes="NSGAIISampler:")

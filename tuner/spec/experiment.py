@@ -54,7 +54,7 @@ class Experiment:
         mode: Mode = "min",
         name: str | None = None,
         trials: int = 32,
-        sampler: str = "auto",
+        sampler: str | Mapping[str, Any] = "auto",
         scheduler: str | Mapping[str, Any] = "auto",
         also: Mapping[str, Mode] | None = None,
         constraints: Mapping[str, Mapping[str, float]] | None = None,

@@ -59,11 +59,11 @@ def _check_several(search: SearchSpec) -> Iterator[Problem]:
             "must be none with several objectives, which no early report can compare; "
             f"found {search.scheduler.type} with also {', '.join(search.also)}; drop one of the two",
         )
-    if search.sampler not in SEVERAL_OBJECTIVES:
+    if search.sampler_name not in SEVERAL_OBJECTIVES:
         yield (
             ("search", "sampler"),
             f"must be one of {', '.join(SEVERAL_OBJECTIVES)} with several objectives; "
-            f"found {search.sampler} with also {', '.join(search.also)}; take one of them",
+            f"found {search.sampler_name} with also {', '.join(search.also)}; take one of them",
         )
 
 

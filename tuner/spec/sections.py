@@ -5,9 +5,18 @@ Where several kinds exist, `type` tells which. A docstring under a field gives m
 """
 
 import os
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from tuner.spec.domains import is_number, show
@@ -35,6 +44,12 @@ def _two_betas(value: Any) -> tuple[float, float]:
 def _auto_or_count(value: Any) -> Any:
     if value != "auto" and not (is_number(value) and value >= 0):
         raise broken_rule(f"must be 'auto' or a number >= 0; found {show(value)}")
+    return value
+
+
+def _auto_or_flag(value: Any) -> Any:
+    if value != "auto" and not isinstance(value, bool):
+        raise broken_rule(f"must be 'auto', true or false; found {show(value)}")
     return value
 
 
@@ -276,6 +291,91 @@ class TrainSpec(Section):
 # --- search and resources ---
 
 
+class PlainSampler(Section):
+    """Without switches."""
+
+    type: Literal["auto", "random", "curve_gp", "bohb", "qmc", "grid", "brute_force"]
+
+
+class Tpe(Section):
+    """Tree-structured Parzen estimator (Bergstra et al., 2011)."""
+
+    type: Literal["tpe"] = "tpe"
+    startup: Count = 10
+    """trials that are known before the model starts; until then it is random"""
+    multivariate: Annotated[Literal["auto"] | bool, BeforeValidator(_auto_or_flag)] = "auto"
+    """whether parameters are drawn together; auto: unless trials are stopped early or there are several
+    objectives"""
+    group: bool = False
+    """whether parameters that are only active under one condition are drawn together too"""
+    constant_liar: bool = True
+    """whether trials that have no value yet count as bad, so that none is proposed near them"""
+
+    @model_validator(mode="after")
+    def _group_is_multivariate(self) -> "Tpe":
+        if self.group and self.multivariate is not True:
+            found = show(self.multivariate)
+            raise broken_rule(f"with group needs multivariate true; found {found}; set it or drop group")
+        return self
+
+
+class Gp(Section):
+    """Gaussian process."""
+
+    type: Literal["gp"] = "gp"
+    startup: Count = 10
+    """trials with a value before the model starts; until then it is random"""
+
+
+class Cmaes(Section):
+    """Covariance matrix adaptation evolution strategy (Hansen, 2016)."""
+
+    type: Literal["cmaes"] = "cmaes"
+    startup: Count = 1
+    """trials with a value before the first generation; until then it is random"""
+    population: Annotated[int, Field(ge=4)] | None = None
+    """trials a generation; None: 4 + 3 ln(numeric parameters)"""
+
+
+class Nsgaii(Section):
+    """Non-dominated sorting genetic algorithm II (Deb et al., 2002)."""
+
+    type: Literal["nsgaii"] = "nsgaii"
+    population: Annotated[int, Field(ge=2)] | None = None
+    """trials a generation; None: a fifth of all trials, from 4 to 50"""
+
+
+SamplerName = Literal[
+    "auto", "random", "curve_gp", "tpe", "bohb", "gp", "cmaes", "nsgaii", "qmc", "grid", "brute_force"
+]
+_PLAIN_SAMPLERS = get_args(PlainSampler.model_fields["type"].annotation)
+
+
+def _kind_of_sampler(value: Any) -> Any:
+    """The tag in `Sampler`: its type; of all that share a section, the section's first type."""
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", "name")
+    return _PLAIN_SAMPLERS[0] if kind in _PLAIN_SAMPLERS else kind
+
+
+def _as_name(sampler: Any) -> Any:
+    """A section with which nothing is switched is its name."""
+    has_switches = isinstance(sampler, Tpe | Gp | Cmaes | Nsgaii)
+    is_usual = has_switches and sampler == type(sampler)()
+    return sampler.type if is_usual or isinstance(sampler, PlainSampler) else sampler
+
+
+Sampler = Annotated[
+    Annotated[SamplerName, Tag("name")]
+    | Annotated[PlainSampler, Tag("auto")]
+    | Annotated[Tpe, Tag("tpe")]
+    | Annotated[Gp, Tag("gp")]
+    | Annotated[Cmaes, Tag("cmaes")]
+    | Annotated[Nsgaii, Tag("nsgaii")],
+    Discriminator(_kind_of_sampler),
+    AfterValidator(_as_name),
+]
+
+
 class AutoScheduler(Section):
     """What the benchmark favours, which depends on whether trials can be paused."""
 
@@ -427,9 +527,8 @@ class SearchSpec(Section):
     constraints: dict[str, Bound] = {}
     """metric -> what it may be; a trial outside is INFEASIBLE, and the sampler learns where"""
     trials: Count = 32
-    sampler: Literal[
-        "auto", "random", "curve_gp", "tpe", "bohb", "gp", "cmaes", "nsgaii", "qmc", "grid", "brute_force"
-    ] = "auto"
+    sampler: Sampler = "auto"
+    """a name, or a mapping with its switches; a mapping that switches nothing is the name"""
     scheduler: Annotated[Scheduler, BeforeValidator(_as_type)] = AutoScheduler()
     """also the bare name of its type"""
     checkpoints: bool = True
@@ -444,6 +543,11 @@ class SearchSpec(Section):
     seed: Seed = 0
     storage: str | None = None
     """an Optuna RDB URL; None: a journal in the experiment's folder"""
+
+    @property
+    def sampler_name(self) -> str:
+        """The sampler's name, whatever its switches."""
+        return self.sampler if isinstance(self.sampler, str) else self.sampler.type
 
 
 class ConfirmSpec(Section):
