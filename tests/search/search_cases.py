@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import optuna
+
 from tuner.records.states import TrialState
 from tuner.search.factory import make_searcher
 from tuner.search.optuna_searcher import OptunaSearcher
@@ -74,6 +76,14 @@ SAMPLERS = (
     "brute_force",
     "qmc",
 )
+TOLD = {
+    TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
+    TrialState.STOPPED: optuna.trial.TrialState.PRUNED,
+    TrialState.INFEASIBLE: optuna.trial.TrialState.PRUNED,
+    TrialState.DIVERGED: optuna.trial.TrialState.FAIL,
+    TrialState.FAILED: optuna.trial.TrialState.FAIL,
+}
+"""What an end is in Optuna's words."""
 FITTING = {"grid": ["steps"], "brute_force": ["steps"], "auto": ["square", "conditional", "forty"]}
 """Spaces by sampler, where special: a grid needs steps, and `auto` is always one of the others."""
 CASES = [
@@ -98,17 +108,27 @@ def objective(params: dict[str, Any]) -> float:
     return sum(abs(number - 0.3) / (1 + abs(number)) for number in numbers)
 
 
+def end_of(number: int) -> TrialState:
+    """Of ten trials one diverges and one is infeasible, every seventh fails, every third is stopped."""
+    if number % 10 == 4:
+        return TrialState.INFEASIBLE
+    if number % 10 == 7:
+        return TrialState.DIVERGED
+    if number % 7 == 6:
+        return TrialState.FAILED
+    return TrialState.STOPPED if number % 3 == 2 else TrialState.COMPLETE
+
+
 def finish(searcher: OptunaSearcher, suggestion: Suggestion) -> None:
-    """End a trial: every third is stopped after one report, every seventh fails, the others complete."""
+    """End a trial after one report as `end_of` says, after two if it is COMPLETE."""
     number, loss = suggestion.number, objective(suggestion.params)
     searcher.report(number, 1, 2 * loss)
-    if number % 7 == 6:
-        searcher.finish(number, TrialState.FAILED, None, "made up")
-    elif number % 3 == 2:
-        searcher.finish(number, TrialState.STOPPED, 2 * loss, "made up")
-    else:
+    state = end_of(number)
+    if state is TrialState.COMPLETE:
         searcher.report(number, 2, loss)
-        searcher.finish(number, TrialState.COMPLETE, loss, "made up")
+        searcher.finish(number, state, loss, "made up")
+    else:
+        searcher.finish(number, state, 2 * loss if state is TrialState.STOPPED else None, "made up")
 
 
 def drive(searcher: OptunaSearcher, first: int, last: int, parallel: int = 3) -> list[Suggestion]:

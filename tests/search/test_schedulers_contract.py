@@ -184,27 +184,37 @@ def test_reports_alone_say_who_is_paused(scheduler: dict[str, Any]) -> None:
     assert set(named) <= run.paused | set(run.running)
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_a_report_that_comes_again_replaces_its_value(scheduler: dict[str, Any]) -> None:
-    """Trials 0 to 7 report 1 to 5; half of them then report 3 to 5 anew, as from an older checkpoint."""
-    again, once = make(scheduler), make(scheduler)
-    losses, spoilt = falling(1), falling(2)
-    for number in range(8):
-        again.on_start(number, params_of(number))
-        once.on_start(number, params_of(number))
+def judged(scheduler: dict[str, Any], *, is_spoilt: bool, comes_again: bool) -> list[Any]:
+    """All that is said of trials 6 to 17, and who goes on then, after 0 to 5 have made five reports.
+
+    Half of these 0 to 5 may have `is_spoilt` values, after which the right ones may come, as from an older
+    checkpoint.
+    """
+    one = make(scheduler)
+    right, spoilt = falling(1), falling(2)
+    for number in range(6):
+        one.on_start(number, params_of(number))
+        curve = spoilt if is_spoilt and number % 2 else right
         for step in range(1, 6):
-            is_spoilt = number % 2 and step >= 3
-            again.on_report(number, step, (spoilt if is_spoilt else losses)(number, step))
-            once.on_report(number, step, losses(number, step))
-    for number in range(1, 8, 2):
-        for step in range(3, 6):
-            again.on_report(number, step, losses(number, step))
-    if scheduler["type"] != "extrapolation":  # which keeps what it learned about curves
-        for one in (again, once):
-            one.on_start(8, params_of(8))
-        later = [(8, step, 0.4) for step in range(1, 4)]
-        cutoffs = [[one.on_report(*report).cutoff for report in later] for one in (again, once)]
-        assert cutoffs[0] == cutoffs[1]
+            one.on_report(number, step, curve(number, step))
+    for number in range(1, 6, 2) if comes_again else ():
+        for step in range(1, 6):
+            one.on_report(number, step, right(number, step))
+    said: list[Any] = []
+    for number in range(6, 18):
+        one.on_start(number, params_of(number))
+        said += [one.on_report(number, step, 0.1 * number - 0.05 * step) for step in range(1, 6)]
+    while (resume := one.resume(is_last=True)) is not None:
+        said.append(resume)
+    return said
+
+
+@pytest.mark.parametrize("scheduler", [s for s in SCHEDULERS if s["type"] not in ("none", "extrapolation")])
+def test_a_report_that_comes_again_replaces_its_value(scheduler: dict[str, Any]) -> None:
+    """`none` compares with nothing, and `extrapolation` keeps what it learned about curves."""
+    right = judged(scheduler, is_spoilt=False, comes_again=False)
+    assert judged(scheduler, is_spoilt=True, comes_again=True) == right
+    assert judged(scheduler, is_spoilt=True, comes_again=False) != right
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)

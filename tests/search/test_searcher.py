@@ -7,7 +7,17 @@ from pathlib import Path
 
 import optuna
 import pytest
-from search_cases import CASES, NESTED, SAMPLERS, SPACES, drive, make_search, open_searcher
+from search_cases import (
+    CASES,
+    NESTED,
+    SAMPLERS,
+    SPACES,
+    TOLD,
+    drive,
+    end_of,
+    make_search,
+    open_searcher,
+)
 
 from tuner.errors import ExperimentError
 from tuner.records.states import TrialState
@@ -35,13 +45,11 @@ def test_many_trials_are_asked_before_one_is_told(tmp_path: Path, sampler: str) 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_all_trials_are_told(tmp_path: Path, sampler: str) -> None:
     drive(open_searcher(sampler, "steps", tmp_path / "journal"), 0, 9)
-    states = [trial.state for trial in load(tmp_path / "journal").trials]
-    complete, pruned, fail = (
-        optuna.trial.TrialState.COMPLETE,
-        optuna.trial.TrialState.PRUNED,
-        optuna.trial.TrialState.FAIL,
-    )
-    assert states == [complete, complete, pruned, complete, complete, pruned, fail, complete, pruned]
+    ends = [end_of(number) for number in range(9)]
+    assert set(ends) == set(TOLD)
+    trials = load(tmp_path / "journal").trials
+    assert [trial.state for trial in trials] == [TOLD[end] for end in ends]
+    assert [trial.user_attrs["tuner_state"] for trial in trials] == [end.value for end in ends]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import optuna
 import pytest
-from search_cases import SPACES, make_search
+from search_cases import FITTING, SAMPLERS, SPACES, make_search
 
 from tuner.records.states import TrialState
 from tuner.search.factory import make_searcher
@@ -35,9 +35,7 @@ def test_a_study_of_several_objectives_holds_them_in_order(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("sampler", ["auto", "gp"])
 @pytest.mark.parametrize("size", [{}, {"size": float("nan")}])
-def test_a_trial_without_a_further_objective_cannot_be_compared(
-    size: dict[str, float], sampler: str
-) -> None:
+def test_a_trial_without_a_further_objective_cannot_be_compared(size: dict[str, float], sampler: str) -> None:
     searcher = make_searcher(SPACES["one"], make_search(sampler, **ALSO), None)
     for number in range(12):
         suggest(searcher)
@@ -121,13 +119,17 @@ def test_gp_lives_with_trials_whose_constraints_are_partly_known() -> None:
     assert suggest(searcher)[0] == 14
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "bohb", "gp", "cmaes", "nsgaii"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("state", [TrialState.DIVERGED, TrialState.INFEASIBLE, TrialState.FAILED])
-def test_nothing_but_bad_ends_harms_no_sampler(sampler: str, state: TrialState) -> None:
-    searcher = make_searcher(SPACES["mixed"], make_search(sampler), None)
+@pytest.mark.parametrize("num_reports", [0, 1])
+def test_nothing_but_bad_ends_harms_no_sampler(sampler: str, state: TrialState, num_reports: int) -> None:
+    space = SPACES[FITTING.get(sampler, ["mixed"])[0]]
+    searcher = make_searcher(space, make_search(sampler), None)
     for number in range(13):
         _, params = suggest(searcher)
-        SPACES["mixed"].check(params)
+        space.check(params)
+        for step in range(1, num_reports + 1):
+            searcher.report(number, step, number / 7)
         searcher.finish(number, state, None, "made up")
 
 
