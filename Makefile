@@ -21,6 +21,7 @@ types: $(INSTALLED)
 bench: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/turnaround.py
 	$(VENV)/bin/python benchmarks/loop.py
+	$(VENV)/bin/python benchmarks/ask.py
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
