@@ -24,7 +24,7 @@ The sampler names of an experiment, whose switches are the sections in `tuner.sp
 - `gp`: Gaussian process (Optuna's GPSampler). The best measured for up to 100 trials: mean regret after
   20 / 30 full trainings .198/.094, TPE .315/.264, random .337/.311. It learns from
   `GP_MOST` finished trials: in a space of 40 parameters, half of them conditional, an ask after 500 trials
-  then takes .3 s instead of 1.5 s, with a constraint .5 instead of 3.2, with two objectives .8 instead of 3.5
+  then takes .4 s instead of 1.7 s, with a constraint .6 instead of 3.7, with two objectives .8 instead of 3.4
   (CPU time; all samplers: `results/benchmarks/ask.md`).
 - `curve_gp`: a Gaussian process over (configuration, report, trial) that learns from whole curves, see
   `tuner.search.surrogate`; a quarter of the draws at random, and all of them while the process cannot rank
