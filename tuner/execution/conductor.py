@@ -42,7 +42,7 @@ from tuner.search.scheduler import (
     stop_if_not_finite,
 )
 from tuner.search.searcher import Suggestion
-from tuner.search.stopping import Progress, StopRules
+from tuner.search.stopping import Progress, StopRules, Waiting
 from tuner.spec import METRICS, Experiment, SearchSpec
 from tuner.training.job import TrialJob
 from tuner.training.report import Objective, Report
@@ -98,7 +98,7 @@ class Conductor:
         self._going_on: set[int] = set()
         self._copies: set[int] = set()
         self._cut: list[int] = []
-        self._finished: list[float | None] = []
+        self._waiting = Waiting(experiment.search.mode)
         self._table_written_s = -math.inf
         self._directions = _directions(experiment)
 
@@ -159,6 +159,7 @@ class Conductor:
         row.state = advance(row.state, TrialState.PAUSED)
         self._watch.stop(number)
         self._note_time(row)
+        self._note_halt(number)
         if isinstance(self._scheduler, Copies):
             self._scheduler.on_saved(number)
         self._tell_listeners()
@@ -287,9 +288,16 @@ class Conductor:
             hours=(self._clock() - self.started_at_s) / 3600,
             gpu_hours=seconds * self._gpus_per_gang / 3600,
             best=best.best[metric] if best else None,
-            finished=self._finished,
+            waited=self._waiting.num_trials,
             seen=[row.best[metric] for row in seen if row.is_sound and metric in row.best],
         )
+
+    def _note_halt(self, number: int) -> None:
+        """The trial has finished or paused: what `search.stop.patience` counts."""
+        if self._rules.is_empty:
+            return
+        best = self.best()
+        self._waiting.note(number, best and best.number, best and best.best[self.objective.metric])
 
     def _end_search(self, reason: str | None = None) -> None:
         """No trial begins or goes on any more; what runs or waits is stopped."""
@@ -406,7 +414,7 @@ class Conductor:
         self._pausing.discard(number)
         self._going_on.discard(number)
         if row.confirms is None:
-            self._finished.append(self.value_of(number) if row.is_sound else None)
+            self._note_halt(number)
             self._tell_of_end(row)
             self._scheduler.on_finish(number)
         elif self.experiment.confirm is not None:
