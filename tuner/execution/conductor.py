@@ -325,7 +325,8 @@ class Conductor:
         }
         if self.experiment.function is not None:
             config = self.experiment.config(params)
-            return TrialJob(**common, function=self.experiment.function, config=config)
+            most = self.experiment.max_reports
+            return TrialJob(**common, function=self.experiment.function, config=config, max_reports=most)
         spec = self.experiment.resolve(params)
         spec = spec if seed is None else spec.with_seed(seed)
         return TrialJob(**common, spec=spec, store=self._store_of(spec.data))
