@@ -87,6 +87,11 @@ def _complain(sentence: str) -> None:
 def check(spec: Spec, set_: Set = None, as_json: Json = False) -> None:
     """Validate an experiment; print it as resolved, and its space."""
     experiment = _load(spec, set_)
+    if experiment.search.warm_start:
+        # It imports Optuna, which takes half a second.
+        from tuner.execution.checks import check_warm_start
+
+        check_warm_start(experiment)
     if as_json:
         print(json.dumps(_check_json(experiment), indent=2))
         return

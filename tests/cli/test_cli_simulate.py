@@ -115,6 +115,17 @@ def test_the_price_of_asking_can_be_charged(program: Program) -> None:
     assert without["idle"] > ahead["idle"] > 0
 
 
+@pytest.mark.usefixtures("folder")
+def test_a_grid_needs_steps(program: Program) -> None:
+    ended = program(*COMPUTED, "--sampler", "grid")
+    first, second = ended.err.splitlines()
+    assert first.startswith(
+        "tuner: space.x must have finitely many values for the sampler grid; found {'float'"
+    )
+    assert second.startswith("space.y must have finitely many values")
+    assert (ended.status, ended.out) == (2, "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -131,7 +142,6 @@ def test_the_price_of_asking_can_be_charged(program: Program) -> None:
         ([*COMPUTED, "--scheduler", "{type: asha, factor: 1}"], "search.scheduler.factor must be >= 2"),
         ([*COMPUTED, "--scheduler", "{type: asha"], "--scheduler: the text must be valid YAML"),
         ([*COMPUTED, "--mode", "maximum"], "search.mode must be one of min, max"),
-        ([*COMPUTED, "--sampler", "grid"], "a grid needs finitely many values; found x"),
         ([*COMPUTED, "--budget", "5", "--budgets", "5,10"], "found 10 with budget 5"),
         ([*COMPUTED, "--budgets", "5;10"], "--budgets needs numbers that are not negative; found '5;10'"),
         ([*COMPUTED, "--budget", "0"], "--budget must be a number above 0; found 0"),

@@ -297,7 +297,10 @@ class Conductor:
         if self._rules.is_empty:
             return
         best = self.best()
-        self._waiting.note(number, best and best.number, best and best.best[self.objective.metric])
+        if best is None:
+            self._waiting.note(number, None, None)
+        else:
+            self._waiting.note(number, best.number, best.best[self.objective.metric])
 
     def _end_search(self, reason: str | None = None) -> None:
         """No trial begins or goes on any more; what runs or waits is stopped."""

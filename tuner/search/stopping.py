@@ -3,7 +3,8 @@
     rules = StopRules(search)
     waiting = Waiting(search.mode)
     waiting.note(number, leader, best)       # whenever a trial has finished or paused
-    reason = rules.check(Progress(hours=1.5, gpu_hours=0.0, best=0.91, waited=waiting.num_trials, seen=[0.88]))
+    progress = Progress(hours=1.5, gpu_hours=0.0, best=0.91, waited=waiting.num_trials, seen=[0.88])
+    reason = rules.check(progress)
     if reason is not None: ...          # ends the search, in these words
 
 Plain and without a clock: whoever conducts tells what has happened so far.
