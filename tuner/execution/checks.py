@@ -1,4 +1,4 @@
-"""What an experiment alone cannot tell: earlier ones, the cluster and its data, looked at before any start."""
+"""What an experiment alone cannot tell: warm starts, cluster, data. Looked at before anything starts."""
 
 from collections.abc import Iterable
 

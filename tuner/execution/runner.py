@@ -69,6 +69,8 @@ def run_experiment(
 
     Raises:
         UsageError: what was asked for is wrong; nothing was left behind.
+        ExperimentError: also when a function of one's own reports no metric of that name, which its first
+            report tells: the search has ended with it, and the trials that ran keep their rows.
     """
     paths = ExperimentPaths(results.resolve() / experiment.name)
     check_is_free(paths)
@@ -145,6 +147,8 @@ def _run(
         if not conductor.rows:
             # Interrupted before the first trial: there is nothing to keep, and the name stays free.
             shutil.rmtree(paths.root)
+    if conductor.error is not None:
+        raise conductor.error
     return paths
 
 
