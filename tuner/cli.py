@@ -232,8 +232,11 @@ def simulate(
         str, typer.Option(metavar="CURVES", help="recorded curves: FILE.npz; computed ones: module:function")
     ],
     space: Annotated[Path, typer.Option(metavar="FILE", help="YAML mapping of name to domain")],
-    task: Annotated[str | None, typer.Option(metavar="NAME", help="a task in the file")] = None,
-    metric: Annotated[str | None, typer.Option(metavar="NAME", help="a metric in the file")] = None,
+    task: Annotated[str | None, typer.Option(metavar="NAME", help="a task in the .npz file")] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="a metric in the .npz file, or the function's name for it"),
+    ] = None,
     mode: Annotated[str, typer.Option(metavar="MODE", help="the better direction: min or max")] = "min",
     sampler: Annotated[str, typer.Option(metavar="NAME", help="as in an experiment's search")] = "auto",
     scheduler: Annotated[
@@ -247,7 +250,9 @@ def simulate(
     budgets: Annotated[
         str | None, typer.Option(metavar="B,B...", help="budgets to report (default: 1,2,5,10 ...)")
     ] = None,
-    trials: Trials = None,
+    trials: Annotated[
+        int | None, typer.Option(metavar="N", help="at most so many trials (default: what the budget holds)")
+    ] = None,
     seeds: Annotated[str, typer.Option(metavar="N|S,S...", help="how many, or a list of them")] = "5",
     ask_seconds: Annotated[
         str | None,
