@@ -20,6 +20,7 @@ types: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/turnaround.py
+	$(VENV)/bin/python benchmarks/idle.py
 	$(VENV)/bin/python benchmarks/loop.py
 	$(VENV)/bin/python benchmarks/ask.py
 

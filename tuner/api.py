@@ -31,6 +31,8 @@ def run(
 
     Raises:
         UsageError: what was asked for is wrong; nothing was started and nothing left behind.
+        ExperimentError: also when a function of one's own reports no metric of the name that is compared or
+            bounded: its first report ends the search, and the trials that ran keep their rows.
     """
     from tuner.execution.runner import run_experiment
 

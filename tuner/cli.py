@@ -87,6 +87,11 @@ def _complain(sentence: str) -> None:
 def check(spec: Spec, set_: Set = None, as_json: Json = False) -> None:
     """Validate an experiment; print it as resolved, and its space."""
     experiment = _load(spec, set_)
+    if experiment.search.warm_start:
+        # It imports Optuna, which takes half a second.
+        from tuner.execution.checks import check_warm_start
+
+        check_warm_start(experiment)
     if as_json:
         print(json.dumps(_check_json(experiment), indent=2))
         return
@@ -227,8 +232,11 @@ def simulate(
         str, typer.Option(metavar="CURVES", help="recorded curves: FILE.npz; computed ones: module:function")
     ],
     space: Annotated[Path, typer.Option(metavar="FILE", help="YAML mapping of name to domain")],
-    task: Annotated[str | None, typer.Option(metavar="NAME", help="a task in the file")] = None,
-    metric: Annotated[str | None, typer.Option(metavar="NAME", help="a metric in the file")] = None,
+    task: Annotated[str | None, typer.Option(metavar="NAME", help="a task in the .npz file")] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="a metric in the .npz file, or the function's name for it"),
+    ] = None,
     mode: Annotated[str, typer.Option(metavar="MODE", help="the better direction: min or max")] = "min",
     sampler: Annotated[
         str, typer.Option(metavar="NAME", help="its name or mapping, e.g. '{type: tpe, startup: 20}'")
@@ -244,7 +252,9 @@ def simulate(
     budgets: Annotated[
         str | None, typer.Option(metavar="B,B...", help="budgets to report (default: 1,2,5,10 ...)")
     ] = None,
-    trials: Trials = None,
+    trials: Annotated[
+        int | None, typer.Option(metavar="N", help="at most so many trials (default: what the budget holds)")
+    ] = None,
     seeds: Annotated[str, typer.Option(metavar="N|S,S...", help="how many, or a list of them")] = "5",
     ask_seconds: Annotated[
         str | None,

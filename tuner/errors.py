@@ -18,7 +18,10 @@ class UsageError(TunerError):
 
 
 class ExperimentError(UsageError):
-    """The experiment (file, `--set` or Python object) breaks a rule."""
+    """The experiment (file, `--set` or Python object) breaks a rule.
+
+    One thing only a trial can tell: that a function of one's own never reports a metric.
+    """
 
 
 class DataError(UsageError):

@@ -158,6 +158,11 @@ def _number(option: str, text: str, *, whole: bool = False) -> float:
 def _curves(request: Request, template: dict[str, Any]) -> Curves:
     is_function = ":" in request.curves and not Path(request.curves).exists()
     if is_function:
+        if request.task is not None:
+            raise UsageError(
+                f"--task names a task in an .npz file; found {request.task!r} with the function "
+                f"{request.curves}; leave it out"
+            )
         return load_function(request.curves, template)
     return load_table(request.curves, request.task, request.metric, template)
 

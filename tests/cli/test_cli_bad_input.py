@@ -7,6 +7,10 @@ import pytest
 import yaml
 from cli_program import Program, tree
 
+from tuner.execution.placement import local_node
+from tuner.records.rows import TrialRow, write_trials
+from tuner.records.states import TrialState
+from tuner.spec import Experiment
 from tuner.training.precision import resolve_precision
 
 EXPERIMENT = {
@@ -25,6 +29,15 @@ def write_rows(path: Path, answers: list[str], first: str = "0.5") -> None:
     path.write_text("\n".join(["a,b,answer", *rows]) + "\n")
 
 
+def write_wide_search(root: Path) -> None:
+    """An earlier experiment with one trial, of a network that is too wide for the space of this one."""
+    root.mkdir()
+    wide = EXPERIMENT | {"model": {"type": "mlp", "width": {"int": [64, 65]}}}
+    (root / "experiment.yaml").write_text(Experiment.from_dict(wide).to_yaml())
+    params = {"model.width": 64, "train.optimizer.lr": 0.01}
+    write_trials(root / "trials.csv", [TrialRow(0, TrialState.COMPLETE, params, best={"val/accuracy": 0.5})])
+
+
 @pytest.fixture(params=["no results folder", "results of others"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory whose name needs quoting, with an experiment and its data."""
@@ -37,6 +50,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     write_rows(folder / "one_class.csv", ["yes"] * 60)
     write_rows(folder / "nan.csv", ["yes", "no"] * 30, first="nan")
     np.save(folder / "wide.npy", np.zeros((3, 7), dtype=np.float32))
+    write_wide_search(folder / "wide")
     if request.param == "results of others":
         for name in ("results/taken/experiment.yaml", "results/.store/0123/manifest.json"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +132,41 @@ def accelerator_has_fp16() -> bool:
             "the file must have the column 'nothing'",
             id="one of two sources is wrong",
         ),
-        pytest.param(["run", "rows.yaml", "--set", "search.sampler=grid"], "grid", id="a grid without steps"),
+        pytest.param(
+            ["run", "rows.yaml", "--set", "search.sampler=grid"],
+            "rows.yaml:19: train.optimizer.lr must have finitely many values for the sampler grid; found "
+            "{'float': [0.001, 0.1]} without a step; give it a step",
+            id="a grid without steps",
+        ),
+        pytest.param(
+            ["check", "rows.yaml", "--set", "search.sampler=brute_force"],
+            "rows.yaml:19: train.optimizer.lr must have finitely many values for the sampler brute_force",
+            id="a grid without steps, only checked",
+        ),
+        pytest.param(
+            ["run", "rows.yaml", "--set", "search.stop.gpu_hours=1", "--set", "data.source.path=no.csv"],
+            "search.stop.gpu_hours needs trials that hold GPUs, but found 1 and trials without any",
+            marks=pytest.mark.skipif(local_node().gpus > 0, reason="this machine has GPUs"),
+            id="GPU hours without GPUs, before the data is read",
+        ),
+        pytest.param(
+            ["run", "rows.yaml", "--set", "search.warm_start=[no]", "--set", "data.source.path=no.csv"],
+            "search.warm_start must name folders of earlier experiments, which hold experiment.yaml",
+            id="no warm start, before the data is read",
+        ),
+        pytest.param(
+            ["check", "rows.yaml", "--set", "search.warm_start=[no]"],
+            "search.warm_start must name folders of earlier experiments, which hold experiment.yaml",
+            id="no warm start, only checked",
+        ),
+        pytest.param(
+            [
+                *("run", "rows.yaml", "--set", "search.storage=sqlite:///study.db"),
+                *("--set", "search.warm_start=[wide]"),
+            ],
+            "search.warm_start needs an experiment whose space overlaps with this one",
+            id="a warm start elsewhere leaves no study in a database",
+        ),
         pytest.param(
             ["run", "rows.yaml", "--set", "search.storage=nosuch://host/study"],
             "storage",

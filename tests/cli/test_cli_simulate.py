@@ -125,6 +125,30 @@ def test_the_price_of_asking_can_be_charged(program: Program) -> None:
     assert without["idle"] > ahead["idle"] > 0
 
 
+@pytest.mark.usefixtures("folder")
+def test_no_regret_is_a_plain_zero(program: Program) -> None:
+    ended = program(*TABLE, *QUICK, "--seeds", "1", "--budget", "60", "--scheduler", "none", "--json")
+    assert json.loads(ended.out)["seeds"][0]["regrets"][-1] == 0
+    assert "-0.0" not in ended.out
+
+
+def test_the_help_on_trials_speaks_of_no_file(program: Program) -> None:
+    text = " ".join(program("simulate", "--help").out.split())
+    assert "at most so many trials (default: what the budget holds)" in text
+    assert "search.trials" not in text
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_grid_needs_steps(program: Program) -> None:
+    ended = program(*COMPUTED, "--sampler", "grid")
+    first, second = ended.err.splitlines()
+    assert first.startswith(
+        "tuner: space.x must have finitely many values for the sampler grid; found {'float'"
+    )
+    assert second.startswith("space.y must have finitely many values")
+    assert (ended.status, ended.out) == (2, "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -143,10 +167,11 @@ def test_the_price_of_asking_can_be_charged(program: Program) -> None:
         ([*COMPUTED, "--scheduler", "{type: asha, factor: 1}"], "search.scheduler.factor must be >= 2"),
         ([*COMPUTED, "--scheduler", "{type: asha"], "--scheduler: the text must be valid YAML"),
         ([*COMPUTED, "--mode", "maximum"], "search.mode must be one of min, max"),
-        ([*COMPUTED, "--sampler", "grid"], "a grid needs finitely many values; found x"),
         ([*COMPUTED, "--budget", "5", "--budgets", "5,10"], "found 10 with budget 5"),
         ([*COMPUTED, "--budgets", "5;10"], "--budgets needs numbers that are not negative; found '5;10'"),
         ([*COMPUTED, "--budget", "0"], "--budget must be a number above 0; found 0"),
+        ([*COMPUTED, "--budget", "0.1"], "--budget must hold a report, of which a full training has 9"),
+        ([*COMPUTED, "--task", "toy"], "--task names a task in an .npz file; found 'toy' with the function"),
         ([*COMPUTED, "--seeds", "0"], "--seeds must be how many, or a list; found '0'"),
         ([*COMPUTED, "--seeds", "1.5"], "--seeds needs whole numbers that are not negative; found '1.5'"),
         ([*COMPUTED, "--workers", "0"], "--workers must be a number above 0"),

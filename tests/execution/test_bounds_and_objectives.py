@@ -1,7 +1,11 @@
 """The conductor with constraints and several objectives: who ends where, and what is told and written."""
 
+import re
+
+import pytest
 from execution_fakes import Clock, ListedSearcher
 
+from tuner.errors import ExperimentError
 from tuner.execution.conductor import Conductor
 from tuner.records.files import read_lines
 from tuner.records.paths import ExperimentPaths
@@ -106,3 +110,42 @@ def test_one_objective_has_no_columns_of_its_own(tmp_path):
 def test_every_report_must_hold_what_is_compared_or_bounded(tmp_path):
     conductor, _ = make(tmp_path, also={"size": "min"}, constraints={"rate": {"min": 5.0}})
     assert conductor.objective.also == ("size", "rate")
+
+
+SEARCHED = {"also": {"size": "min"}, "constraints": {"rate": {"min": 5.0}}}
+
+
+@pytest.mark.parametrize(
+    ("held", "sentence"),
+    [
+        ({"los": 1.0, "size": 1.0, "rate": 6.0}, r"^search.metric must be .* found no 'loss' in report 1 of "
+         r"trial 1; did you mean 'los'\? allowed: los, rate, size$"),
+        ({"loss": 1.0, "rate": 6.0}, r"^search.also.size must be .* 'size' .*; allowed: loss, rate$"),
+        ({"loss": 1.0, "size": 1.0, "rates": 6.0}, r"^search.constraints.rate must .* did you mean 'rates'"),
+        ({}, r"^search.metric must be .*; allowed: none$"),
+    ],
+)  # fmt: skip
+def test_a_metric_that_nobody_reports_ends_the_search(tmp_path, held, sentence):
+    conductor, searcher = make(tmp_path, num_trials=3, trials=9, **SEARCHED)
+    decision = conductor.on_report(1, Report(1, held))
+    assert decision.action is Action.STOP
+    assert isinstance(conductor.error, ExperimentError)
+    assert re.search(sentence, str(conductor.error))
+    assert decision.reason == conductor.end_reason == str(conductor.error)
+    states = [row.state for row in conductor.rows.values()]
+    assert states == [TrialState.STOPPED, TrialState.FAILED, TrialState.STOPPED]
+    assert sorted(conductor.take_cut()) == [0, 2]
+    assert conductor.next() is None
+    assert conductor.is_over
+    conductor.close("over")
+    assert len(read_trials(conductor.paths.trials_csv)) == 3
+    assert searcher.num_suggested == 3
+
+
+def test_a_metric_that_one_trial_leaves_out_fails_that_trial(tmp_path):
+    conductor, _ = make(tmp_path, num_trials=2, **SEARCHED)
+    conductor.on_report(0, Report(1, {"loss": 1.0, "size": 1.0, "rate": 6.0}))
+    assert conductor.on_report(1, Report(1, {"loss": 1.0, "size": 1.0})).action is Action.STOP
+    assert [row.state for row in conductor.rows.values()] == [TrialState.RUNNING, TrialState.FAILED]
+    assert conductor.error is None
+    assert not conductor.is_search_over

@@ -4,7 +4,7 @@ import pytest
 
 from tuner.data import prepare
 from tuner.errors import ExperimentError, PrecisionError
-from tuner.execution.checks import check_fit, check_precision, check_search, check_stop
+from tuner.execution.checks import check_fit, check_precision, check_stop, check_warm_start
 from tuner.execution.placement import GangSize
 from tuner.spec import Experiment
 
@@ -50,11 +50,10 @@ def test_a_cnn_on_a_table(tmp_path):
         check_fit(spec, table)
 
 
-def test_a_grid_needs_steps():
-    override = "train.optimizer={type: adam, lr: {float: [0.1, 0.2]}}"
-    check_search(experiment(override))
-    with pytest.raises(ExperimentError, match="step"):
-        check_search(experiment(override, "search.sampler=grid"))
+def test_a_warm_start_that_is_none(tmp_path):
+    check_warm_start(experiment())
+    with pytest.raises(ExperimentError, match="search.warm_start must name folders of earlier experiments"):
+        check_warm_start(experiment(f"search.warm_start=['{tmp_path}']"))
 
 
 def test_gpu_hours_without_gpus():

@@ -150,6 +150,11 @@ def test_closing_ends_what_still_runs(tmp_path):
     ] * 2
 
 
+def test_a_functions_job_says_with_which_report_it_is_complete(tmp_path):
+    conductor, _ = make(tmp_path, values(1))
+    assert conductor.next().max_reports == FULL
+
+
 def test_the_table_holds_times_and_gpu_seconds(tmp_path):
     clock = Clock()
     conductor, _ = make(tmp_path, values(1), gpus=2.0, clock=clock)

@@ -7,9 +7,11 @@ from tuner.execution.conductor import Conductor
 from tuner.records.files import read_lines
 from tuner.records.paths import ExperimentPaths
 from tuner.records.states import TrialState
+from tuner.search.factory import make_scheduler
 from tuner.search.none import NoStopping
 from tuner.search.scheduler import Action
-from tuner.spec import Experiment, Float
+from tuner.spec import Experiment, Float, Parameter, Space
+from tuner.spec.sections import SearchSpec
 from tuner.training.report import Report
 
 FULL = 4
@@ -43,6 +45,16 @@ def make(tmp_path, stop, *, values=range(20, 0, -1), num_gangs=1, gpus=0.0, mode
         clock=clock,
     )
     return conductor, clock
+
+
+class PausesAlways(PausesAt):
+    """Pauses every trial at every report."""
+
+    def __init__(self, resumed=()):
+        super().__init__(1, resumed)
+
+    def on_report(self, number, step, value):
+        return super().on_report(number, 1, value)
 
 
 def run(conductor, clock, *, num_gangs=1, seconds=60.0):
@@ -86,7 +98,48 @@ def test_patience_counts_finished_trials(tmp_path):
     conductor, clock = make(tmp_path, {"patience": 3}, values=[9, 5, 6, 5, 8, 1, 1])
     run(conductor, clock)
     assert len(conductor.rows) == 5
-    assert conductor.end_reason == "search.stop.patience: 3 finished trials in a row without a better loss"
+    assert conductor.end_reason == "search.stop.patience: 3 trials finished or paused without a better loss"
+
+
+def test_patience_counts_a_paused_trial_once(tmp_path):
+    """Nobody finishes: all pause at the first report, and trial 1 again at the second."""
+    scheduler = PausesAlways(resumed=[1, 1])
+    conductor, clock = make(tmp_path, {"patience": 4}, values=[5] * 20, scheduler=scheduler)
+    run(conductor, clock)
+    assert conductor.end_reason == "search.stop.patience: 4 trials finished or paused without a better loss"
+    assert [row.reports for row in conductor.rows.values()] == [1, 3, 1, 1, 1]
+
+
+def test_patience_begins_anew_with_a_better_trial_that_still_runs(tmp_path):
+    conductor, _ = make(tmp_path, {"patience": 2}, values=[5] * 20, num_gangs=2, scheduler=PausesAt(1))
+    slow, quick = conductor.next().number, conductor.next().number
+    conductor.on_start(slow)
+    conductor.on_start(quick)
+    for step, value in enumerate((4.0, 3.0, 2.0), start=2):
+        conductor.on_report(quick, Report(1, {"loss": 9.0}))
+        conductor.on_saved(quick)
+        conductor.on_report(slow, Report(step, {"loss": value}))
+        quick = conductor.next().number
+        conductor.on_start(quick)
+    assert conductor.end_reason is None
+
+
+@pytest.mark.parametrize(
+    "scheduler", ["auto", "none", "asha", "iepoch", {"type": "asha", "variant": "promotion"}]
+)
+def test_a_constant_metric_ends_soon_whatever_the_scheduler(tmp_path, scheduler):
+    search = SearchSpec(metric="loss", mode="min", trials=100, scheduler=scheduler)
+    space = Space((Parameter("x", Float(-100.0, 100.0)),))
+    conductor, clock = make(
+        tmp_path,
+        {"patience": 10},
+        values=[5] * 100,
+        num_gangs=2,
+        scheduler=make_scheduler(search, FULL, space),
+    )
+    run(conductor, clock, num_gangs=2)
+    assert conductor.end_reason is not None
+    assert len(conductor.rows) <= 13
 
 
 def test_little_left_to_gain(tmp_path):

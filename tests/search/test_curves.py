@@ -25,6 +25,12 @@ VALUES = np.array([[1e-4, 1], [1e-2, 1], [1.0, 11]])
 CURVES = np.arange(3 * 4 * 2, dtype=np.float32).reshape(3, 4, 2)
 
 
+def spoilt(value: float) -> np.ndarray:
+    values = VALUES.copy()
+    values[1, 1] = value
+    return values
+
+
 def write_table(path: Path, **changes: Any) -> Path:
     arrays: dict[str, Any] = {
         "hp_names": np.array(["lr", "width"]),
@@ -87,6 +93,12 @@ def test_what_diverged_counts_as_the_worst_final_value(bad: float) -> None:
     [
         ({"hp_names": None}, "one", "loss", "needs the keys hp_names, .* found no hp_names"),
         ({"metric_names": None}, "one", "loss", "found no metric_names"),
+        ({"curve__one": None, "curve__other": None}, "one", "loss",
+         "table.npz: a table of curves needs .*; found no key that begins with curve__ among hp_names"),
+        ({"hp__one": spoilt(np.nan)}, "one", "loss",
+         r"hp__one must be finite; found nan as width of row 1 \(1 such rows of 3\); leave them out"),
+        ({"hp__one": spoilt(-np.inf)}, "one", "loss", "hp__one must be finite; found -inf as width of row 1"),
+        ({"hp__one": VALUES.astype(str)}, "one", "loss", "hp__one must hold numbers; found <U"),
         ({"hp__one": None}, "one", "loss", "found no hp__one; did you mean 'hp__other'"),
         ({}, "oen", "loss", "--task must be one .* found 'oen'; did you mean 'one'\\? allowed: one, other"),
         ({}, None, "loss", "--task must be one that is in the table; found no --task"),
@@ -113,8 +125,11 @@ def test_a_table_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(TunerError, match="--curves must be a readable .* did you mean 'table.npz'"):
         load_table(tmp_path / "tabel.npz", "one", "loss", TEMPLATE)
     (tmp_path / "text.npz").write_text("no archive")
-    with pytest.raises(TunerError, match="--curves must be a readable .npz file"):
+    with pytest.raises(TunerError, match="--curves must be a readable .npz file .*check the path$"):
         load_table(tmp_path / "text.npz", "one", "loss", TEMPLATE)
+    (tmp_path / "half.npz").write_bytes((tmp_path / "table.npz").read_bytes()[:400])
+    with pytest.raises(TunerError, match="--curves must be a readable .npz file .*check the path$"):
+        load_table(tmp_path / "half.npz", "one", "loss", TEMPLATE)
     np.save(tmp_path / "one.npy", CURVES)
     with pytest.raises(TunerError, match="found one array in .*; save it by np.savez"):
         load_table(tmp_path / "one.npy", "one", "loss", TEMPLATE)

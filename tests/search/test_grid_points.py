@@ -1,10 +1,9 @@
 """Grids: every point once, in order, only active parameters."""
 
 import pytest
-from search_cases import NESTED, SPACES
+from search_cases import NESTED
 
-from tuner.errors import ExperimentError
-from tuner.search.grid import check_grid, grid_point, grid_points, grid_values
+from tuner.search.grid import grid_point, grid_points, grid_values
 from tuner.spec.domains import Choice, Float, Int
 from tuner.spec.space import Parameter, Space
 
@@ -46,8 +45,3 @@ def test_a_space_without_parameters_is_one_point() -> None:
 def test_values_of_a_domain(domain: Float | Int | Choice, values: list[object]) -> None:
     assert grid_values(Parameter("x", domain)) == pytest.approx(values)
     assert all(domain.contains(value) for value in grid_values(Parameter("x", domain)))
-
-
-def test_a_float_needs_a_step() -> None:
-    with pytest.raises(ExperimentError, match="found lr, a float from 1e-05 to 0.1 without a step"):
-        check_grid(SPACES["mixed"])

@@ -6,7 +6,7 @@ import statistics
 import numpy as np
 import pytest
 
-from tuner.search.stopping import MIN_SEEN, Progress, StopRules, num_waited, remaining_gain
+from tuner.search.stopping import MIN_SEEN, Progress, StopRules, Waiting, remaining_gain
 from tuner.spec.sections import SearchSpec, StopSearch
 
 
@@ -27,9 +27,9 @@ def progress(**changes) -> Progress:
         ({"target": 0.1}, {"best": None}, {"best": -3.0}, "target: loss -3 reaches 0.1"),
         (
             {"patience": 2},
-            {"finished": [3.0, 2.0, 2.0]},
-            {"finished": [3.0, 2.0, 2.0, None]},
-            "patience: 2 finished trials in a row without a better loss",
+            {"waited": 1},
+            {"waited": 2},
+            "patience: 2 trials finished or paused without a better loss",
         ),
     ],
 )
@@ -41,8 +41,6 @@ def test_each_rule_before_and_after_it_holds(stop, before, after, reason):
 def test_a_metric_that_is_to_be_large():
     assert rules({"target": 0.9}, "max").check(progress(best=0.89)) is None
     assert "reaches" in rules({"target": 0.9}, "max").check(progress(best=0.9))
-    assert rules({"patience": 2}, "max").check(progress(finished=[1.0, 0.5, 2.0])) is None
-    assert rules({"patience": 2}, "max").check(progress(finished=[1.0, 0.5, 1.0])) is not None
 
 
 def test_the_first_condition_that_holds_is_named():
@@ -52,16 +50,32 @@ def test_the_first_condition_that_holds_is_named():
 
 def test_no_condition():
     assert rules({}).is_empty
-    assert rules({}).check(progress(hours=1e9, gpu_hours=1e9, best=-1e9, finished=[1.0] * 99)) is None
+    assert rules({}).check(progress(hours=1e9, gpu_hours=1e9, best=-1e9, waited=99)) is None
     assert not rules({"hours": 1}).is_empty
 
 
+@pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize(
-    ("losses", "expected"),
-    [([], 0), ([1.0], 0), ([1.0, 1.0], 1), ([None, None], 2), ([2.0, None, 1.0], 0), ([1.0, 3.0, 2.0], 2)],
+    ("halts", "expected"),
+    [
+        ([], 0),
+        ([(0, 0, 1.0)], 0),
+        ([(0, 0, 1.0), (1, 0, 1.0)], 1),
+        ([(0, None, None), (1, None, None)], 2),
+        ([(0, 0, 2.0), (1, 0, 2.0), (2, 2, 1.0)], 0),
+        # Pausing again and finishing counts no second time.
+        ([(0, 0, 1.0), (1, 0, 1.0), (1, 0, 1.0), (0, 0, 1.0), (2, 0, 1.0), (1, 0, 1.0)], 2),
+        # A trial that still runs has become better.
+        ([(0, 0, 2.0), (1, 0, 2.0), (3, 0, 2.0), (1, 2, 1.0)], 1),
+        # The best one diverged; the next one is no better than it was, but better than what is left.
+        ([(0, 0, 2.0), (1, 1, 1.0), (1, 0, 2.0), (2, 2, 1.5)], 0),
+    ],
 )
-def test_waiting(losses, expected):
-    assert num_waited(losses) == expected
+def test_waiting(halts, expected, mode):
+    waiting = Waiting(mode)
+    for number, leader, best in halts:
+        waiting.note(number, leader, best if mode == "min" or best is None else -best)
+    assert waiting.num_trials == expected
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -16,6 +16,7 @@ from tuner.search.surrogate import (
     candidates,
     flat_places,
     landmarks,
+    scores,
 )
 from tuner.spec.domains import Choice, Float
 from tuner.spec.space import Parameter, Space
@@ -123,6 +124,27 @@ def test_without_a_finite_value_all_are_bad() -> None:
     assert _scaled(np.full(3, math.inf), np.full(3, math.inf)).tolist() == [1.5, 1.5, 1.5]
 
 
+def test_scores_keep_the_order_and_are_centred() -> None:
+    values = np.array([0.3, 0.2, 0.1, 0.2, math.inf, 1e300])
+    got = scores(values, _scaled(values, values))
+    np.testing.assert_array_equal(np.argsort(got, kind="stable"), np.argsort(values, kind="stable"))
+    assert got[1] == got[3]
+    assert abs(got.mean()) < 0.2
+
+
+def test_scores_tell_a_plateau_s_values_apart() -> None:
+    """The linear scale alone puts them within a thousandth of its width."""
+    values = np.array([*(0.6931 + 1e-5 * np.arange(20)), 0.3, 2.0, 5.0, 9.0, 30.0, 90.0, 1e9, 1e9])
+    got = scores(values, _scaled(values, values))
+    assert got[19] - got[0] > 0.3
+
+
+def test_a_curve_that_rises_again_keeps_its_best() -> None:
+    falling, rising = ([Seen(one.params, {**one.curve, 9: at}) for one in bowl()] for at in (1.0, 9.0))
+    grid = np.linspace(0, 1, 20)
+    np.testing.assert_array_equal(gain_at(learn(falling), *grid), gain_at(learn(rising), *grid))
+
+
 # --- gains ---
 
 
@@ -162,8 +184,9 @@ def test_who_is_ahead_early_gains_more() -> None:
 def test_bad_trials_lower_the_gain_near_them() -> None:
     trials = bowl()
     bad = [Seen({"x": 0.3 + shift}, {}, is_bad=True) for shift in (-0.02, 0.0, 0.02)]
-    [without], [with_bad] = gain_at(learn(trials), 0.3), gain_at(learn([*trials, *bad]), 0.3)
-    assert with_bad < without
+    grid = np.linspace(0, 1, 101)
+    without, with_bad = gain_at(learn(trials), *grid), gain_at(learn([*trials, *bad]), *grid)
+    assert with_bad[30] / with_bad.max() < without[30] / without.max()
 
 
 def test_who_diverged_late_counts_as_bad_and_is_no_best() -> None:
@@ -234,6 +257,15 @@ def test_candidates_are_random_and_near_the_best() -> None:
     assert np.abs(drawn[len(plain) :] - 0.3).mean() < np.abs(plain - 0.3).mean()
     assert drawn.min() >= 0
     assert drawn.max() < 1
+
+
+def test_a_proposal_gains_more_than_all_it_was_chosen_from() -> None:
+    belief = learn(bowl(), space=LINE)
+    fractions, gain = belief.propose(np.random.default_rng(0))
+    drawn = belief.candidates(np.random.default_rng(0))
+    assert fractions.shape == (1,)
+    assert gain >= belief.gain_of_new(drawn).max()
+    assert gain == pytest.approx(gain_at(belief, *fractions)[0])
 
 
 # --- flat places ---

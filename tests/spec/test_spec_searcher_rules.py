@@ -9,7 +9,7 @@ from spec_examples import plain
 from tuner.errors import ExperimentError
 from tuner.spec import Experiment, Float, Int
 from tuner.spec.points import complete_point
-from tuner.spec.searcher_rules import SEVERAL_OBJECTIVES
+from tuner.spec.searcher_rules import GRIDS, SEVERAL_OBJECTIVES
 
 OPTIMIZER = {
     "choice": [
@@ -131,13 +131,28 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 @pytest.mark.parametrize("sampler", SEVERAL_OBJECTIVES)
 def test_several_objectives_and_a_constraint(sampler: str) -> None:
-    search = searched(
-        also={"model/parameters": "min", "train/step_seconds": "min"},
-        constraints={"system/peak_memory_bytes": {"max": 1e9}},
-        sampler=sampler,
-        scheduler="auto",
-    ).search
+    search = {
+        "search__also": {"model/parameters": "min", "train/step_seconds": "min"},
+        "search__constraints": {"system/peak_memory_bytes": {"max": 1e9}},
+        "search__sampler": sampler,
+        "search__scheduler": "auto",
+    }
+    search = Experiment.from_dict(plain(model__depth={"int": [1, 3]}, **search)).search
     assert search.constraints["system/peak_memory_bytes"].max == 1e9
+
+
+@pytest.mark.parametrize("sampler", GRIDS)
+def test_a_grid_needs_steps(sampler: str) -> None:
+    with pytest.raises(ExperimentError) as error:
+        searched(sampler=sampler)
+    assert [line.split(" must have finitely many values")[0] for line in str(error.value).splitlines()] == [
+        "train.optimizer.adamw.lr",
+        "train.optimizer.sgd.lr",
+        "train.optimizer.sgd.momentum",
+    ]
+    with pytest.raises(ExperimentError, match="^space.x must .* sampler grid; found .* without a step; give"):
+        Experiment(train=print, space={"x": Float(0.0, 1.0), "y": Int(1, 3)}, metric="m", sampler="grid")
+    Experiment(train=print, space={"x": Float(0.0, 1.0, step=0.5)}, metric="loss", sampler=sampler)
 
 
 def test_a_function_may_report_anything() -> None:

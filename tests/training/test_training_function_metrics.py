@@ -1,11 +1,13 @@
-"""What every report of a function of one's own must hold."""
+"""The reports of a function of one's own: what they hold, and with which the trial is complete."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tuner.errors import TunerError
+from tuner.records.states import TrialState
 from tuner.training.functions import FunctionTraining
 from tuner.training.report import Objective, Trial
 
@@ -16,24 +18,32 @@ def replays(config: dict[str, Any], trial: Trial) -> Iterator[dict[str, float]]:
     yield from config["reports"]
 
 
-def training(*reports: dict[str, float]) -> FunctionTraining:
-    trial = Trial(number=0, folder="", rank=0, num_ranks=1, device="cpu", seed=0)
-    return FunctionTraining(replays, {"reports": reports}, trial, OBJECTIVE)
+def training(*reports: dict[str, float], begun: int = 0, most: int | None = None) -> FunctionTraining:
+    trial = Trial(number=0, folder="", rank=0, num_ranks=1, device="cpu", seed=0, num_reports=begun)
+    return FunctionTraining(replays, {"reports": reports}, trial, OBJECTIVE, most)
 
 
-def test_what_is_compared_or_bounded_is_there() -> None:
-    assert training({"loss": 1, "latency": 2, "more": 3}).step().metrics == {
-        "loss": 1,
-        "latency": 2,
-        "more": 3,
-    }
+def test_a_report_holds_what_the_function_yields() -> None:
+    assert training({"loss": 1, "more": 3}).step().metrics == {"loss": 1, "more": 3}
 
 
-@pytest.mark.parametrize("missing", ["loss", "latency"])
-def test_a_metric_that_is_missing(missing: str) -> None:
-    held = ({"loss", "latency"} - {missing}).pop()
-    sentence = (
-        rf"every report must hold the searched metric '{missing}', but report 1 holds \['{held}'\]; yield"
-    )
-    with pytest.raises(TunerError, match=sentence):
-        training({held: 1.0}).step()
+def test_a_function_that_yields_nothing() -> None:
+    with pytest.raises(TunerError, match="a training function must yield at least one report"):
+        training().step()
+
+
+GOOD = {"loss": 1.0, "latency": 2.0}
+
+
+@pytest.mark.parametrize("begun", [0, 2])
+def test_a_function_that_goes_on_for_ever_is_complete_with_its_last_report(begun: int) -> None:
+    one = training(*[GOOD] * 9, begun=begun, most=3)
+    ends = [one.step() for _ in range(begun, 3)]
+    assert [report.step for report in ends] == list(range(begun + 1, 4))
+    assert [report.state for report in ends[:-1]] == [None] * (2 - begun)
+    assert (ends[-1].state, ends[-1].metrics) == (TrialState.COMPLETE, GOOD)
+    assert ends[-1].reason == "trained max_reports = 3 reports"
+
+
+def test_a_last_report_that_is_not_finite_is_no_completion() -> None:
+    assert training(GOOD | {"loss": math.nan}, most=1).step().state is None

@@ -1,18 +1,17 @@
-"""What can only be known with the cluster and the data at hand, looked at before anything starts."""
+"""What an experiment alone cannot tell: warm starts, cluster, data. Looked at before anything starts."""
 
 from collections.abc import Iterable
 
 from tuner.data import Manifest
 from tuner.errors import ExperimentError
 from tuner.execution.placement import GangSize
-from tuner.search.grid import GRIDS, check_grid
+from tuner.search.warm_start import earlier_trials
 from tuner.spec import CnnSpec, Experiment, TrialSpec
 
 
-def check_search(experiment: Experiment) -> None:
-    """Raises ExperimentError when the sampler cannot search the space."""
-    if experiment.search.sampler in GRIDS:
-        check_grid(experiment.space)
+def check_warm_start(experiment: Experiment) -> None:
+    """Raises ExperimentError when a folder of `search.warm_start` is no start for this search."""
+    earlier_trials(experiment.space, experiment.search)
 
 
 def check_stop(experiment: Experiment, size: GangSize) -> None:

@@ -21,7 +21,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from tuner.errors import UsageError
+from tuner.errors import ExperimentError, UsageError
 from tuner.execution.confirmation import FreshRun, due
 from tuner.execution.copying import take_over_checkpoint, take_over_files
 from tuner.execution.stopwatch import Stopwatch
@@ -42,8 +42,9 @@ from tuner.search.scheduler import (
     stop_if_not_finite,
 )
 from tuner.search.searcher import Suggestion
-from tuner.search.stopping import Progress, StopRules
+from tuner.search.stopping import Progress, StopRules, Waiting
 from tuner.spec import METRICS, Experiment, SearchSpec
+from tuner.spec.domains import known, show
 from tuner.training.job import TrialJob
 from tuner.training.report import Objective, Report
 
@@ -85,6 +86,8 @@ class Conductor:
         self.is_search_over = False
         self.end_reason: str | None = None
         """Why the search ended before its trials were spent; None where it did not."""
+        self.error: ExperimentError | None = None
+        """What was wrong with the experiment, where only a trial's report could tell; it ended the search."""
         self.started_at_s = clock()
         self._asker, self._scheduler = asker, scheduler
         self._rules = StopRules(experiment.search)
@@ -98,7 +101,7 @@ class Conductor:
         self._going_on: set[int] = set()
         self._copies: set[int] = set()
         self._cut: list[int] = []
-        self._finished: list[float | None] = []
+        self._waiting = Waiting(experiment.search.mode)
         self._table_written_s = -math.inf
         self._directions = _directions(experiment)
 
@@ -159,6 +162,7 @@ class Conductor:
         row.state = advance(row.state, TrialState.PAUSED)
         self._watch.stop(number)
         self._note_time(row)
+        self._note_halt(number)
         if isinstance(self._scheduler, Copies):
             self._scheduler.on_saved(number)
         self._tell_listeners()
@@ -167,8 +171,10 @@ class Conductor:
         """A report of a running trial: writes it down and decides how the trial goes on."""
         self._note(number, report, nodes)
         value = self.objective.of(report.metrics)
-        broken = self._broken_bound(number, report)
-        if broken is not None:
+        missing, broken = self._missing(report), self._broken_bound(number, report)
+        if missing is not None:
+            decision = self._lack(number, report, missing)
+        elif broken is not None:
             decision = self._refuse(number, report, value, broken)
         elif report.state is not None:
             decision = self._end_by_itself(number, report, value)
@@ -274,10 +280,14 @@ class Conductor:
         """Ends the search where a rule of `search.stop` says so."""
         if self.is_search_over or self._rules.is_empty:
             return
-        self.end_reason = self._rules.check(self._progress())
-        if self.end_reason is not None:
-            self._write_line(None, None, {"action": "END", "reason": self.end_reason})
-            self._end_search(self.end_reason)
+        reason = self._rules.check(self._progress())
+        if reason is not None:
+            self._end_early(reason)
+
+    def _end_early(self, reason: str) -> None:
+        self.end_reason = reason
+        self._write_line(None, None, {"action": "END", "reason": reason})
+        self._end_search(reason)
 
     def _progress(self) -> Progress:
         metric, best = self.objective.metric, self.best()
@@ -287,9 +297,19 @@ class Conductor:
             hours=(self._clock() - self.started_at_s) / 3600,
             gpu_hours=seconds * self._gpus_per_gang / 3600,
             best=best.best[metric] if best else None,
-            finished=self._finished,
+            waited=self._waiting.num_trials,
             seen=[row.best[metric] for row in seen if row.is_sound and metric in row.best],
         )
+
+    def _note_halt(self, number: int) -> None:
+        """The trial has finished or paused: what `search.stop.patience` counts."""
+        if self._rules.is_empty:
+            return
+        best = self.best()
+        if best is None:
+            self._waiting.note(number, None, None)
+        else:
+            self._waiting.note(number, best.number, best.best[self.objective.metric])
 
     def _end_search(self, reason: str | None = None) -> None:
         """No trial begins or goes on any more; what runs or waits is stopped."""
@@ -317,7 +337,8 @@ class Conductor:
         }
         if self.experiment.function is not None:
             config = self.experiment.config(params)
-            return TrialJob(**common, function=self.experiment.function, config=config)
+            most = self.experiment.max_reports
+            return TrialJob(**common, function=self.experiment.function, config=config, max_reports=most)
         spec = self.experiment.resolve(params)
         spec = spec if seed is None else spec.with_seed(seed)
         return TrialJob(**common, spec=spec, store=self._store_of(spec.data))
@@ -374,6 +395,30 @@ class Conductor:
         self._write_decision(number, report.step, decision)
         return decision
 
+    def _missing(self, report: Report) -> str | None:
+        """A metric that is compared or bounded and that the report does not hold; None: it holds all."""
+        is_row = bool(report.metrics) or report.state is None
+        if report.state not in (None, TrialState.COMPLETE) or not is_row:
+            return None
+        needed = (self.objective.metric, *self.objective.also)
+        return next((metric for metric in needed if metric not in report.metrics), None)
+
+    def _lack(self, number: int, report: Report, metric: str) -> Decision:
+        """A function of one's own reports no `metric`: where no trial ever has, none ever will."""
+        found = f"found no {show(metric)} in report {report.step} of trial {number}"
+        reason = (
+            f"{_place(self.experiment.search, metric)} must be in every report of the training function; "
+        )
+        reason += found + known(metric, sorted(report.metrics))
+        self._finish(number, TrialState.FAILED, reason)
+        decision = Decision(Action.STOP, reason)
+        self._write_decision(number, report.step, decision)
+        is_known = any(metric in row.last for row in self.rows.values())
+        if not is_known and not self.is_search_over:
+            self.error = ExperimentError(reason)
+            self._end_early(reason)
+        return decision
+
     def _broken_bound(self, number: int, report: Report) -> str | None:
         """What the report breaks, of a fresh run too; nothing where the trial ended badly anyway."""
         if report.state not in (None, TrialState.COMPLETE):
@@ -406,7 +451,7 @@ class Conductor:
         self._pausing.discard(number)
         self._going_on.discard(number)
         if row.confirms is None:
-            self._finished.append(self.value_of(number) if row.is_sound else None)
+            self._note_halt(number)
             self._tell_of_end(row)
             self._scheduler.on_finish(number)
         elif self.experiment.confirm is not None:
@@ -445,6 +490,13 @@ class Conductor:
 
 def _left_behind(row: TrialRow) -> str:
     return f"paused at report {row.reports} and not among those that went on"
+
+
+def _place(search: SearchSpec, metric: str) -> str:
+    """Where the experiment names a metric."""
+    if metric == search.metric:
+        return "search.metric"
+    return f"search.also.{metric}" if metric in search.also else f"search.constraints.{metric}"
 
 
 def _objective(search: SearchSpec) -> Objective:

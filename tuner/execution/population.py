@@ -10,6 +10,8 @@ is resumed first, as an `Exploit`, and then the others go on. Tune's classes jud
 
 So a population needs not fit on the gangs at once, and the same seed gives the same run on any number of
 them. The price: a gang may wait for the slowest trial, and each round costs a pause and a resume a trial.
+Telling a new `Population` the starts, reports, saves and ends again, with `on_start` for each resume, gives
+the same continuation, as with any scheduler.
 
 Sources: Jaderberg et al., "Population Based Training of Neural Networks", 2017; Parker-Holder et al.,
 "Provably Efficient Online Hyperparameter Optimization with Population-Based Bandits", 2020.
@@ -113,6 +115,9 @@ class _Member:
     is_saved: bool = False
     """Whether it is paused and its checkpoint is written."""
 
+    def goes_on(self) -> None:
+        self.is_waiting = self.is_saved = False
+
 
 class Population:
     """The scheduler of an experiment with pbt or pb2."""
@@ -128,6 +133,13 @@ class Population:
         self._queue: deque[Resume] = deque()
 
     def on_start(self, number: int, params: Mapping[str, Any]) -> None:
+        """A trial begins; of one that has begun already, as in a replay: it goes on, with these parameters.
+
+        What was decided before it went on is then decided again, with the same draws.
+        """
+        if number in self._members:
+            self._go_on(number, params)
+            return
         trial = Trial("member", trial_id=f"{number:05d}", config=_encode(self._axes, params), stub=True)
         self._members[number] = _Member(number, dict(params), trial)
         self._tune.on_trial_add(self, trial)
@@ -151,18 +163,31 @@ class Population:
 
     def on_finish(self, number: int) -> None:
         """The population goes on without it."""
-        self._members[number].trial.set_status(Trial.TERMINATED)
+        if number in self._members:
+            self._members[number].trial.set_status(Trial.TERMINATED)
+        self._queue = deque(resume for resume in self._queue if resume.number != number)
 
     def resume(self, *, is_last: bool) -> Resume | None:
         """The next trial of the round; the copies come first, as long as their donors stand still."""
-        if not self._queue and self._is_together(is_last):
-            self._queue.extend(self._catch_up() or self._judge())
+        self._plan(is_last)
         if not self._queue:
             return None
         resume = self._queue.popleft()
-        member = self._members[resume.number]
-        member.is_waiting = member.is_saved = False
+        self._members[resume.number].goes_on()
         return resume
+
+    def _plan(self, is_last: bool) -> None:
+        if not self._queue and self._is_together(is_last):
+            self._queue.extend(self._catch_up() or self._judge())
+
+    def _go_on(self, number: int, params: Mapping[str, Any]) -> None:
+        self._plan(is_last=True)
+        self._queue = deque(resume for resume in self._queue if resume.number != number)
+        member = self._members[number]
+        member.goes_on()
+        if member.params != params:
+            member.params = dict(params)
+            member.trial.set_config(_encode(self._axes, params))
 
     # What Tune's classes ask of their controller.
 

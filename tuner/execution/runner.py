@@ -1,7 +1,7 @@
 """Runs an experiment on Ray Tune, from the checks before anything starts to the last table.
 
-Order: everything that can be wrong is looked at first (the results folder, the cluster's size, the data,
-the precision); then the experiment's folder is made; then Tune drives the conductor.
+Order: everything that can be wrong is looked at first (the results folder, the warm start, the cluster's
+size, the precision, the data); then the experiment's folder is made; then Tune drives the conductor.
 """
 
 import inspect
@@ -19,7 +19,7 @@ from ray import cloudpickle, tune
 from tuner.data import Store, fingerprint, prepare
 from tuner.errors import ResourceError, ResultsError, UsageError
 from tuner.execution.bridge import Gangs, GoingOn, TuneScheduler, TuneSearcher, trial_name
-from tuner.execution.checks import check_fit, check_precision, check_search, check_stop
+from tuner.execution.checks import check_fit, check_precision, check_stop, check_warm_start
 from tuner.execution.conductor import Conductor, Listener
 from tuner.execution.placement import GangSize, NodeSize, local_node, num_gangs, size_gang
 from tuner.execution.population import Population
@@ -69,9 +69,12 @@ def run_experiment(
 
     Raises:
         UsageError: what was asked for is wrong; nothing was left behind.
+        ExperimentError: also when a function of one's own reports no metric of that name, which its first
+            report tells: the search has ended with it, and the trials that ran keep their rows.
     """
     paths = ExperimentPaths(results.resolve() / experiment.name)
     check_is_free(paths)
+    check_warm_start(experiment)
     os.environ.update(QUIET)
     if address is None:
         nodes = [local_node()]
@@ -112,7 +115,6 @@ def _run(
 ) -> ExperimentPaths:
     size = size_gang(experiment.resources, nodes)
     specs = list(experiment.representatives())
-    check_search(experiment)
     check_stop(experiment, size)
     check_precision(specs, size)
     with _undone_where_refused(paths) as made:
@@ -145,6 +147,8 @@ def _run(
         if not conductor.rows:
             # Interrupted before the first trial: there is nothing to keep, and the name stays free.
             shutil.rmtree(paths.root)
+    if conductor.error is not None:
+        raise conductor.error
     return paths
 
 

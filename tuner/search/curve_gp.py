@@ -201,7 +201,7 @@ class CurveGP:
 
     def _covariance(self, one: Points, other: Points) -> Array:
         given = self.given
-        kx, _ = _matern52(_squared_distances(one.x / given.lengths, other.x / given.lengths))
+        kx, _ = _matern52(squared_distances(one.x / given.lengths, other.x / given.lengths))
         kt = _by_times(one.s, other.s, given.time_length)
         grown = np.outer(np.exp(given.growth * (one.s - 1)), np.exp(given.growth * (other.s - 1)))
         m, a, b, c, e = given.variances
@@ -225,6 +225,7 @@ def _matern52(squared: Array) -> tuple[Array, Array]:
     return (1 + distance + 5 / 3 * squared) * decay, 5 / 3 * (1 + distance) * decay
 
 
-def _squared_distances(one: Array, other: Array) -> Array:
+def squared_distances(one: Array, other: Array) -> Array:
+    """float64[len(one), len(other)], of the rows."""
     squares: Array = (one**2).sum(1)[:, None] + (other**2).sum(1)[None] - 2 * one @ other.T
     return squares.clip(min=0.0)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,27 +167,32 @@ def load_table(
     `curve__<task>` float [n, num_steps, m]. `task` and `metric` may be None where there is only one.
 
     Raises:
-        DataError: the file, a key, the task, or the metric is missing, or shapes do not fit.
+        DataError: the file, a key, the task, or the metric is missing, shapes do not fit, or a configuration
+            is not finite.
         ExperimentError: the space does not have the table's parameters, or not numbers.
     """
     archive = _read_archive(Path(path))
-    tasks = [key.removeprefix("curve__") for key in archive if key.startswith("curve__")]
-    task = _pick("task", task, tasks, path)
+    task = _pick("task", task, _tasks(archive, path), path)
     metrics = [str(name) for name in _array(archive, "metric_names", path)]
     column = metrics.index(_pick("metric", metric, metrics, path))
     names = [str(name) for name in _array(archive, "hp_names", path)]
     values, curves = _array(archive, f"hp__{task}", path), _array(archive, f"curve__{task}", path)
     _check_shapes(path, task, values.shape, curves.shape, (len(names), len(metrics)))
+    _check_finite(path, task, values, names)
     space = space_of(template)
     order = _order(space, names, path)
     return TableCurves(space, values[:, order].astype(np.float64), curves[:, :, column])
 
 
+_KEYS = "a table of curves needs the keys hp_names, metric_names, hp__<task> and curve__<task>"
+
+
 def _read_archive(path: Path) -> Mapping[str, NDArray[Any]]:
     try:
         archive = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        near = nearest(path.name, [other.name for other in path.parent.glob("*.npz")])
+    except (OSError, ValueError, BadZipFile) as error:
+        others = [] if path.exists() else [other.name for other in path.parent.glob("*.npz")]
+        near = nearest(path.name, others)
         raise DataError(
             f"--curves must be a readable .npz file or module:function; found {str(path)!r} "
             f"({str(error).splitlines()[0]}); check the path{near}"
@@ -198,10 +204,7 @@ def _read_archive(path: Path) -> Mapping[str, NDArray[Any]]:
 
 def _array(archive: Mapping[str, NDArray[Any]], key: str, path: str | Path) -> NDArray[Any]:
     if key not in archive:
-        raise DataError(
-            f"{path}: a table of curves needs the keys hp_names, metric_names, hp__<task> and curve__<task>; "
-            f"found no {key}{known(key, archive)}"
-        )
+        raise DataError(f"{path}: {_KEYS}; found no {key}{known(key, archive)}")
     return archive[key]
 
 
@@ -214,6 +217,29 @@ def _pick(what: str, name: str | None, names: Sequence[str], path: str | Path) -
             f"{path}: --{what} must be one that is in the table; found {found}{known(name, names)}"
         )
     return name
+
+
+def _tasks(archive: Mapping[str, NDArray[Any]], path: str | Path) -> list[str]:
+    """The tasks that have curves."""
+    tasks = [key.removeprefix("curve__") for key in archive if key.startswith("curve__")]
+    if not tasks:
+        raise DataError(f"{path}: {_KEYS}; found no key that begins with curve__ among {', '.join(archive)}")
+    return tasks
+
+
+def _check_finite(
+    path: str | Path, task: str, values: NDArray[np.floating[Any]], names: Sequence[str]
+) -> None:
+    """A row that lies nowhere would be the nearest neighbour of everything."""
+    if not np.issubdtype(values.dtype, np.number):
+        raise DataError(f"{path}: hp__{task} must hold numbers; found {values.dtype}; save it as floats")
+    is_bad = ~np.isfinite(values)
+    if is_bad.any():
+        row, column = np.argwhere(is_bad)[0]
+        raise DataError(
+            f"{path}: hp__{task} must be finite; found {values[row, column]} as {names[column]} of row {row} "
+            f"({is_bad.any(axis=1).sum()} such rows of {len(values)}); leave them out"
+        )
 
 
 def _check_shapes(

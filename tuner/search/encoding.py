@@ -38,10 +38,10 @@ class Encoding:
     def fractions(self, configurations: Sequence[Mapping[str, Any]]) -> Array:
         """Of configurations; what is not active stands at 0.5."""
         fractions = np.full((len(configurations), len(self.space.parameters)), 0.5)
-        for row, params in zip(fractions, configurations, strict=True):
-            for name, value in params.items():
-                column = self._columns[name]
-                row[column] = fraction_of(self.space.parameters[column].domain, value)
+        for column, parameter in enumerate(self.space.parameters):
+            rows = [row for row, params in enumerate(configurations) if parameter.name in params]
+            values = [configurations[row][parameter.name] for row in rows]
+            fractions[rows, column] = fractions_of(parameter.domain, values)
         return fractions
 
     def configuration(self, fractions: Array) -> dict[str, Any]:
@@ -85,16 +85,17 @@ def nearby(fractions: Array, spread: float, rng: np.random.Generator) -> Array:
     return moved.clip(0.0, _BELOW_1)
 
 
-def fraction_of(domain: Domain, value: Any) -> float:
-    """The fraction at which `value_at` gives `value`: the middle of the value's share."""
+def fractions_of(domain: Domain, values: Sequence[Any]) -> Array:
+    """The fractions at which `value_at` gives `values`: the middle of each value's share."""
     if isinstance(domain, Choice):
-        return (domain.labels.index(value) + 0.5) / len(domain.labels)
+        return (np.array([domain.labels.index(value) for value in values]) + 0.5) / len(domain.labels)
+    numbers = np.asarray(values, dtype=np.float64)
     if domain.log:
         low, high = _log_ends(domain)
-        return min(_BELOW_1, (math.log(value) - low) / (high - low))
+        return np.minimum(_BELOW_1, (np.log(numbers) - low) / (high - low))
     if _is_stepped(domain):
-        return float(((value - domain.low) / (domain.step or 1) + 0.5) / num_values(domain))
-    return min(_BELOW_1, float((value - domain.low) / (domain.high - domain.low)))
+        return ((numbers - domain.low) / (domain.step or 1) + 0.5) / num_values(domain)
+    return np.minimum(_BELOW_1, (numbers - domain.low) / (domain.high - domain.low))
 
 
 def _num_axes(domain: Domain) -> int:

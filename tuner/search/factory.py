@@ -41,8 +41,8 @@ def make_searcher(
     `storage`: the path of a journal file (made when missing), an Optuna database URL, or None for a study in
     memory. In a database that holds several experiments, `study_name` tells them apart. A study that is
     already there is continued; one that is new reads the folders of `search.warm_start`.
-    Raises ExperimentError when a grid needs a step, the URL cannot be opened or a folder is no start for this
-    space, ResultsError when the study that is there belongs to another search.
+    Raises ExperimentError when the URL cannot be opened or a folder is no start for this space, ResultsError
+    when the study that is there belongs to another search.
     """
     return OptunaSearcher(space, search, storage, study_name, max_reports)
 

@@ -32,7 +32,7 @@ from tuner.spec.space import Space
 
 NEW_SHARE = 1 / 3
 NUM_FIRST = 10
-RANK_SHARE, RANK_FACTOR = 0.3, 4
+RANK_SHARE, RANK_FACTOR = 0.1, 4
 MAX_PAUSED = 100
 """Paused trials that are compared: those with the best values."""
 WORTHWHILE = 0.01
@@ -193,8 +193,7 @@ class FreezeThaw:
         return self._surrogate.learn(seen, remembers=remembers)
 
     def _gain_of_new(self, belief: Belief, rng: np.random.Generator) -> float:
-        drawn = belief.candidates(rng)
-        return float(belief.gain_of_new(self._surrogate.encoding.vectors(drawn)).max())
+        return belief.propose(rng)[1]
 
 
 def _who(chosen: Resume | None, is_last: bool) -> str:

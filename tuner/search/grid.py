@@ -9,13 +9,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from tuner.errors import ExperimentError
 from tuner.search.distributions import num_values, step_value
-from tuner.spec.domains import Choice, Float
+from tuner.spec.domains import Choice, Int
 from tuner.spec.space import Parameter, Space
-
-GRIDS = ("grid", "brute_force")
-"""The sampler's names."""
 
 
 def grid_point(space: Space, number: int) -> dict[str, Any] | None:
@@ -24,7 +20,7 @@ def grid_point(space: Space, number: int) -> dict[str, Any] | None:
 
 
 def grid_points(space: Space) -> Iterator[dict[str, Any]]:
-    """All points of the space. Raises ExperimentError for a float domain without a step."""
+    """All points of a space of domains with finitely many values."""
     digits: list[int] = []
     while True:
         walk = _CountedWalk(digits)
@@ -58,20 +54,11 @@ def _next(digits: list[int], sizes: list[int]) -> list[int]:
     return [*digits[:-1], digits[-1] + 1] if digits else []
 
 
-def check_grid(space: Space) -> None:
-    """Raises ExperimentError for a float domain without a step."""
-    for parameter in space.parameters:
-        grid_values(parameter)
-
-
 def grid_values(parameter: Parameter) -> list[Any]:
-    """The values of a parameter in a grid, in order. Raises ExperimentError for a float without a step."""
+    """The values of a parameter in a grid, in order."""
     domain = parameter.domain
     if isinstance(domain, Choice):
         return list(domain.labels)
-    if isinstance(domain, Float) and domain.step is None:
-        raise ExperimentError(
-            f"a grid needs finitely many values; found {parameter.name}, a float from {domain.low} to "
-            f"{domain.high} without a step; give it a `step`, make it a `choice`, or take another sampler"
-        )
+    is_finite = isinstance(domain, Int) or domain.step is not None
+    assert is_finite, f"the experiment was checked: {parameter.name} has finitely many values"
     return [step_value(domain, k) for k in range(num_values(domain))]

@@ -21,7 +21,7 @@ import optuna
 from tuner.records.states import TrialState
 from tuner.search.constraints import FITS, violations
 from tuner.search.distributions import suggest
-from tuner.search.grid import GRIDS, check_grid, grid_point
+from tuner.search.grid import grid_point
 from tuner.search.history import (
     METRICS,
     REASON,
@@ -35,6 +35,7 @@ from tuner.search.samplers import FreshSampler
 from tuner.search.searcher import NO_METRICS, Suggestion
 from tuner.search.storage import open_storage, open_study
 from tuner.search.warm_start import earlier_trials
+from tuner.spec.searcher_rules import GRIDS
 from tuner.spec.sections import SearchSpec
 from tuner.spec.space import Space
 
@@ -64,8 +65,6 @@ class OptunaSearcher:
         max_reports: int | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        if search.sampler in GRIDS:
-            check_grid(space)
         self._space, self._search = space, search
         self._is_grid = search.sampler in GRIDS or not space.parameters
         self._storage = open_storage(storage)

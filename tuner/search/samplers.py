@@ -79,9 +79,9 @@ GP_LIMIT = 250
 """Finished trials after which `auto` changes from GP to NSGA-II, and that CMA-ES begins from at most."""
 GP_MOST = 150
 """Finished trials that Optuna's Gaussian process learns from, see `tuner.search.thinning`."""
-CURVE_GP_RANDOM_SHARE = 1 / 4
+CURVE_GP_RANDOM_SHARE = 0.1
 """Of the configurations; without any, a model that is wrong about a region never returns to it."""
-CURVE_GP_SKILL = 0.65
+CURVE_GP_SKILL = 0.7
 """A model that ranks trials it has not seen worse than this is not asked (`Belief.skill`)."""
 BOHB_RANDOM_SHARE = 1 / 3
 """The paper's rho."""
@@ -329,8 +329,7 @@ def _curve_gp(ask: Ask) -> BaseSampler:
     belief = surrogate.learn(trials)
     if belief.skill() < CURVE_GP_SKILL:
         return _random(ask)
-    drawn = belief.candidates(rng)
-    best = drawn[np.argmax(belief.gain_of_new(surrogate.encoding.vectors(drawn)))]
+    best, _ = belief.propose(rng)
     return FixedSampler(surrogate.encoding.configuration(best))
 
 

@@ -322,7 +322,8 @@ def regret(value: float | None, reference: Reference) -> float:
     if value is None:
         return 1.0
     span = reference.best - reference.median
-    return min(max((reference.best - value) / span, 0.0), 1.0) if span else float(value != reference.best)
+    # In this order, for 0 over a negative span is -0.0.
+    return min(max(0.0, (reference.best - value) / span), 1.0) if span else float(value != reference.best)
 
 
 def best_known(reference: Reference, replays: Iterable[Replay], mode: Mode) -> Reference:
@@ -338,9 +339,15 @@ def replay_seeds(
 
     The search's number of trials is the settings' (the samplers and schedulers look at it), or where they
     have none the most that the budget can hold.
-    Raises UsageError when sampler, scheduler and space do not fit.
+    Raises UsageError when sampler, scheduler and space do not fit, or the budget holds no report.
     """
-    trials = settings.trials or max(_num_reports(settings.budget, curves), 1)
+    num_reports = _num_reports(settings.budget, curves)
+    if num_reports < 1:
+        raise UsageError(
+            f"--budget must hold a report, of which a full training has {curves.num_steps}; found "
+            f"{settings.budget:g} full trainings; raise it to 1/{curves.num_steps} or more"
+        )
+    trials = settings.trials or num_reports
     searches = [search.model_copy(update={"seed": seed, "trials": trials}) for seed in seeds]
     return [_replay_seed(curves, of_seed, settings) for of_seed in searches]
 

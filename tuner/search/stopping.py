@@ -1,16 +1,21 @@
 """When a search ends before its trials are spent, and the estimate of what the rest of it would still gain.
 
     rules = StopRules(search)
-    reason = rules.check(Progress(hours=1.5, gpu_hours=0.0, best=0.91, finished=[0.88, None], seen=[0.88]))
+    waiting = Waiting(search.mode)
+    waiting.note(number, leader, best)       # whenever a trial has finished or paused
+    progress = Progress(hours=1.5, gpu_hours=0.0, best=0.91, waited=waiting.num_trials, seen=[0.88])
+    reason = rules.check(progress)
     if reason is not None: ...          # ends the search, in these words
 
 Plain and without a clock: whoever conducts tells what has happened so far.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tuner.search.rungs import sign_of
+from tuner.spec.metrics import Mode
 from tuner.spec.sections import SearchSpec, StopSearch
 
 MIN_SEEN = 10
@@ -27,8 +32,8 @@ class Progress:
     """over all trials, running ones included"""
     best: float | None
     """of all trials, running ones included"""
-    finished: Sequence[float | None] = ()
-    """the best value of each finished trial, in the order in which they ended; None where it has none"""
+    waited: int = 0
+    """trials that have finished or paused since the best value last improved, each counted once"""
     seen: Sequence[float] = ()
     """the best value of each trial that is finished or paused"""
 
@@ -74,9 +79,9 @@ class StopRules:
 
     def _patience(self, progress: Progress) -> str | None:
         patience = self._stop.patience
-        if patience is None or num_waited([self._loss(value) for value in progress.finished]) < patience:
+        if patience is None or progress.waited < patience:
             return None
-        return f"search.stop.patience: {patience} finished trials in a row without a better {self._metric}"
+        return f"search.stop.patience: {patience} trials finished or paused without a better {self._metric}"
 
     def _min_gain(self, progress: Progress) -> str | None:
         limit, seen = self._stop.min_gain, [-self._sign * value for value in progress.seen]
@@ -91,19 +96,32 @@ class StopRules:
             f"less than {limit:g}"
         )
 
-    def _loss(self, value: float | None) -> float | None:
-        return None if value is None else self._sign * value
 
+class Waiting:
+    """Counts the trials that have finished or paused since the best value last improved.
 
-def num_waited(losses: Sequence[float | None]) -> int:
-    """How many of the last ones, in a row, were no better than the best before them."""
-    best, waited = float("inf"), 0
-    for loss in losses:
-        if loss is not None and loss < best:
-            best, waited = loss, 0
-        else:
-            waited += 1
-    return waited
+    A trial counts once, however often it pauses, and the one that has the best value does not count. A trial
+    that is paused early has had its chance to be better too: where most are, few ever finish.
+    """
+
+    def __init__(self, mode: Mode) -> None:
+        self._sign = sign_of(mode)
+        self._best = math.inf
+        self._numbers: set[int] = set()
+
+    @property
+    def num_trials(self) -> int:
+        return len(self._numbers)
+
+    def note(self, number: int, leader: int | None, best: float | None) -> None:
+        """Trial `number` has finished or paused; `leader` has the best value of all trials so far."""
+        loss = math.inf if best is None else self._sign * best
+        if loss < self._best:
+            self._numbers.clear()
+        # The best value gets worse where the trial that had it diverges.
+        self._best = loss
+        if number != leader:
+            self._numbers.add(number)
 
 
 def remaining_gain(values: Sequence[float], num_more: int) -> float:

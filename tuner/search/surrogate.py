@@ -8,9 +8,14 @@
 Used twice: the sampler `curve_gp` proposes the configuration with the largest gain, and the scheduler
 `freeze_thaw` gives a free gang to whatever gains most, a new configuration or a paused trial.
 
-Values are scaled before the Gaussian process sees them (`_scaled`): 0 is the best value so far, 1 the third
-quartile of what trials have reached; what is worse is squeezed below 1.5, so that losses of 1e16, trials that
-diverged, and those that broke a constraint are bad and nothing more.
+A trial's curve is the best value that it had reached by each report. Values become scores before the Gaussian
+process sees them (`scores`), small when good:
+
+- for the larger part on a linear scale, on which 0 is the best value so far and 1 the third quartile of what
+  trials have reached; what is worse is squeezed below 1.5, so that losses of 1e16, trials that diverged, and
+  those that broke a constraint are bad and nothing more;
+- for the rest (`LINEAR_SHARE`) the normal score of the value's rank, which tells values apart where the scale
+  is wide: on a plateau, and near the best one.
 
 **Flat places.** Where several trials near each other have the same first value to the last bit, the metric
 does not depend on the configuration there (or only on its rounding). Only the furthest of these goes on,
@@ -26,10 +31,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
-from scipy.stats import spearmanr
+from scipy.special import ndtr, ndtri
+from scipy.stats import rankdata, spearmanr
 
-from tuner.search.curve_gp import Array, CurveGP, Hyperparameters, Points, fit
+from tuner.search.curve_gp import Array, CurveGP, Hyperparameters, Points, fit, squared_distances
 from tuner.search.encoding import Encoding, nearby
 from tuner.spec.space import Space
 
@@ -39,10 +44,17 @@ NUM_RANDOM, NUM_NEARBY = 200, 16
 """Candidates: drawn at random, and near each of the best trials at each spread."""
 NUM_BEST = 6
 SPREADS = (0.2, 0.06)
+NUM_REFINED, NUM_CLOSER = 8, 12
+REFINE_SPREADS = (0.1, 0.05, 0.02)
+"""The best candidates are refined: so many more near each, at one spread after the other."""
+LINEAR_SHARE = 0.75
+"""Of the linear scale in a score; the rest is by rank."""
 _WORST_QUANTILE = 0.75
 _SQUEEZE = 0.5
 _FLAT_SHARE = 0.6
 """A flat place is smaller than this share of the median distance between configurations."""
+_SURE = 0.999
+"""A rank correlation of 1 is taken as this."""
 _REFIT = 1.2
 """The hyperparameters are fitted anew when there are so many times as many values."""
 
@@ -90,12 +102,11 @@ class Surrogate:
         """
         fractions = self.encoding.fractions([seen.params for seen in trials])
         vectors = self.encoding.vectors(fractions)
-        curves = [{step: self._sign * value for step, value in seen.curve.items()} for seen in trials]
+        curves = [_best_by_report(seen.curve, self._sign) for seen in trials]
         points, values = self._points(trials, vectors, curves)
         reached = np.array([_reached(seen, curve) for seen, curve in zip(trials, curves, strict=True)])
         scaled = _scaled(values, reached[~np.isnan(reached)])
-        centre, spread = float(scaled.mean()), float(scaled.std()) + 1e-9
-        y = (scaled - centre) / spread
+        y = scores(values, scaled)
         rng = np.random.default_rng([self._seed, len(y)])
         given = self._fitted
         if given is None or (remembers and len(y) >= _REFIT * self._num_fitted + 2):
@@ -107,18 +118,20 @@ class Surrogate:
         if len(running):
             process = process.believing(Points(vectors[running], np.ones(len(running)), running))
         flats = flat_places(vectors, curves)
-        return Belief(known, process, fractions, vectors, reached, flats, -centre / spread, spread)
+        best, spread = float(y.min()), float(scaled.std())
+        return Belief(known, process, self.encoding, fractions, vectors, reached, flats, best, spread)
 
     def _points(
         self, trials: Sequence[Seen], vectors: Array, curves: Sequence[Mapping[int, float]]
     ) -> tuple[Points, Array]:
-        """The values at the landmarks and the last one; a bad trial ends badly."""
+        """The values at the landmarks and the last one; of a bad trial only that it ends badly."""
         rows: list[tuple[int, int, float]] = []
         for position, (seen, curve) in enumerate(zip(trials, curves, strict=True)):
-            last = max(curve, default=0)
-            rows += [(position, step, curve[step]) for step in curve if step in self.steps or step == last]
             if seen.is_bad:
                 rows.append((position, self._max_reports, np.inf))
+                continue
+            last = max(curve, default=0)
+            rows += [(position, step, curve[step]) for step in curve if step in self.steps or step == last]
         positions = np.array([row[0] for row in rows])
         times = np.log1p([min(row[1], self._max_reports) for row in rows]) / np.log1p(self._max_reports)
         return Points(vectors[positions], times, positions), np.array([row[2] for row in rows])
@@ -132,6 +145,7 @@ class Belief:
     """conditioned on what was reported"""
     process: CurveGP
     """the same, if running trials end as it expects"""
+    encoding: Encoding
     fractions: Array
     """[trials, parameters]"""
     vectors: Array
@@ -140,27 +154,30 @@ class Belief:
     """[trials], the best value of each, smaller is better; inf: bad; NaN: has not reported"""
     flats: Sequence[Flat]
     best: float
-    """the best value so far, as the process measures it"""
+    """the score of the best value so far"""
     spread: float
-    """what the process calls 1, as a share of the distance from the best value to the third quartile"""
+    """what a score of 1 is, as a share of the distance from the best value to the third quartile"""
 
     def skill(self) -> float:
         """Rank correlation of trials' last values with what the process says of them from all other trials.
 
-        In [-1, 1]; 0 with fewer than three trials. On LCBench, a smooth surrogate, .86 or more; on TaskSet,
-        whose tables answer with a neighbour's curve, .2 to .6.
+        In [-1, 1], less one standard error (Fisher's z), so that a few lucky trials count for little; 0 with
+        fewer than five. The correlation on LCBench, a smooth surrogate, is .86 or more; on TaskSet, whose
+        tables answer with a neighbour's curve, .2 to .6.
         """
         predicted, found = self.known.left_out()
-        if len(found) < 3 or np.ptp(found) == 0 or np.ptp(predicted) == 0:
+        if len(found) < 5 or np.ptp(found) == 0 or np.ptp(predicted) == 0:
             return 0.0
-        return float(spearmanr(predicted, found).statistic)
+        correlation = np.clip(spearmanr(predicted, found).statistic, -_SURE, _SURE)
+        return float(np.tanh(np.arctanh(correlation) - 1 / np.sqrt(len(found) - 3)))
 
     def gain_of_new(self, vectors: Array) -> Array:
         """float64[n]: expected improvement at the end of training; 0 in flat places."""
         gains = self._gain(Points(vectors, np.ones(len(vectors)), np.full(len(vectors), -1)))
-        for flat in self.flats:
-            away = vectors[:, None] - self.vectors[flat.members][None]
-            gains[(away**2).sum(-1).min(1) <= flat.radius**2] = 0.0
+        if self.flats:
+            members = self.vectors[np.concatenate([flat.members for flat in self.flats])]
+            radii = np.concatenate([np.full(len(flat.members), flat.radius) for flat in self.flats])
+            gains[(squared_distances(vectors, members) <= radii**2).any(1)] = 0.0
         return gains
 
     def gain_of_known(self, positions: NDArray[np.int64]) -> Array:
@@ -168,6 +185,21 @@ class Belief:
         gains = self._gain(Points(self.vectors[positions], np.ones(len(positions)), positions))
         gains[np.isin(positions, self._stood_for())] = 0.0
         return gains
+
+    def propose(self, rng: np.random.Generator) -> tuple[Array, float]:
+        """The new configuration that gains most, as fractions, float64[parameters]; and what it gains.
+
+        Without the refinement the regret on LCBench after 20 full trainings was .041 +- .017 higher.
+        """
+        drawn = self.candidates(rng)
+        gains = self.gain_of_new(self.encoding.vectors(drawn))
+        for spread in REFINE_SPREADS:
+            best = drawn[np.argsort(-gains, kind="stable")[:NUM_REFINED]]
+            near = nearby(np.repeat(best, NUM_CLOSER, axis=0), spread, rng)
+            drawn = np.concatenate([drawn, near])
+            gains = np.concatenate([gains, self.gain_of_new(self.encoding.vectors(near))])
+        chosen = int(np.argmax(gains))
+        return drawn[chosen], float(gains[chosen])
 
     def candidates(self, rng: np.random.Generator) -> Array:
         """Fractions of new configurations to choose from, [n, parameters]."""
@@ -216,6 +248,20 @@ def candidates(near: Array, rng: np.random.Generator) -> Array:
     drawn = [rng.random((NUM_RANDOM, near.shape[1]))]
     drawn += [nearby(np.repeat(near, NUM_NEARBY, axis=0), spread, rng) for spread in SPREADS]
     return np.concatenate(drawn)
+
+
+def scores(values: Array, scaled: Array) -> Array:
+    """Scores of `values`, which are `scaled` on the linear scale: mean 0, spread about 1, small is good."""
+    by_scale = (scaled - scaled.mean()) / (scaled.std() + 1e-9)
+    by_rank = ndtri((rankdata(values) - 0.5) / len(values))
+    mean: Array = LINEAR_SHARE * by_scale + (1 - LINEAR_SHARE) * by_rank
+    return mean
+
+
+def _best_by_report(curve: Mapping[int, float], sign: float) -> dict[int, float]:
+    """The least loss that was reached by each report."""
+    losses = np.minimum.accumulate([sign * value for value in curve.values()])
+    return dict(zip(curve, losses.tolist(), strict=True))
 
 
 def _reached(seen: Seen, curve: Mapping[int, float]) -> float:

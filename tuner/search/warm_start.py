@@ -64,7 +64,7 @@ def _read(folder: Path, space: Space, search: SearchSpec) -> list[Observation]:
             f"{folder} has none; correct the path"
         )
     earlier = _Earlier.read(paths)
-    _check_metric(folder, earlier.tree["search"], search)
+    _check_metric(folder, earlier, search)
     rows = search_rows(read_trials(paths.trials_csv)) if paths.trials_csv.is_file() else []
     copies = {line["trial"] for line in read_lines(paths.decisions) if line["action"] == "EXPLOIT"}
     rows = [row for row in rows if row.state.is_finished() and row.number not in copies]
@@ -88,11 +88,11 @@ def _names(space: Space) -> str:
     return ", ".join(parameter.name for parameter in space.parameters) or "nothing"
 
 
-def _check_metric(folder: Path, found: Mapping[str, Any], search: SearchSpec) -> None:
-    if (found["metric"], found["mode"]) != (search.metric, search.mode):
+def _check_metric(folder: Path, earlier: "_Earlier", search: SearchSpec) -> None:
+    if (earlier.metric, earlier.mode) != (search.metric, search.mode):
         raise ExperimentError(
-            f"search.warm_start needs experiments with the same metric; {folder} has {found['metric']} "
-            f"({found['mode']}), not {search.metric} ({search.mode}); leave it out"
+            f"search.warm_start needs experiments with the same metric; {folder} has {earlier.metric} "
+            f"({earlier.mode}), not {search.metric} ({search.mode}); leave it out"
         )
 
 
@@ -100,7 +100,8 @@ def _check_metric(folder: Path, found: Mapping[str, Any], search: SearchSpec) ->
 class _Earlier:
     """An earlier experiment's file."""
 
-    tree: Mapping[str, Any]
+    metric: str
+    mode: str
     template: Mapping[str, Any]
     space: Space
     experiment: Experiment | None
@@ -111,9 +112,11 @@ class _Earlier:
         tree, _ = read_file(paths.experiment_yaml)
         if "function" in tree:
             template = parse({"space": tree["space"]}, {}, Problems())["space"]
-            return cls(tree, template, space_of(template), None)
+            search = tree["search"]
+            return cls(search["metric"], search["mode"], template, space_of(template), None)
         experiment = Experiment.load(paths.experiment_yaml)
-        return cls(tree, experiment.template, experiment.space, experiment)
+        search = experiment.search
+        return cls(search.metric, search.mode, experiment.template, experiment.space, experiment)
 
     def shares(self, space: Space) -> bool:
         """Whether something is searched in both."""

@@ -20,7 +20,7 @@ from tuner.spec.population_rules import check_population
 from tuner.spec.problems import Problems, dotted
 from tuner.spec.reading import KeyPath, SourceMap
 from tuner.spec.scheduler_rules import check_scheduling
-from tuner.spec.searcher_rules import check_knowledge, check_metrics
+from tuner.spec.searcher_rules import check_grid, check_knowledge, check_metrics
 from tuner.spec.sections import (
     CnnSpec,
     ConfirmSpec,
@@ -144,6 +144,8 @@ def _check_space(
 ) -> None:
     """What the search says of the space, which is sound."""
     space, search = space_of(template), fixed["search"]
+    for path, rest in check_grid(task, space, search):
+        problems.add(path, rest)
     for path, rest in check_knowledge(space, search):
         problems.add(path, rest)
     for path, rest in check_population(task, space, search, fixed.get("confirm")):

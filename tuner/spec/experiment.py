@@ -82,7 +82,7 @@ class Experiment:
                 above 0; then a scheduler may pause and resume it.
             confirm: `{"top": 3, "seeds": 3}`, as in an experiment file.
             name: of the folder of results; None: the function's name.
-            max_reports: how many reports a full training yields, if known.
+            max_reports: how many reports a full training yields, if known; with that one a trial is complete.
 
         Raises:
             ExperimentError: with one line for each thing that is wrong.

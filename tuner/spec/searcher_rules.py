@@ -1,4 +1,4 @@
-"""Rules of `search` that the searcher needs: what is compared and bounded, points, priors.
+"""Rules of `search` that the searcher needs: what is compared and bounded, grids, points, priors.
 
 Each yields (path, what is wrong with it).
 """
@@ -6,7 +6,7 @@ Each yields (path, what is wrong with it).
 from collections.abc import Iterator
 
 from tuner.errors import ExperimentError
-from tuner.spec.domains import Choice, Domain, known, show, to_plain
+from tuner.spec.domains import Choice, Domain, Float, known, show, to_plain
 from tuner.spec.metrics import METRICS
 from tuner.spec.points import as_value, complete_point
 from tuner.spec.reading import KeyPath
@@ -17,6 +17,8 @@ Problem = tuple[KeyPath, str]
 
 SEVERAL_OBJECTIVES = ("auto", "random", "tpe", "gp", "nsgaii", "qmc", "grid", "brute_force")
 """Samplers that can learn from several objectives, or need not learn."""
+GRIDS = ("grid", "brute_force")
+"""Samplers that try every point."""
 
 
 def check_metrics(task: str | None, search: SearchSpec) -> Iterator[Problem]:
@@ -65,6 +67,21 @@ def _check_several(search: SearchSpec) -> Iterator[Problem]:
             f"must be one of {', '.join(SEVERAL_OBJECTIVES)} with several objectives; "
             f"found {search.sampler_name} with also {', '.join(search.also)}; take one of them",
         )
+
+
+def check_grid(task: str | None, space: Space, search: SearchSpec) -> Iterator[Problem]:
+    """That a grid is one of finitely many values; nothing where the sampler is another one."""
+    if search.sampler not in GRIDS:
+        return
+    for parameter in space.parameters:
+        domain = parameter.domain
+        if isinstance(domain, Float) and domain.step is None:
+            section = ("space",) if task is None else ()
+            yield (
+                (*section, *parameter.name.split(".")),
+                f"must have finitely many values for the sampler {search.sampler}; found {to_plain(domain)} "
+                "without a step; give it a step, make it a choice, or take another sampler",
+            )
 
 
 def check_knowledge(space: Space, search: SearchSpec) -> Iterator[Problem]:

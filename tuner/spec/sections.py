@@ -512,7 +512,7 @@ class StopSearch(Section):
     target: float | None = None
     """a value of the metric that is good enough"""
     patience: Count | None = None
-    """finished trials in a row without a better value"""
+    """trials that have finished or paused, each counted once, since the best value last improved"""
     min_gain: Positive | None = None
     """estimated remaining gain, in the metric's unit, below which going on is not worth it"""
 

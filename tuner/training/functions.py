@@ -1,5 +1,6 @@
 """A user's own training function as a trial: a generator that yields one report at a time."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,33 +17,31 @@ class FunctionTraining:
     On a gang of several ranks every rank runs the function inside one `torch.distributed` process group;
     what rank 0 yields is the report.
 
-    A trial that was paused calls the function anew, with `trial.num_reports` above 0.
+    A trial that was paused calls the function anew, with `trial.num_reports` above 0. With the report
+    `max_reports` (None: as many as it likes) the trial is COMPLETE, whatever the function would still yield:
+    it is closed at that `yield`, as generators are.
     """
 
     def __init__(
-        self, function: TrainFunction, config: Mapping[str, Any], trial: Trial, objective: Objective
+        self,
+        function: TrainFunction,
+        config: Mapping[str, Any],
+        trial: Trial,
+        objective: Objective,
+        max_reports: int | None = None,
     ) -> None:
         self._objective = objective
+        self._max_reports = max_reports
         self._reports = iter(function(dict(config), trial))
         self._num_reports = trial.num_reports
 
     def step(self) -> Report:
-        """The next report.
-
-        Raises:
-            TunerError: a report without a metric that the search compares or bounds, or no report at all.
-        """
+        """The next report, of whatever metrics the function yields. Raises TunerError when it yields none."""
         metrics = next(self._reports, None)
         if metrics is None:
             return self._finished()
         self._num_reports += 1
-        for metric in (self._objective.metric, *self._objective.also):
-            if metric not in metrics:
-                raise TunerError(
-                    f"every report must hold the searched metric '{metric}', but report "
-                    f"{self._num_reports} holds {sorted(metrics)}; yield it, or search another metric."
-                )
-        return Report(self._num_reports, {name: float(value) for name, value in metrics.items()})
+        return self._report({name: float(value) for name, value in metrics.items()})
 
     def save(self, folder: Path) -> None:
         """A generator cannot be saved; a function keeps what it needs in `trial.folder`."""
@@ -52,6 +51,15 @@ class FunctionTraining:
 
     def close(self) -> None:
         self._reports = iter(())
+
+    def _report(self, metrics: dict[str, float]) -> Report:
+        step, value = self._num_reports, self._objective.of(metrics)
+        is_finite = value is not None and math.isfinite(value)  # else the trial has diverged
+        if self._max_reports is None or step < self._max_reports or not is_finite:
+            return Report(step, metrics)
+        return Report(
+            step, metrics, TrialState.COMPLETE, f"trained max_reports = {self._max_reports} reports"
+        )
 
     def _finished(self) -> Report:
         if self._num_reports == 0:

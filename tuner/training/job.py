@@ -27,3 +27,5 @@ class TrialJob:
     store: Path | None = None
     function: TrainFunction | None = None
     config: Mapping[str, Any] | None = None
+    max_reports: int | None = None
+    """With which a function's trial is complete; None: when the function ends. A `spec` knows its own."""

@@ -93,7 +93,7 @@ def _build(job: TrialJob, paths: TrialPaths, ranks: Ranks) -> Training:
             seed=job.seed,
             num_reports=job.num_reports,
         )
-        return FunctionTraining(job.function, job.config or {}, trial, job.objective)
+        return FunctionTraining(job.function, job.config or {}, trial, job.objective, job.max_reports)
     # DeepSpeed takes five seconds to import; a user's own function may do without it.
     from tuner.training.deepspeed_training import DeepSpeedTraining
 
