@@ -23,11 +23,10 @@ from optuna.trial import FrozenTrial
 
 from tuner.records.states import TrialState
 from tuner.search.factory import make_searcher
-from tuner.search.grid import GRIDS
 from tuner.search.optuna_searcher import OptunaSearcher
 from tuner.search.searcher import Suggestion
 from tuner.spec.domains import Choice, Float, Int
-from tuner.spec.searcher_rules import SEVERAL_OBJECTIVES
+from tuner.spec.searcher_rules import GRIDS, SEVERAL_OBJECTIVES
 from tuner.spec.sections import SamplerName, SearchSpec
 from tuner.spec.space import Space, space_of
 
