@@ -1,5 +1,6 @@
 """The conductor with constraints and several objectives: who ends where, and what is told and written."""
 
+import math
 import re
 
 import pytest
@@ -41,8 +42,30 @@ def make(tmp_path, *, num_trials=1, scheduler=None, **search):
     return conductor, searcher
 
 
+class Listening(NoStopping):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def on_report(self, number, step, value):
+        self.told.append((number, step, value))
+        return super().on_report(number, step, value)
+
+
 def complete(step, metrics):
     return Report(step, metrics, TrialState.COMPLETE, "trained")
+
+
+def test_the_scheduler_hears_that_a_trial_is_bad_and_not_how_good_it_looked(tmp_path):
+    scheduler = Listening()
+    conductor, _ = make(tmp_path, scheduler=scheduler, constraints={"size": {"max": 5.0}})
+    conductor.on_report(0, Report(1, {"loss": 0.5, "size": 5.0}))
+    conductor.on_report(0, Report(2, {"loss": 0.1, "size": 6.0}))
+    assert scheduler.told[0] == (0, 1, 0.5)
+    assert scheduler.told[1][:2] == (0, 2)
+    assert math.isnan(scheduler.told[1][2])
 
 
 def test_a_report_outside_a_bound_ends_the_trial_as_infeasible(tmp_path):

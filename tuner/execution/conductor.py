@@ -426,9 +426,14 @@ class Conductor:
         return broken_bound(self.experiment.search.constraints, report.metrics)
 
     def _refuse(self, number: int, report: Report, value: float | None, reason: str) -> Decision:
-        """The report breaks a bound of `search.constraints`; no other trial is measured against it."""
-        if value is not None and self.rows[number].confirms is None and number not in self._copies:
-            self._asker.report(number, report.step, value)
+        """The report breaks a bound of `search.constraints`; no other trial is measured against it.
+
+        The scheduler hears of a trial that ends badly as of one that diverges.
+        """
+        if self.rows[number].confirms is None:
+            self._scheduler.on_report(number, report.step, math.nan)
+            if value is not None and number not in self._copies:
+                self._asker.report(number, report.step, value)
         self._finish(number, TrialState.INFEASIBLE, reason)
         decision = Decision(Action.STOP, reason)
         self._write_decision(number, report.step, decision)

@@ -81,7 +81,7 @@ GP_MOST = 150
 """Finished trials that Optuna's Gaussian process learns from, see `tuner.search.thinning`."""
 CURVE_GP_RANDOM_SHARE = 0.1
 """Of the configurations; without any, a model that is wrong about a region never returns to it."""
-CURVE_GP_SKILL = 0.7
+CURVE_GP_SKILL = 0.5
 """A model that ranks trials it has not seen worse than this is not asked (`Belief.skill`)."""
 BOHB_RANDOM_SHARE = 1 / 3
 """The paper's rho."""
