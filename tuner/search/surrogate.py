@@ -124,13 +124,13 @@ class Surrogate:
     def _points(
         self, trials: Sequence[Seen], vectors: Array, curves: Sequence[Mapping[int, float]]
     ) -> tuple[Points, Array]:
-        """The values at the landmarks and the last one; of a bad trial only that it ends badly."""
+        """The values at the landmarks and where trials stand still; of a bad one only that it ends badly."""
         rows: list[tuple[int, int, float]] = []
         for position, (seen, curve) in enumerate(zip(trials, curves, strict=True)):
             if seen.is_bad:
                 rows.append((position, self._max_reports, np.inf))
                 continue
-            last = max(curve, default=0)
+            last = 0 if seen.is_running else max(curve, default=0)
             rows += [(position, step, curve[step]) for step in curve if step in self.steps or step == last]
         positions = np.array([row[0] for row in rows])
         times = np.log1p([min(row[1], self._max_reports) for row in rows]) / np.log1p(self._max_reports)
