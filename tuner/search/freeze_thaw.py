@@ -11,11 +11,9 @@ stand three rules.
 - Until `NUM_FIRST` trials have reported, new ones begin.
 - New trials take at most one report in three (`NEW_SHARE`) while others wait: a model that has seen first
   reports only does not know how curves go on, and would look at new ones for ever.
-- A share of the decisions (`RANK_SHARE`) goes by rank, as promotion ASHA's do: the paused trial of the latest
-  landmark that is among the best quarter of all that came so far. It insures against a model that is
-  wrong. With half the decisions by rank the regret after 10 full trainings was .208 +- .040 instead of
-  .266 +- .045 on TaskSet (32 runs), whose tables answer with a neighbour's curve, and .189 +- .037 instead
-  of .148 +- .028 on the smooth LCBench (12 runs).
+- A tenth of the decisions (`RANK_SHARE`) goes by rank, as promotion ASHA's do: the paused trial of the latest
+  landmark that is among the best quarter of all that came so far. It insures against a model that is wrong.
+  What was measured stands in `docs/decisions/freeze-thaw.md`.
 
 Measured against promotion ASHA with random configurations, 4 workers: `results/benchmarks/search.md`.
 """

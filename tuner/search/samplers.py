@@ -27,7 +27,7 @@ The sampler names of an experiment, whose switches are the sections in `tuner.sp
   then takes .4 s instead of 1.7 s, with a constraint .6 instead of 3.7, with two objectives .8 instead of 3.4
   (CPU time; all samplers: `results/benchmarks/ask.md`).
 - `curve_gp`: a Gaussian process over (configuration, report, trial) that learns from whole curves, see
-  `tuner.search.surrogate`; a quarter of the draws at random, and all of them while the process cannot rank
+  `tuner.search.surrogate`; a tenth of the draws at random, and all of them while the process cannot rank
   trials that it has not seen (`docs/decisions/freeze-thaw.md`). One objective.
 - `cmaes`: CMA-ES (Hansen 2016) over the numeric parameters that are always active; the others are random.
 - `nsgaii`: NSGA-II (Deb et al. 2002), for several objectives; at least five generations.
