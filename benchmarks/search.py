@@ -322,11 +322,14 @@ def write_table(out: Path, methods: Sequence[str]) -> None:
 
 
 def groups_of(lines: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> dict[str, list[str]]:
-    """Methods to compare together: those with many runs; and all, on the fewer runs that they share."""
+    """Methods to compare together, on the runs that they share: those with many runs, with some, with any."""
     counts = {method: sum(line["method"] == method for line in lines) for method in methods}
-    present = [method for method in methods if counts[method]]
-    many = [method for method in present if counts[method] >= 0.75 * max(counts.values())]
-    return {"": many} if many == present else {"": many, ", with the slow methods": present}
+    groups: dict[str, list[str]] = {}
+    for which, share in {"": 0.75, ", with the slow methods": 0.25, ", with the slowest": 0.0}.items():
+        group = [method for method in methods if counts[method] > share * max(counts.values())]
+        if group not in groups.values():
+            groups[which] = group
+    return groups
 
 
 # --- the command line ----------------------------------------------------------------------------------
