@@ -159,13 +159,18 @@ class Key:
         return zlib.crc32(f"{self.task} {self.seed}".encode())
 
 
+KEPT = ("values", "states", "trials", "reports", "ask_seconds")
+"""Of a replay, in the file of runs."""
+
+
 def run_one(key: Key) -> dict[str, Any]:
     """One line of the file."""
     curves, mode = curves_of(key.task), MODES[SUITE_OF[key.task]]
     began_s = time.process_time()
     replay = method_of(key.method)(curves, mode, key.stream)
     cpu_s = time.process_time() - began_s
-    return {**asdict(key), "budgets": BUDGETS, **asdict(replay), "cpu_s": cpu_s}
+    figures = {name: getattr(replay, name) for name in KEPT}
+    return {**asdict(key), "budgets": BUDGETS, **figures, "cpu_s": cpu_s}
 
 
 def run_missing(keys: Iterable[Key], out: Path, num_jobs: int) -> None:
