@@ -110,7 +110,7 @@ def run_stock(seed: int, folder: Path) -> Path:
                 store=store,
             )
 
-    class Budget(tune.Stopper):  # type: ignore[misc]
+    class Budget(tune.Stopper):
         num_reports = 0
 
         def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
