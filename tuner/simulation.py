@@ -175,7 +175,7 @@ def _search(request: Request, template: dict[str, Any], curves: Curves) -> Searc
         "sampler": read_text(request.sampler, lambda mark: "--sampler")[0],
         "scheduler": read_text(request.scheduler, lambda mark: "--scheduler")[0],
     }
-    tree = {"name": "simulation", "space": template, "search": search, "resources": {}}
+    tree = {"name": "simulation", "space": template, "search": search, "resources": {}, "recovery": {}}
     return check_function(to_plain(tree), curves.num_steps).search
 
 

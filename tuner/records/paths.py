@@ -31,6 +31,11 @@ class TrialPaths:
         return self.root / "log.txt"
 
     @property
+    def lock(self) -> Path:
+        """Held by the gang that trains the trial."""
+        return self.root / ".lock"
+
+    @property
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 
@@ -85,6 +90,11 @@ class ExperimentPaths:
     def lock(self) -> Path:
         """Held by whoever writes the experiment."""
         return self.root / ".lock"
+
+    @property
+    def leave(self) -> Path:
+        """While it exists, gangs save their trials and return."""
+        return self.root / ".leave"
 
     @property
     def store_root(self) -> Path:

@@ -26,6 +26,7 @@ from tuner.spec.sections import (
     ConfirmSpec,
     DataSpec,
     ModelSpec,
+    RecoverySpec,
     ResourcesSpec,
     SearchSpec,
     TrainSpec,
@@ -42,12 +43,13 @@ _SECTIONS: dict[str, Any] = {
     "train": TrainSpec,
     "search": SearchSpec,
     "resources": ResourcesSpec,
+    "recovery": RecoverySpec,
     "confirm": ConfirmSpec,
 }
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(spec) for name, spec in _SECTIONS.items()}
 _TRIAL = ("data", "model", "train")
 _KEYS = ("name", "task", *_SECTIONS)
-_FUNCTION_KEYS = ("name", "space", "search", "resources", "confirm")
+_FUNCTION_KEYS = ("name", "space", "search", "resources", "recovery", "confirm")
 
 _PHRASES = {
     "int_type": "a whole number",
@@ -94,6 +96,7 @@ class Parts:
     """data, model and train; or the space of one's own function"""
     search: SearchSpec
     resources: ResourcesSpec
+    recovery: RecoverySpec
     confirm: ConfirmSpec | None
     max_reports: int | None
 
@@ -110,6 +113,7 @@ def check_experiment(tree: dict[str, Any], sources: SourceMap) -> Parts:
     _check_name(parsed, problems)
     task = _check_task(parsed, problems)
     parsed.setdefault("resources", {})
+    parsed.setdefault("recovery", {})
     _fill_mode(task, parsed)
     fixed = _sections(_fixed(parsed), parsed, problems)
     template = {section: parsed[section] for section in _TRIAL if section in parsed}
@@ -162,7 +166,8 @@ def _check_scheduling(fixed: Mapping[str, Any], max_reports: int | None, problem
 
 def _fixed(tree: Mapping[str, Any]) -> tuple[str, ...]:
     """The sections in which nothing is searched; `confirm` may be left out, or null."""
-    return ("search", "resources") if tree.get("confirm") is None else ("search", "resources", "confirm")
+    fixed = ("search", "resources", "recovery")
+    return fixed if tree.get("confirm") is None else (*fixed, "confirm")
 
 
 def _filled(fixed: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,11 +19,12 @@ from tuner.spec.checking import Parts, check_experiment, check_function, check_t
 from tuner.spec.domains import known, show, to_plain
 from tuner.spec.metrics import Mode
 from tuner.spec.reading import SourceMap, override, read_file, write_text
-from tuner.spec.sections import ConfirmSpec, ResourcesSpec, SearchSpec, TrialSpec
+from tuner.spec.sections import ConfirmSpec, RecoverySpec, ResourcesSpec, SearchSpec, TrialSpec
 from tuner.spec.space import Space, space_of
 from tuner.spec.template import absolute_paths, materialise
 
 Function = Callable[..., Any]
+_REPLACEABLE = ("search", "resources", "recovery")
 
 
 @dataclass(frozen=True, init=False)
@@ -38,6 +39,7 @@ class Experiment:
     """data, model and train (or the function's space) as a tree in which domains stand for values"""
     search: SearchSpec
     resources: ResourcesSpec
+    recovery: RecoverySpec
     confirm: ConfirmSpec | None
     """how the best trials are confirmed with fresh seeds; None: not at all"""
     max_reports: int | None
@@ -69,6 +71,7 @@ class Experiment:
         workers: int = 1,
         cpus_per_worker: float = 1,
         gpus_per_worker: float | str = "auto",
+        recovery: Mapping[str, Any] | None = None,
         max_reports: int | None = None,
     ) -> None:
         """Searches `space` for the configuration with which the generator `train(config, trial)` does best.
@@ -81,6 +84,7 @@ class Experiment:
             checkpoints: whether `train` goes on where it was when it is called again with `trial.num_reports`
                 above 0; then a scheduler may pause and resume it.
             confirm: `{"top": 3, "seeds": 3}`, as in an experiment file.
+            recovery: as in an experiment file, e.g. `{"retries": 0}`.
             name: of the folder of results; None: the function's name.
             max_reports: how many reports a full training yields, if known; with that one a trial is complete.
 
@@ -107,6 +111,7 @@ class Experiment:
             "space": space,
             "search": search,
             "resources": resources,
+            "recovery": dict(recovery or {}),
         } | ({} if confirm is None else {"confirm": dict(confirm)})
         self._fill(check_function(to_plain(tree), max_reports), train)
 
@@ -187,16 +192,16 @@ class Experiment:
             yield from map(self.resolve, self.space.corners())
 
     def replace(self, *, name: str | None = None, **changes: Any) -> "Experiment":
-        """A checked copy with other values of `name` or of fields of `search` or `resources`; None: as is.
+        """A checked copy with other values of `name` or of a field of search, resources or recovery.
 
         experiment.replace(name="long", trials=64, workers=2)
         """
         tree = self._tree()
         tree["name"] = self.name if name is None else name
         for key, value in changes.items():
-            holders = [tree[section] for section in ("search", "resources") if key in tree[section]]
+            holders = [tree[section] for section in _REPLACEABLE if key in tree[section]]
             if not holders:
-                allowed = ("name", *SearchSpec.model_fields, *ResourcesSpec.model_fields)
+                allowed = ["name", *(field for section in _REPLACEABLE for field in tree[section])]
                 raise ExperimentError(f"{key!r} is not a field that replace knows{known(key, allowed)}")
             if value is not None:
                 holders[0][key] = value
@@ -207,7 +212,7 @@ class Experiment:
         return copy
 
     def to_yaml(self) -> str:
-        """The experiment file, defaults of search and resources filled in; `load` gives an equal one.
+        """The experiment file, defaults filled in where nothing is searched; `load` gives an equal one.
 
         A function's experiment is written for the record only: its function cannot be loaded.
         """
@@ -219,9 +224,7 @@ class Experiment:
 
     def _tree(self) -> dict[str, Any]:
         content = {"space": self.template} if self.task is None else {"task": self.task, **self.template}
-        search, resources = self.search.model_dump(), self.resources.model_dump()
+        fixed = {section: getattr(self, section).model_dump() for section in _REPLACEABLE}
         confirm = {} if self.confirm is None else {"confirm": self.confirm.model_dump()}
-        plain: dict[str, Any] = to_plain(
-            {"name": self.name, **content, "search": search, "resources": resources, **confirm}
-        )
+        plain: dict[str, Any] = to_plain({"name": self.name, **content, **fixed, **confirm})
         return plain

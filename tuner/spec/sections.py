@@ -562,6 +562,21 @@ class ConfirmSpec(Section):
     """fresh runs of each"""
 
 
+class RecoverySpec(Section):
+    """What happens when something fails, and how much work a failure may cost."""
+
+    retries: Annotated[int, Field(ge=0)] = 2
+    """times that a trial begins again after a fault without a new report in between; then it is FAILED"""
+    hang_seconds: Positive = 1800.0
+    """without a step of training (a report, in a function of one's own), after which a gang is replaced"""
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
+    """of training between two checkpoints of a running trial; 0: one at every report"""
+    keep_last: Count = 2
+    """checkpoints of each trial that is not finished"""
+    keep_best: Count | None = None
+    """trials whose best weights are kept, the best ones of the search; None: all"""
+
+
 class ResourcesSpec(Section):
     workers: Count = 1
     """ranks that train one trial together"""

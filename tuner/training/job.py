@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuner.spec import TrialSpec
+from tuner.spec import RecoverySpec, TrialSpec
 from tuner.training.report import Objective, Trial
 
 TrainFunction = Callable[[dict[str, Any], Trial], Iterator[Mapping[str, float]]]
@@ -20,7 +20,12 @@ class TrialJob:
     objective: Objective
     folder: Path
     num_reports: int = 0
-    """Reports already handed out; above 0: it was paused, and its checkpoint is loaded after the start."""
+    """Reports already handed out; above 0: the gang goes on from a checkpoint."""
+    recovery: RecoverySpec = RecoverySpec()
+    is_saved: bool = True
+    """Whether the trial can be saved and loaded."""
+    leave: Path | None = None
+    """When this file appears, the gang saves the trial and returns, also in the middle of an epoch."""
     seed: int = 0
     """What a function is told; a `spec` holds its own."""
     spec: TrialSpec | None = None

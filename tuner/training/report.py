@@ -29,6 +29,10 @@ class Objective:
         return value < than if self.mode == "min" else value > than
 
 
+Fault = Literal["error", "lost", "memory"]
+"""The trial raised an error; a rank or its node is gone or hangs; out of memory."""
+
+
 @dataclass(frozen=True)
 class Report:
     """One row of metrics; `state` is set when the trial ended by itself with this report."""
@@ -41,6 +45,10 @@ class Report:
     reason: str = ""
     num_steps: int | None = None
     """Optimizer steps so far; None where they are not counted, as in a function of one's own."""
+    fault: Fault | None = None
+    """Why there is no report: the step failed, `reason` says how; `step` is that of the last report."""
+    has_left: bool = False
+    """The trial was told to leave: it is saved where it stands, and there is no report."""
 
 
 @dataclass(frozen=True, kw_only=True)
