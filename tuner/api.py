@@ -1,4 +1,4 @@
-"""The Python door: `tuner.run(experiment)` and what it returns."""
+"""The Python door: `tuner.run(experiment)`, `tuner.resume(folder)`, and what they return."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ from tuner.spec import Experiment
 
 if TYPE_CHECKING:
     from tuner.execution.conductor import Listener
+    from tuner.training.job import TrainFunction
 
 RESULTS = "results"
 
@@ -31,6 +32,7 @@ def run(
 
     Raises:
         UsageError: what was asked for is wrong; nothing was started and nothing left behind.
+        Interrupted: Ctrl-C or SIGTERM; `resume` goes on.
         ExperimentError: also when a function of one's own reports no metric of the name that is compared or
             bounded: its first report ends the search, and the trials that ran keep their rows.
     """
@@ -39,3 +41,33 @@ def run(
     if changes:
         experiment = experiment.replace(**changes)
     return Result(run_experiment(experiment, Path(results), address=address, listeners=listeners))
+
+
+def resume(
+    folder: str | Path,
+    *,
+    train: "TrainFunction | None" = None,
+    address: str | None = None,
+    listeners: "Sequence[Listener]" = (),
+    **changes: Any,
+) -> Result:
+    """Goes on with the search in an experiment's folder after anything, and returns the result.
+
+    Trials that ran or were paused go on from their newest checkpoints; what has ended stays. Where search and
+    confirmation are done it only returns the result.
+
+    Args:
+        folder: the experiment's own, e.g. `results/digits_cnn`.
+        train: the function that trains, where it is one of one's own: a folder holds only its name.
+        changes: fields of the experiment to replace: `trials` for a longer search, `workers`, ...
+
+    Raises:
+        UsageError: there is no experiment, another process runs it, or it cannot go on as asked.
+        Interrupted: the run was told to end before the search has.
+    """
+    from tuner.execution.runner import resume_experiment
+
+    paths = resume_experiment(
+        Path(folder), function=train, changes=changes, address=address, listeners=listeners
+    )
+    return Result(paths)

@@ -55,6 +55,9 @@ Results = Annotated[
 Trials = Annotated[
     int | None, typer.Option(metavar="N", help="number of trials, instead of the file's search.trials")
 ]
+Address = Annotated[
+    str | None, typer.Option(metavar="ADDR", help="join a running Ray cluster: host:port or auto")
+]
 Name = Annotated[
     str | None, typer.Option(metavar="NAME", help="the experiment's name, instead of the one in the file")
 ]
@@ -112,9 +115,7 @@ def run(
     trials: Trials = None,
     name: Name = None,
     results: Results = Path("results"),
-    address: Annotated[
-        str | None, typer.Option(metavar="ADDR", help="join a running Ray cluster: host:port or auto")
-    ] = None,
+    address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Search: train trials until the budget is spent."""
@@ -128,7 +129,32 @@ def run(
     if as_json:
         print(json.dumps(_best_json(result), indent=2))
     else:
-        _print_summary(console, result, experiment, clock(time.monotonic() - began_s))
+        _print_summary(console, result, clock(time.monotonic() - began_s))
+
+
+@app.command()
+def resume(
+    folder: Folder,
+    trials: Annotated[
+        int | None, typer.Option(metavar="N", help="number of trials in all, for a longer search")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="ranks a trial, instead of resources.workers")
+    ] = None,
+    address: Address = None,
+    as_json: Json = False,
+) -> None:
+    """Go on with a search after anything: Ctrl-C, kill -9, a lost node, a full disk."""
+    from tuner.progress import clock, shown
+
+    console = _console(stderr=as_json)
+    began_s = time.monotonic()
+    with shown(console) as listener:
+        result = tuner.resume(folder, address=address, listeners=[listener], trials=trials, workers=workers)
+    if as_json:
+        print(json.dumps(_best_json(result), indent=2))
+    else:
+        _print_summary(console, result, clock(time.monotonic() - began_s))
 
 
 @app.command()
@@ -293,17 +319,17 @@ def _console(stderr: bool = False) -> Console:
     return console
 
 
-def _print_summary(console: Console, result: "Result", experiment: "Experiment", took: str) -> None:
+def _print_summary(console: Console, result: "Result", took: str) -> None:
     counts = ", ".join(f"{count} {state.value}" for state, count in result.num_by_state().items())
     _print_best(console, result)
-    planned = experiment.search.trials
+    planned = result.settings["search"]["trials"]
     console.print(f"{len(result.search_rows)} of {planned} trials in {took}: {counts}")
     if result.end_reason is not None:
         console.print(f"the search ended early: {result.end_reason}", soft_wrap=True, markup=False)
-    saved = result.saved_share(experiment.max_reports)
+    saved = result.saved_share(result.max_reports)
     if saved is not None:
         spent = sum(row.reports for row in result.search_rows)
-        full = len(result.search_rows) * (experiment.max_reports or 0)
+        full = len(result.search_rows) * (result.max_reports or 0)
         console.print(
             f"early stopping saved {saved:.0%} of the compute: {spent} of {full} reports were trained"
         )

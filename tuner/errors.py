@@ -11,6 +11,16 @@ class TunerError(Exception):
     exit_status = 1
 
 
+class StorageError(TunerError):
+    """The disk or the database does not take what the search writes; what it took is kept."""
+
+
+class Interrupted(TunerError):
+    """The run was told to end before its search has; `tuner resume` goes on with it."""
+
+    exit_status = 130
+
+
 class UsageError(TunerError):
     """What was asked for is wrong; nothing was started and nothing was left behind."""
 

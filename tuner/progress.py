@@ -136,7 +136,7 @@ def clock(seconds: float) -> str:
 
 def _bar(conductor: Conductor) -> Table:
     total, finished = _num_planned(conductor), _num_finished(conductor)
-    began_s = conductor.started_at_s
+    began_s = time.time() - conductor.spent_s
     grid = Table.grid(padding=(0, 1))
     grid.add_row(
         Text(conductor.experiment.name, style="bold"),

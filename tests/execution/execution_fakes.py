@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.execution.conductor import Conductor
+from tuner.execution.decisions import read_decisions
+from tuner.execution.state import REPORTED
 from tuner.records.states import TrialState
 from tuner.search.scheduler import Action, Decision, Resume
 from tuner.search.searcher import NO_METRICS, Suggestion
@@ -146,6 +148,12 @@ class MadeUpGangs:
             self.conductor.on_saved(number)
         if self.conductor.rows[number].state is not TrialState.RUNNING:
             self._training.remove(number)
+
+
+def reported(conductor: Conductor) -> list[dict[str, Any]]:
+    """The lines of reports in `decisions.jsonl`."""
+    lines = read_decisions(conductor.paths.decisions)
+    return [line for line in lines if line["action"] in REPORTED]
 
 
 def conduct(conductor: Conductor, curve: Curve, **gangs: Any) -> None:

@@ -4,11 +4,10 @@ import math
 import re
 
 import pytest
-from execution_fakes import Clock, ListedSearcher
+from execution_fakes import Clock, ListedSearcher, reported
 
 from tuner.errors import ExperimentError
 from tuner.execution.conductor import Conductor
-from tuner.records.files import read_lines
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import read_trials
 from tuner.records.states import TrialState
@@ -78,7 +77,7 @@ def test_a_report_outside_a_bound_ends_the_trial_as_infeasible(tmp_path):
     assert searcher.metrics[0]["size"] == 6.0
     assert searcher.reports == [(0, 1, 0.5), (0, 2, 0.4)]
     conductor.close("over")
-    assert [line["action"] for line in read_lines(conductor.paths.decisions)] == ["CONTINUE", "STOP"]
+    assert [line["action"] for line in reported(conductor)] == ["CONTINUE", "STOP"]
     assert conductor.best() is None
 
 

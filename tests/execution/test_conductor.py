@@ -3,10 +3,10 @@
 import math
 
 import pytest
-from execution_fakes import Clock, ListedSearcher, conduct
+from execution_fakes import Clock, ListedSearcher, conduct, reported
 
 from tuner.execution.conductor import Conductor
-from tuner.records.files import read_lines
+from tuner.execution.decisions import read_decisions
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import read_trials
 from tuner.records.states import TrialState
@@ -30,6 +30,7 @@ def make(tmp_path, params, *, trials=None, scheduler=None, num_gangs=1, listener
         metric="loss",
         trials=trials or len(params),
         max_reports=FULL,
+        recovery={"retries": 0},
     )
     tmp_path.mkdir(exist_ok=True)
     searcher = ListedSearcher(params)
@@ -80,7 +81,7 @@ def test_every_decision_is_written_with_its_reason(tmp_path):
     scheduler = Asha(mode="min", max_reports=FULL)
     conductor, _ = make(tmp_path, values(1, 5), scheduler=scheduler)
     conduct(conductor, flat)
-    lines = list(read_lines(conductor.paths.decisions))
+    lines = reported(conductor)
     assert len(lines) == FULL + 1
     assert all(line["reason"] for line in lines)
     stop = lines[-1]
@@ -110,7 +111,7 @@ def test_a_trial_that_ends_diverged_by_itself(tmp_path):
 def test_a_failure_is_a_row_and_the_search_goes_on(tmp_path):
     conductor, searcher = make(tmp_path, values(1, 2))
     job = conductor.next()
-    conductor.on_failure(job.number, "ValueError: no")
+    conductor.on_fault(job.number, "error", "ValueError: no")
     conduct(conductor, flat)
     assert [row.state for row in conductor.rows.values()] == [TrialState.FAILED, TrialState.COMPLETE]
     assert searcher.ends[0] == (TrialState.FAILED, None, "ValueError: no")
@@ -138,16 +139,19 @@ def test_it_is_exhausted_at_the_number_of_trials_or_when_the_searcher_is(tmp_pat
     assert len(conductor.rows) == 1
 
 
-def test_closing_ends_what_still_runs(tmp_path):
+def test_closing_lets_go_of_what_still_runs(tmp_path):
     conductor, searcher = make(tmp_path, values(1, 2), num_gangs=2)
     running, queued = conductor.next(), conductor.next()
     conductor.on_start(running.number)
-    conductor.close("the search was interrupted")
-    assert searcher.ends.keys() == {running.number, queued.number}
-    assert {row.state for row in conductor.rows.values()} == {TrialState.STOPPED}
-    assert [row.reason for row in read_trials(conductor.paths.trials_csv)] == [
-        "the search was interrupted"
-    ] * 2
+    conductor.close("SIGTERM")
+    assert searcher.ends == {}
+    rows = read_trials(conductor.paths.trials_csv)
+    assert [(row.number, row.state) for row in rows] == [
+        (running.number, TrialState.QUEUED),
+        (queued.number, TrialState.QUEUED),
+    ]
+    *_, last = read_decisions(conductor.paths.decisions)
+    assert (last["action"], last["trial"], last["reason"]) == ("LEAVE", None, "SIGTERM")
 
 
 def test_a_functions_job_says_with_which_report_it_is_complete(tmp_path):

@@ -35,6 +35,7 @@ def make(tmp_path, xs, *, confirm=None, scheduler=None, num_gangs=1, **search):
         confirm=confirm or {"top": 2, "seeds": 2},
         seed=5,
         checkpoints=True,
+        recovery={"retries": 0},
         **search,
     )
     searcher = ListedSearcher([{"x": float(x)} for x in xs])
@@ -84,8 +85,9 @@ def test_nobody_but_the_records_hears_of_a_fresh_run(tmp_path):
     assert searcher.ends.keys() == scheduler.begun.keys() == {0, 1}
     assert {number for number, _, _ in searcher.reports} == {0, 1}
     decisions = [line for line in read_lines(conductor.paths.decisions) if line["trial"] == 2]
-    assert [line["action"] for line in decisions] == ["CONTINUE", "CONTINUE", "STOP"]
-    assert "fresh run" in decisions[0]["reason"]
+    actions = ["BEGIN", "START", "CONTINUE", "CONTINUE", "STOP"]
+    assert [line["action"] for line in decisions] == actions
+    assert "fresh run" in decisions[2]["reason"]
 
 
 def test_the_search_is_over_first(tmp_path):
@@ -154,7 +156,7 @@ def test_a_fresh_run_that_diverges_or_fails_counts(tmp_path):
             state = TrialState.COMPLETE if is_last else None
             conductor.on_report(job.number, Report(step, {"loss": value}, state, "trained"))
     job = conductor.next()
-    conductor.on_failure(job.number, "ValueError: no")
+    conductor.on_fault(job.number, "error", "ValueError: no")
 
     assert [row.state.value for row in fresh(conductor)] == ["DIVERGED", "FAILED"]
     assert conductor.next() is None
@@ -190,22 +192,20 @@ def test_an_interrupted_search_is_not_confirmed(tmp_path):
     conductor, _ = make(tmp_path, [1, 2, 3])
     job = conductor.next()
     conductor.on_start(job.number)
-    conductor.close("the search was interrupted")
+    conductor.close("SIGINT")
     assert fresh(conductor) == []
-    assert conductor.is_over
+    assert not conductor.is_done
 
 
-def test_an_interrupted_fresh_run_is_stopped_and_missing(tmp_path):
+def test_an_interrupted_fresh_run_is_missing(tmp_path):
     conductor, _ = make(tmp_path, [1], confirm={"top": 1, "seeds": 2})
     job = conductor.next()
     conductor.on_start(job.number)
     conductor.on_report(job.number, Report(1, {"loss": 1.0}, TrialState.COMPLETE, "done"))
     conductor.next()
-    conductor.close("the search was interrupted")
+    conductor.close("SIGINT")
 
-    assert [(row.state.value, row.reason) for row in fresh(conductor)] == [
-        ("STOPPED", "the search was interrupted")
-    ]
+    assert [row.state.value for row in fresh(conductor)] == ["QUEUED"]
     found = confirmation_of(conductor.rows.values(), ConfirmSpec(top=1, seeds=2), "loss", "min")
     assert (found.winner, found.num_missing) == (None, 2)
 

@@ -4,11 +4,11 @@ import pytest
 from execution_fakes import Clock, ListedSearcher, MadeUpGangs, PausesAt, conduct
 
 from tuner.execution.conductor import Conductor
-from tuner.records.files import read_lines
+from tuner.execution.decisions import read_decisions
 from tuner.records.paths import ExperimentPaths
 from tuner.records.states import TrialState
 from tuner.search.promotion import AshaPromotion
-from tuner.search.scheduler import Action, Resume
+from tuner.search.scheduler import Action
 from tuner.spec import Experiment, Float
 from tuner.training.job import TrialJob
 from tuner.training.report import Report
@@ -82,7 +82,7 @@ def test_a_resumed_trial_trains_to_its_end_and_the_others_are_stopped(tmp_path):
 def test_a_free_gang_goes_on_with_a_paused_trial_before_it_begins_a_new_one(tmp_path):
     conductor, _ = make(tmp_path, 3, PausesAt(2, [0]))
     pause(conductor, begin(conductor))
-    assert conductor.next() == Resume(0, "it was told to")
+    assert conductor.next().number == 0
     conductor.on_start(0)
     assert conductor.rows[0].state is TrialState.RUNNING
 
@@ -124,10 +124,11 @@ def test_a_trial_may_be_chosen_while_its_checkpoint_is_written(tmp_path):
     first, second = begin(conductor), begin(conductor)
     report(conductor, first, 2)
     pause(conductor, second)
-    assert conductor.next() == Resume(first, "it was told to")
+    assert conductor.next().number == first
     assert conductor.next() is None, "both gangs are spoken for: one saves, one waits for what is saved"
     conductor.on_saved(first)
-    assert isinstance(conductor.next(), TrialJob)
+    assert conductor.rows[first].state is TrialState.QUEUED
+    assert conductor.next() is not None
     conductor.on_start(first)
     assert conductor.next() is None
 
@@ -141,13 +142,14 @@ def test_a_checkpoint_of_a_trial_that_does_not_pause_changes_nothing(tmp_path):
 
 @pytest.mark.parametrize("is_saved", [False, True])
 def test_a_failure_while_it_pauses_or_is_about_to_go_on(tmp_path, is_saved):
-    conductor, searcher = make(tmp_path, 2, PausesAt(2, [0]), num_gangs=2)
+    recovery = {"retries": 0}
+    conductor, searcher = make(tmp_path, 2, PausesAt(2, [0]), num_gangs=2, recovery=recovery)
     number = begin(conductor)
     report(conductor, number, 2)
     if is_saved:
         conductor.on_saved(number)
-    assert isinstance(conductor.next(), Resume)
-    conductor.on_failure(number, "the gang was lost")
+    assert conductor.next().number == number
+    conductor.on_fault(number, "lost", "the gang was lost")
     assert searcher.ends[number] == (TrialState.FAILED, 0.0, "the gang was lost")
     conduct(conductor, flat, num_gangs=2)
     assert states(conductor) == ["FAILED", "STOPPED"]
@@ -170,9 +172,10 @@ def test_seconds_stand_still_while_a_trial_is_paused(tmp_path):
 def test_resumes_are_written_with_their_reasons(tmp_path):
     conductor, _ = make(tmp_path, 2, PausesAt(2, [1]))
     conduct(conductor, flat)
-    lines = [line for line in read_lines(conductor.paths.decisions) if line["trial"] == 1]
-    assert [line["action"] for line in lines] == ["CONTINUE", "PAUSE", "RESUME", "CONTINUE", "STOP"]
-    resumed = lines[2]
+    lines = [line for line in read_decisions(conductor.paths.decisions) if line["trial"] == 1]
+    actions = ["BEGIN", "START", "CONTINUE", "PAUSE", "SAVED", "RESUME", "START", "CONTINUE", "STOP"]
+    assert [line["action"] for line in lines] == actions
+    resumed = lines[5]
     assert (resumed["report"], resumed["reason"]) == (2, "it was told to")
 
 
@@ -188,14 +191,13 @@ def test_the_checkpoint_of_a_trial_that_ended_is_gone_and_its_best_weights_stay(
     assert kept == ["best", "best"]
 
 
-def test_closing_ends_paused_trials(tmp_path):
+def test_closing_keeps_paused_trials_paused(tmp_path):
     conductor, searcher = make(tmp_path, 2, PausesAt(2), num_gangs=2)
     pause(conductor, begin(conductor))
-    running = begin(conductor)
-    conductor.close("the search was interrupted")
-    assert {end[2] for end in searcher.ends.values()} == {"the search was interrupted"}
-    assert sorted(conductor.take_cut()) == [0, running]
-    assert conductor.take_cut() == []
+    begin(conductor)
+    conductor.close("SIGINT")
+    assert searcher.ends == {}
+    assert states(conductor) == ["PAUSED", "QUEUED"]
 
 
 def test_a_slow_searcher_is_waited_for_only_when_nothing_runs(tmp_path):
@@ -209,10 +211,12 @@ def test_a_slow_searcher_is_waited_for_only_when_nothing_runs(tmp_path):
 
 
 def test_a_suggestion_that_nobody_took_becomes_a_row(tmp_path):
-    conductor, searcher = make(tmp_path, 3, PausesAt(2))
+    clock = Clock()
+    conductor, searcher = make(tmp_path, 3, PausesAt(2), clock=clock, stop={"hours": 1})
     begin(conductor)
     searcher.leftover = [searcher.suggest()]
-    conductor.close("the search was interrupted")
+    clock.now_s += 3600
+    conductor.next()
     assert states(conductor) == ["STOPPED", "STOPPED"]
     assert list(conductor.rows) == [0, 1]
     assert searcher.ends.keys() == {0, 1}

@@ -81,11 +81,11 @@ def test_what_ends_a_search(tmp_path, stop, num_gangs, reason, num_reports):
     assert conductor.is_over
 
 
-def test_the_reason_is_the_last_line_of_the_decisions(tmp_path):
+def test_the_reason_is_a_line_of_the_decisions(tmp_path):
     conductor, clock = make(tmp_path, {"target": 15.5})
     run(conductor, clock)
-    *_, last = read_lines(conductor.paths.decisions)
-    assert (last["trial"], last["action"], last["reason"]) == (None, "END", conductor.end_reason)
+    [end] = [line for line in read_lines(conductor.paths.decisions) if line["action"] == "END"]
+    assert (end["trial"], end["reason"]) == (None, conductor.end_reason)
 
 
 def test_a_target_to_be_exceeded(tmp_path):
@@ -165,8 +165,8 @@ def test_running_and_paused_trials_end_with_the_reason(tmp_path):
 
 def test_a_trial_that_was_to_go_on_or_pause_is_told_to_stop(tmp_path):
     for step, name in ((1, "goes on"), (2, "pauses")):
-        conductor, _ = make(tmp_path / name, {"target": 1.0}, scheduler=PausesAt(2))
         (tmp_path / name).mkdir()
+        conductor, _ = make(tmp_path / name, {"target": 1.0}, scheduler=PausesAt(2))
         number = conductor.next().number
         conductor.on_start(number)
         decision = conductor.on_report(number, Report(step, {"loss": 0.5}))

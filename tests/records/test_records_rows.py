@@ -46,14 +46,14 @@ def test_columns(tmp_path: Path) -> None:
     params = ["param/train.optimizer", "param/train.optimizer.adamw.lr", "param/train.batch_size"]
     metrics = ["best/val/loss", "best/val/accuracy", "last/val/loss", "last/val/accuracy", "last/train/loss"]
     figures = ["confirmed/runs", "confirmed/mean", "confirmed/gap"]
-    numbers = ["reports", "steps", "seconds", "gpu_seconds", "confirms", "seed", "nodes"]
+    numbers = ["reports", "steps", "seconds", "gpu_seconds", "retries", "confirms", "seed", "nodes"]
     assert header(tmp_path) == ["number", "state", "reason", *params, *metrics, *figures, *numbers]
 
 
 def test_absent_is_empty(tmp_path: Path) -> None:
     written(tmp_path, FULL, BARE)
     bare = (tmp_path / "trials.csv").read_text().splitlines()[2]
-    assert bare == '1,QUEUED,,"""sgd""",,,,,,,,,,,0,,,,,,'
+    assert bare == '1,QUEUED,,"""sgd""",,,,,,,,,,,0,,,,0,,,'
 
 
 def test_a_table_from_before_confirmation_is_read(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ ENDS = ["COMPLETE", "STOPPED", "DIVERGED", "INFEASIBLE", "FAILED"]
 LEGAL = {
     ("QUEUED", "RUNNING"),
     ("RUNNING", "PAUSED"),
-    ("PAUSED", "RUNNING"),
+    ("RUNNING", "QUEUED"),
+    ("PAUSED", "QUEUED"),
     ("PAUSED", "STOPPED"),
     *product(["RUNNING"], ENDS),
 }

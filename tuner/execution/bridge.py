@@ -1,6 +1,11 @@
 """Ray Tune's searcher and scheduler interfaces as calls of the conductor. What Tune wants stays here.
 
-Tune keeps its own trial ids; the trial's number travels in its configuration.
+Tune keeps its own trials. One of them carries a trial of ours for as long as its gang lasts and while it is
+paused; after a fault, or when the search goes on in another process, another one carries it on. The trial's
+number travels in its configuration.
+
+An OSError of the conductor (a full disk) is kept, for Tune logs what some of its calls raise and goes on; it
+is raised again by the next `suggest`, which ends the run.
 """
 
 from collections import deque
@@ -15,29 +20,49 @@ from ray.tune.search import Searcher
 from tuner.execution.conductor import Conductor
 from tuner.execution.placement import GangSize
 from tuner.execution.trainable import NODES, REPORT
-from tuner.search.scheduler import Resume
 from tuner.training.job import TrialJob
+from tuner.training.report import Report
 
-GoingOn = deque[TrialJob | Resume]
-"""Paused trials that the conductor has chosen to go on with; a job where the trial's own has changed."""
+
+class Carriers:
+    """Which trial of Tune's carries which trial of ours, and the paused ones that are to go on."""
+
+    def __init__(self) -> None:
+        self._by_number: dict[int, Trial] = {}
+        self.going_on: deque[TrialJob] = deque()
+
+    def take(self, trial: Trial) -> None:
+        self._by_number[number_of(trial)] = trial
+
+    def drop(self, number: int) -> None:
+        """The trial of ours has ended, or waits for another carrier."""
+        self._by_number.pop(number, None)
+
+    def of(self, number: int) -> Trial | None:
+        return self._by_number.get(number)
+
+    def has(self, trial: Trial) -> bool:
+        """Whether it carries a trial now, and not only did so before."""
+        return self._by_number.get(number_of(trial)) is trial
 
 
 class TuneSearcher(Searcher):  # type: ignore[misc]
-    """Hands the conductor's next trial to Tune; the paused ones that go on are left to `TuneScheduler`.
+    """Hands the conductor's next trial to Tune; those that Tune keeps as paused are left to `TuneScheduler`.
 
     It says itself when there is nothing to start: Tune's own limiter counts paused trials as running.
     """
 
-    def __init__(self, conductor: Conductor, size: GangSize, going_on: GoingOn) -> None:
+    def __init__(self, conductor: Conductor, size: GangSize, carriers: Carriers) -> None:
         super().__init__()
-        self._conductor, self._size, self._going_on = conductor, size, going_on
+        self._conductor, self._size, self._carriers = conductor, size, carriers
 
     def suggest(self, trial_id: str) -> Any:
-        found = self._conductor.next()
-        if isinstance(found, TrialJob) and found.num_reports == 0:
-            return {"job": found, "size": self._size}
-        if found is not None:
-            self._going_on.append(found)
+        with self._conductor.noting_trouble():
+            job = self._conductor.next()
+        if job is not None and self._carriers.of(job.number) is None:
+            return {"job": job, "size": self._size}
+        if job is not None:
+            self._carriers.going_on.append(job)
         # Said earlier, Tune would let go of gangs for which there will be no new trial, but a paused one.
         return self.FINISHED if self._conductor.is_over else None
 
@@ -54,49 +79,76 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
 class TuneScheduler(TrialScheduler):  # type: ignore[misc]
     """Hands reports to the conductor and its decisions to Tune."""
 
-    def __init__(self, conductor: Conductor, gangs: int, going_on: GoingOn) -> None:
+    def __init__(self, conductor: Conductor, gangs: int, carriers: Carriers) -> None:
         super().__init__()
-        self._conductor, self._gangs, self._going_on = conductor, gangs, going_on
-        self._trials: dict[int, Trial] = {}
+        self._conductor, self._gangs, self._carriers = conductor, gangs, carriers
+        self._is_warm = False
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        return self._conductor.on_report(_number(trial), result[REPORT], result[NODES]).action.value
+        return self._hear(trial, result)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """The trial ended: by itself, which the conductor hears here first, or by its decision."""
-        number = _number(trial)
-        if not self._conductor.rows[number].state.is_finished():
-            self._conductor.on_report(number, result[REPORT], result[NODES])
+        if self._carriers.has(trial):
+            self._hear(trial, result)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        self._conductor.on_failure(_number(trial), _reason_of(trial))
+        if self._carriers.has(trial):
+            self._carriers.drop(number_of(trial))
+            with self._conductor.noting_trouble():
+                self._conductor.on_fault(number_of(trial), "lost", _reason_of(trial))
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        if not self._trials:
+        if not self._is_warm:
             _keep_warm(tune_controller, trial, self._gangs)
-        self._trials[_number(trial)] = trial
+            self._is_warm = True
+        self._carriers.take(trial)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         """Nothing to do: the conductor has ended the trial."""
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The paused trial that goes on next; new ones Tune starts by itself, in their order."""
-        # What was asked ahead and never began has a row, but is no trial of Tune's.
-        for number in self._trials.keys() & self._conductor.take_cut():
-            tune_controller.stop_trial(self._trials[number])
-        if not self._going_on:
+        self._stop_cut(tune_controller)
+        going_on = self._carriers.going_on
+        if not going_on:
             return None
-        found = self._going_on[0]
-        trial = self._trials[found.number]
+        job = going_on[0]
+        trial = self._carriers.of(job.number)
         # It may have been chosen while its checkpoint is written, and that may fail.
-        if trial.status == Trial.PAUSED or trial.is_finished():
-            self._going_on.popleft()
-        if isinstance(found, TrialJob):
-            trial.set_config({**trial.config, "job": found})
-        return trial if trial.status == Trial.PAUSED else None
+        if trial is None or trial.status == Trial.PAUSED or trial.is_finished():
+            going_on.popleft()
+        if trial is None or trial.status != Trial.PAUSED:
+            return None
+        trial.set_config({**trial.config, "job": job})
+        return trial
 
     def debug_string(self) -> str:
         return "tuner"
+
+    def _hear(self, trial: Trial, result: dict[str, Any]) -> str:
+        number = number_of(trial)
+        report: Report = result[REPORT]
+        with self._conductor.noting_trouble():
+            decision = self._conductor.on_report(number, report, result[NODES])
+        action: str = decision.action.value
+        if action == self.STOP:
+            self._carriers.drop(number)
+        return action
+
+    def _stop_cut(self, tune_controller: Any) -> None:
+        """Ends what the conductor has ended without a report; at the end also what Tune keeps as paused."""
+        with self._conductor.noting_trouble():
+            cut = self._conductor.take_cut()
+        for number in cut:
+            trial = self._carriers.of(number)
+            # What was asked ahead and never began has a row, but is no trial of Tune's.
+            if trial is not None:
+                self._carriers.drop(number)
+                tune_controller.stop_trial(trial)
+        if self._conductor.is_over:
+            for trial in list(tune_controller.get_live_trials()):
+                tune_controller.stop_trial(trial)
 
 
 class Gangs(Callback):  # type: ignore[misc]
@@ -106,14 +158,23 @@ class Gangs(Callback):  # type: ignore[misc]
         self._conductor = conductor
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._conductor.on_start(_number(trial))
+        with self._conductor.noting_trouble():
+            self._conductor.on_start(number_of(trial))
 
     def on_trial_save(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._conductor.on_saved(_number(trial))
+        with self._conductor.noting_trouble():
+            self._conductor.on_saved(number_of(trial))
+
+
+def number_of(trial: Trial) -> int:
+    """The number of the trial of ours that this one carries, or carried."""
+    number: int = trial.config["job"].number
+    return number
 
 
 def trial_name(trial: Trial) -> str:
-    return f"{_number(trial):05d}"
+    """Also names its folder, of which each trial of Tune's needs its own."""
+    return f"{number_of(trial):05d}_{trial.trial_id}"
 
 
 def _keep_warm(tune_controller: Any, trial: Trial, gangs: int) -> None:
@@ -123,11 +184,6 @@ def _keep_warm(tune_controller: Any, trial: Trial, gangs: int) -> None:
     """
     controller = tune_controller._tune_controller
     controller._actor_cache.increase_max(trial.placement_group_factory, gangs)
-
-
-def _number(trial: Trial) -> int:
-    number: int = trial.config["job"].number
-    return number
 
 
 def _reason_of(trial: Trial) -> str:

@@ -1,35 +1,41 @@
 """The one place that moves trials from state to state. Knows searcher, scheduler and records; no Ray.
 
-    found = conductor.next()                             # a gang is free
-    if isinstance(found, TrialJob): ...                  # it begins a trial
-    elif found is not None: ...                          # it goes on with the paused trial found.number
+    job = conductor.next()                               # a gang is free: the trial that it trains, or None
     conductor.on_start(number)                           # the gang has it, and for each report:
     decision = conductor.on_report(number, report, nodes)
     if decision.action is Action.PAUSE: ...              # its checkpoint is written, and then:
         conductor.on_saved(number)
+    conductor.on_fault(number, "lost", reason)           # its gang is gone
     for number in conductor.take_cut(): ...              # ended without a report: stop them, if they run
-    conductor.close("the search was interrupted")
+    conductor.close("the driver ended")
 
-Whoever drives it (Ray Tune's bridges, a test with a made-up gang) calls it from one thread.
+Whoever drives it (Ray Tune's bridges, a test with a made-up gang) calls it from one thread. Whatever happens
+is written to `decisions.jsonl` first and done afterwards; how a search goes on from there is in `resume.py`
+and `docs/recovery.md`.
 """
 
 import math
+import os
 import shutil
+import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tuner.errors import ExperimentError, UsageError
 from tuner.execution.confirmation import FreshRun, due
-from tuner.execution.copying import take_over_checkpoint, take_over_files
+from tuner.execution.decisions import DecisionLog
+from tuner.execution.memory import kind_of, micro_batch_of, smaller_micro_batch, with_micro_batch
+from tuner.execution.state import ON_A_GANG, SearchState, metrics_that_count
 from tuner.execution.stopwatch import Stopwatch
+from tuner.records.checkpoints import drop_checkpoints, newest_sound, take_over
 from tuner.records.confirmation import note
-from tuner.records.files import append_line
 from tuner.records.paths import ExperimentPaths
-from tuner.records.rows import TrialRow, best_row, write_trials
-from tuner.records.states import TrialState, advance
+from tuner.records.rows import TrialRow, ranked_rows, write_trials
+from tuner.records.states import TrialState
 from tuner.search.ahead import Asker
 from tuner.search.constraints import broken_bound
 from tuner.search.scheduler import (
@@ -37,23 +43,34 @@ from tuner.search.scheduler import (
     Copies,
     Decision,
     Exploit,
-    Resume,
     Scheduler,
     stop_if_not_finite,
 )
 from tuner.search.searcher import Suggestion
-from tuner.search.stopping import Progress, StopRules, Waiting
-from tuner.spec import METRICS, Experiment, SearchSpec
+from tuner.search.stopping import Progress, StopRules
+from tuner.spec import METRICS, Experiment, SearchSpec, TrialSpec
 from tuner.spec.domains import known, show
 from tuner.training.job import TrialJob
-from tuner.training.report import Objective, Report
+from tuner.training.report import Fault, Objective, Report
 
 StoreOf = Callable[[Any], Path]
 Listener = Callable[["Conductor"], None]
 
-_ON_A_GANG = {TrialState.QUEUED, TrialState.RUNNING}
 TABLE_PERIOD_S = 1.0
 """`trials.csv` is rewritten at most this often while trials end, and once at the end."""
+MAX_BACKOFF_S = 60.0
+"""Between a fault and the trial's next beginning; the first time a second, then twice as long each time."""
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What becomes of a report."""
+
+    decision: Decision
+    end: TrialState | None = None
+    """The state in which the trial ends with it."""
+    heard: float | None = None
+    """What the scheduler was told; None: nothing."""
 
 
 class Conductor:
@@ -63,7 +80,7 @@ class Conductor:
         asker: the searcher, as `tuner.search.ahead.make_asker` makes it.
         store_of: the prepared store's folder for a trial's data section.
         gpus_per_gang: GPUs that a running trial holds.
-        clock: seconds; a test passes a made-up one.
+        clock: seconds that only go forward; a test passes made-up ones.
     """
 
     def __init__(
@@ -77,68 +94,102 @@ class Conductor:
         num_gangs: int,
         gpus_per_gang: float = 0.0,
         listeners: Sequence[Listener] = (),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        state: SearchState | None = None,
     ) -> None:
         self.experiment = experiment
         self.paths = paths
         self.objective = _objective(experiment.search)
-        self.rows: dict[int, TrialRow] = {}
-        self.is_search_over = False
-        self.end_reason: str | None = None
-        """Why the search ended before its trials were spent; None where it did not."""
         self.error: ExperimentError | None = None
         """What was wrong with the experiment, where only a trial's report could tell; it ended the search."""
-        self.started_at_s = clock()
+        self.leave_reason: str | None = None
+        """Why the run ends while the search may not; None where it does not."""
+        self._trouble: OSError | None = None
+        self._asked_to_leave: str | None = None
+        self._state = state or new_state(experiment)
         self._asker, self._scheduler = asker, scheduler
         self._rules = StopRules(experiment.search)
         self._store_of = store_of
         self._num_gangs, self._gpus_per_gang = num_gangs, gpus_per_gang
         self._listeners = listeners
         self._clock = clock
-        self._num_suggested, self._is_space_exhausted = 0, False
+        self._began_s, self._spent_before_s = clock(), self._state.spent_s
         self._watch = Stopwatch(clock)
+        self._is_space_exhausted = False
         self._pausing: set[int] = set()
-        self._going_on: set[int] = set()
-        self._copies: set[int] = set()
+        self._begins_at_s: dict[int, float] = {}
         self._cut: list[int] = []
-        self._waiting = Waiting(experiment.search.mode)
         self._table_written_s = -math.inf
-        self._directions = _directions(experiment)
+        self._log = DecisionLog(paths.decisions)
+        self._happens("OPEN", None, pid=os.getpid(), host=socket.gethostname())
+        self._settle()
+
+    @property
+    def rows(self) -> dict[int, TrialRow]:
+        return self._state.rows
+
+    @property
+    def is_search_over(self) -> bool:
+        """Whether nothing of the search itself will begin or go on; fresh runs may."""
+        return self._state.is_over
+
+    @property
+    def end_reason(self) -> str | None:
+        """Why the search ended before its trials were spent; None where it did not."""
+        return self._state.end_reason
+
+    @property
+    def is_leaving(self) -> bool:
+        return self.leave_reason is not None
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds of searching so far, over all runs of the folder."""
+        return self._spent_before_s + self._clock() - self._began_s
 
     @property
     def is_exhausted(self) -> bool:
         """Whether no new trial will come."""
-        is_spent = self._num_suggested >= self.experiment.search.trials
+        is_spent = self._state.num_suggested >= self.experiment.search.trials
         return is_spent or self._is_space_exhausted or self.is_search_over
+
+    @property
+    def is_done(self) -> bool:
+        """Whether search and confirmation are over."""
+        return self.is_search_over and self._num_busy == 0 and not self._waiting_rows() and not self._due()
 
     @property
     def is_over(self) -> bool:
         """Whether `next` will never find anything again, and nothing runs."""
-        return self.is_search_over and self._num_busy == 0 and not self._due()
+        return self._num_busy == 0 if self.is_leaving else self.is_done
 
     @property
     def _num_busy(self) -> int:
         """Gangs that have a trial or are promised one. One that pauses keeps its gang until it is saved."""
-        return sum(row.state in _ON_A_GANG for row in self.rows.values()) + len(self._going_on)
+        rows = self.rows
+        promised = sum(row.state in ON_A_GANG for row in rows.values()) - len(self._state.interrupted)
+        return promised + sum(rows[number].state is TrialState.QUEUED for number in self._pausing)
 
-    def next(self) -> TrialJob | Resume | None:
-        """What a free gang does next: begin a trial, go on with a paused one, or (None) wait.
+    def next(self) -> TrialJob | None:
+        """The trial that a free gang trains next: one that was interrupted or is paused, or a new one.
 
-        A paused one that goes on as a copy of another has a new job, whose `num_reports` is above 0.
-
-        None also when no gang is free, and while a suggestion is still drawn. When nothing is left to begin
-        or to go on with and nothing runs, the search is over; then come the fresh runs that confirm its best.
+        None when no gang is free, while a suggestion is still drawn, and while nothing may begin. When
+        nothing is left to begin or to go on with and nothing runs, the search is over; then come the fresh
+        runs that confirm its best.
         """
+        self._leave_if_asked()
         self._check_rules()
-        if self._num_busy >= self._num_gangs:
+        if self.is_leaving or self._num_busy >= self._num_gangs:
             return None
-        if self.is_search_over:
-            return self._confirm()
+        found = self._again()
+        if found is not None or self.is_search_over:
+            return found or self._confirm()
         found = self._resume() or self._begin()
         if found is None and self.is_exhausted:
             # The scheduler has not heard yet that the last trial has begun.
             found = self._resume()
-        if found is None and self.is_exhausted and self._num_busy == 0:
+        is_idle = self._num_busy == 0 and not self._waiting_rows()
+        if found is None and self.is_exhausted and is_idle:
             self._end_search()
             return self._confirm()
         return found
@@ -146,10 +197,10 @@ class Conductor:
     def on_start(self, number: int) -> None:
         """The trial has its gang, for the first time or again."""
         row = self.rows[number]
-        if row.state is TrialState.QUEUED and row.confirms is None:
+        is_first = number not in self._state.started
+        self._happens("START", number)
+        if is_first and row.confirms is None:
             self._scheduler.on_start(number, row.params)
-        row.state = advance(row.state, TrialState.RUNNING)
-        self._going_on.discard(number)
         self._watch.start(number)
         self._tell_listeners()
 
@@ -158,80 +209,154 @@ class Conductor:
         if number not in self._pausing:
             return
         self._pausing.remove(number)
-        row = self.rows[number]
-        row.state = advance(row.state, TrialState.PAUSED)
-        self._watch.stop(number)
-        self._note_time(row)
-        self._note_halt(number)
-        if isinstance(self._scheduler, Copies):
-            self._scheduler.on_saved(number)
-        self._tell_listeners()
+        self._pause(number)
 
     def on_report(self, number: int, report: Report, nodes: Sequence[str] = ()) -> Decision:
-        """A report of a running trial: writes it down and decides how the trial goes on."""
-        self._note(number, report, nodes)
-        value = self.objective.of(report.metrics)
-        missing, broken = self._missing(report), self._broken_bound(number, report)
-        if missing is not None:
-            decision = self._lack(number, report, missing)
-        elif broken is not None:
-            decision = self._refuse(number, report, value, broken)
-        elif report.state is not None:
-            decision = self._end_by_itself(number, report, value)
-        else:
-            assert value is not None, "a report holds the searched metric"
-            decision = self._judge(number, report, value)
+        """A report of a running trial: decides how the trial goes on, and writes it down."""
+        if report.has_left:
+            return self._leave_gang(number)
+        if report.fault is not None:
+            self.on_fault(number, report.fault, report.reason)
+            return Decision(Action.STOP, report.reason)
+        if report.state is None and report.step <= self.rows[number].reports:
+            return self._answer_again(number, report.step)
+        verdict = self._verdict(number, report)
+        self._note(number, report, nodes, verdict)
+        if verdict.end is not None:
+            self._after_end(number)
+        elif verdict.decision.action is Action.PAUSE:
+            self._pausing.add(number)
+        self._tell_listeners()
+        if self.error is not None and not self.is_search_over:
+            self._end_search(str(self.error))
         self._check_rules()
+        decision = verdict.decision
         if decision.action is not Action.STOP and self.rows[number].state.is_finished():
-            return Decision(Action.STOP, self.rows[number].reason, value=value)
+            return Decision(Action.STOP, self.rows[number].reason, value=decision.value)
         return decision
 
-    def on_failure(self, number: int, reason: str) -> None:
-        """The trial ended by an error that no gang survived, perhaps before it had one."""
-        if self.rows[number].state in {TrialState.QUEUED, TrialState.PAUSED}:
-            self.on_start(number)
-        self._finish(number, TrialState.FAILED, reason)
+    def on_fault(self, number: int, fault: Fault, reason: str) -> None:
+        """The trial's gang could not train on: it begins again from its newest checkpoint, or has FAILED."""
+        self._pausing.discard(number)
+        if self.rows[number].state.is_finished():
+            return
+        if fault == "memory":
+            self._shrink(number, reason)
+        elif self._state.num_faults[number] < self.experiment.recovery.retries:
+            self._retry(number, fault, reason)
+        else:
+            self._finish(number, TrialState.FAILED, reason)
+
+    def ask_to_leave(self, reason: str) -> None:
+        """The run shall end while the search does not; safe in a signal handler."""
+        self._asked_to_leave = self._asked_to_leave or reason
+
+    def _leave_if_asked(self) -> None:
+        """Gangs save what they train and give it back; nothing begins."""
+        if self._asked_to_leave is None or self.is_leaving:
+            return
+        self.leave_reason = self._asked_to_leave
+        self.paths.leave.touch()
+        for row in list(self.rows.values()):
+            has_gang = row.state is TrialState.RUNNING and self.experiment.search.checkpoints
+            if row.state in ON_A_GANG and row.number not in self._state.interrupted and not has_gang:
+                self._leave_gang(row.number)
+                self._cut.append(row.number)
 
     def take_cut(self) -> list[int]:
         """The trials that ended since the last call without a word of their own."""
+        self._leave_if_asked()
         cut, self._cut = self._cut, []
         return cut
 
     def close(self, reason: str) -> None:
-        """Ends what still runs or waits, for `reason`, and writes the last table."""
-        self._end_search(reason)
-        write_trials(self.paths.trials_csv, list(self.rows.values()))
+        """No more comes in this run: lets go of what it holds, and writes the last table.
 
-    def _resume(self) -> TrialJob | Resume | None:
+        `reason`: why the search is not done, where it is not.
+        """
+        if self._trouble is None:
+            self._asker.close()
+            if not self.is_done:
+                self._happens("LEAVE", None, reason=reason)
+            write_trials(self.paths.trials_csv, list(self.rows.values()))
+        self._log.close()
+        self.paths.leave.unlink(missing_ok=True)
+
+    @contextmanager
+    def noting_trouble(self) -> Iterator[None]:
+        """After an OSError in the block nothing is written any more: the folder stays as it was then."""
+        try:
+            yield
+        except OSError as error:
+            self._trouble = self._trouble or error
+            raise
+
+    def _settle(self) -> None:
+        """What an earlier run of the folder decided and had no time to do."""
+        state = self._state
+        self.paths.leave.unlink(missing_ok=True)
+        if state.last_exploit is not None:
+            self._take_over(state.last_exploit["trial"], state.last_exploit["donor"])
+        for number in sorted(state.interrupted):
+            answer = state.answers.get(number)
+            is_pause = answer is not None and answer.action is Action.PAUSE
+            if answer is not None and is_pause and self._is_saved_at(number, answer.step):
+                self._pause(number)
+        if self.is_search_over:
+            self._end_rest(self.end_reason)
+        for row in self.rows.values():
+            if row.state.is_finished():
+                self._drop_checkpoints(row)
+
+    def _is_saved_at(self, number: int, num_reports: int) -> bool:
+        saved = newest_sound(self.paths.trial(number))
+        return saved is not None and saved.num_reports == num_reports
+
+    def _pause(self, number: int) -> None:
+        self._happens("SAVED", number, **self._lap(number, stop=True))
+        if isinstance(self._scheduler, Copies):
+            self._scheduler.on_saved(number)
+        self._tell_listeners()
+
+    def _waiting_rows(self) -> list[TrialRow]:
+        """Of trials that wait for a gang to go on where they were interrupted, by number."""
+        return [self.rows[number] for number in sorted(self._state.interrupted)]
+
+    def _again(self) -> TrialJob | None:
+        """The next interrupted trial whose time has come."""
+        now_s = self._clock()
+        for row in self._waiting_rows():
+            if self._begins_at_s.get(row.number, now_s) <= now_s:
+                self._begins_at_s.pop(row.number, None)
+                self._state.interrupted.discard(row.number)
+                return self._job(row.number, row.params, row.seed)
+        return None
+
+    def _resume(self) -> TrialJob | None:
+        """The paused trial that the scheduler goes on with."""
         resume = self._scheduler.resume(is_last=self.is_exhausted)
         if resume is None:
             return None
-        self._going_on.add(resume.number)
-        if isinstance(resume, Exploit):
-            return self._exploit(resume)
         row = self.rows[resume.number]
-        self._write_line(row.number, row.reports, {"action": "RESUME", "reason": resume.reason})
-        return resume
-
-    def _exploit(self, exploit: Exploit) -> TrialJob:
-        """The job with which a paused trial goes on from the donor's state, with its new parameters."""
-        row = self.rows[exploit.number]
-        donor, receiver = self.paths.trial(exploit.donor), self.paths.trial(row.number)
-        if self.experiment.function is None:
-            take_over_checkpoint(donor, receiver, self.value_of(row.number))
+        if isinstance(resume, Exploit):
+            self._exploit(row, resume)
         else:
-            take_over_files(donor, receiver)
-        content = {"reason": exploit.reason, "donor": exploit.donor, "old": row.params, "new": exploit.params}
-        self._write_line(row.number, row.reports, {"action": "EXPLOIT", **content})
-        self._tell_of_copy(row, exploit.reason)
-        row.params = dict(exploit.params)
-        return replace(self._job(row.number, row.params), num_reports=row.reports)
+            self._happens("RESUME", row.number, report=row.reports, reason=resume.reason)
+        return self._job(row.number, row.params)
 
-    def _tell_of_copy(self, row: TrialRow, reason: str) -> None:
-        """For the searcher the trial ends here: what comes is not owed to the parameters that it drew."""
-        if row.number not in self._copies:
-            self._copies.add(row.number)
-            self._asker.finish(row.number, TrialState.STOPPED, self.value_of(row.number), reason, row.last)
+    def _exploit(self, row: TrialRow, exploit: Exploit) -> None:
+        """The paused trial goes on from the donor's state, with new parameters."""
+        value = self.value_of(row.number)
+        is_first = row.number not in self._state.copies
+        content = {"donor": exploit.donor, "old": row.params, "new": dict(exploit.params)}
+        self._happens("EXPLOIT", row.number, report=row.reports, reason=exploit.reason, **content)
+        self._take_over(row.number, exploit.donor)
+        if is_first:
+            # For the searcher the trial ends here: what comes is not owed to the parameters that it drew.
+            self._asker.finish(row.number, TrialState.STOPPED, value, exploit.reason, row.last)
+
+    def _take_over(self, number: int, donor: int) -> None:
+        take_over(self.paths.trial(donor), self.paths.trial(number), self.value_of(number))
 
     def _begin(self) -> TrialJob | None:
         """The next trial to begin.
@@ -257,7 +382,7 @@ class Conductor:
         if run is None:
             return None
         number, params = len(self.rows), dict(self.rows[run.confirms].params)
-        self.rows[number] = TrialRow(number, TrialState.QUEUED, params, confirms=run.confirms, seed=run.seed)
+        self._happens("BEGIN", number, params=params, confirms=run.confirms, seed=run.seed)
         self._tell_listeners()
         return self._job(number, params, run.seed)
 
@@ -270,9 +395,7 @@ class Conductor:
         return suggestion
 
     def _add(self, suggestion: Suggestion) -> Suggestion:
-        number, params = suggestion
-        self._num_suggested += 1
-        self.rows[number] = TrialRow(number=number, state=TrialState.QUEUED, params=params)
+        self._happens("BEGIN", suggestion.number, params=suggestion.params)
         self._tell_listeners()
         return suggestion
 
@@ -282,42 +405,35 @@ class Conductor:
             return
         reason = self._rules.check(self._progress())
         if reason is not None:
-            self._end_early(reason)
-
-    def _end_early(self, reason: str) -> None:
-        self.end_reason = reason
-        self._write_line(None, None, {"action": "END", "reason": reason})
-        self._end_search(reason)
+            self._end_search(reason)
 
     def _progress(self) -> Progress:
         metric, best = self.objective.metric, self.best()
-        seen = [row for row in self.rows.values() if row.state not in _ON_A_GANG]
-        seconds = sum(self._watch.seconds(number) for number in self.rows)
+        seen = [row for row in self.rows.values() if row.state not in ON_A_GANG]
+        now = sum(self._watch.seconds(number) for number in self.rows) * self._gpus_per_gang
+        before = sum(row.gpu_seconds or 0.0 for row in self.rows.values())
         return Progress(
-            hours=(self._clock() - self.started_at_s) / 3600,
-            gpu_hours=seconds * self._gpus_per_gang / 3600,
+            hours=self.spent_s / 3600,
+            gpu_hours=(before + now) / 3600,
             best=best.best[metric] if best else None,
-            waited=self._waiting.num_trials,
+            waited=self._state.waiting.num_trials,
             seen=[row.best[metric] for row in seen if row.is_sound and metric in row.best],
         )
 
-    def _note_halt(self, number: int) -> None:
-        """The trial has finished or paused: what `search.stop.patience` counts."""
-        if self._rules.is_empty:
-            return
-        best = self.best()
-        if best is None:
-            self._waiting.note(number, None, None)
-        else:
-            self._waiting.note(number, best.number, best.best[self.objective.metric])
-
     def _end_search(self, reason: str | None = None) -> None:
-        """No trial begins or goes on any more; what runs or waits is stopped."""
-        self.is_search_over = True
+        """No trial begins or goes on any more; what runs or waits is stopped.
+
+        `reason`: why it ends before its trials are spent.
+        """
+        self._happens("END", None, reason=reason)
+        self._end_rest(reason)
+
+    def _end_rest(self, reason: str | None) -> None:
+        """What was drawn in vain is a trial too, so that numbers have no gap."""
         for suggestion in self._asker.close():
             self._add(suggestion)
         for row in list(self.rows.values()):
-            if not row.state.is_finished():
+            if not row.state.is_finished() and row.confirms is None:
                 self._cut_off(row, reason or _left_behind(row))
 
     def _cut_off(self, row: TrialRow, reason: str) -> None:
@@ -334,66 +450,96 @@ class Conductor:
             "objective": self.objective,
             "folder": self.paths.trial(number).root,
             "seed": self.experiment.search.seed if seed is None else seed,
+            "recovery": self.experiment.recovery,
+            "is_saved": self.experiment.search.checkpoints,
+            "leave": self.paths.leave,
         }
         if self.experiment.function is not None:
             config = self.experiment.config(params)
             most = self.experiment.max_reports
             return TrialJob(**common, function=self.experiment.function, config=config, max_reports=most)
-        spec = self.experiment.resolve(params)
+        spec = self._fitting(self.experiment.resolve(params))
         spec = spec if seed is None else spec.with_seed(seed)
         return TrialJob(**common, spec=spec, store=self._store_of(spec.data))
 
-    def _note(self, number: int, report: Report, nodes: Sequence[str]) -> None:
+    def _fitting(self, spec: TrialSpec) -> TrialSpec:
+        """With the micro-batch that trials of this kind have been found to need."""
+        most = self._state.micro_batches.get(kind_of(spec)) if self._state.micro_batches else None
+        return spec if most is None else with_micro_batch(spec, self.experiment.resources.workers, most)
+
+    def _lap(self, number: int, *, stop: bool = False) -> dict[str, Any]:
+        """The trial's seconds up to now, for a line."""
         row = self.rows[number]
-        row.nodes = tuple(nodes)
-        row.reports, row.steps = report.step, report.num_steps
-        row.last.update(report.metrics)
-        for metric, direction in self._directions.items():
-            value = report.metrics.get(metric)
-            if value is not None and direction.is_better(value, row.best.get(metric)):
-                row.best[metric] = value
-                if metric == self.objective.metric and self.experiment.search.also:
-                    row.objectives = _objectives(self.experiment.search, report.metrics)
-        self._note_time(row)
+        lap_s = self._watch.stop(number) if stop else self._watch.lap(number)
+        seconds = (row.seconds or 0.0) + lap_s
+        gpu_seconds = (row.gpu_seconds or 0.0) + lap_s * self._gpus_per_gang
+        return {"seconds": seconds, "gpu_seconds": gpu_seconds or None}
 
-    def _note_time(self, row: TrialRow) -> None:
-        row.seconds = self._watch.seconds(row.number)
-        row.gpu_seconds = row.seconds * self._gpus_per_gang if self._gpus_per_gang else None
+    def _note(self, number: int, report: Report, nodes: Sequence[str], verdict: _Verdict) -> None:
+        """Writes the report down with what becomes of it, and tells the searcher."""
+        decision = asdict(verdict.decision) | {"action": verdict.decision.action.value}
+        end = {} if verdict.end is None else {"state": verdict.end.value}
+        heard = {} if verdict.heard is None else {"heard": verdict.heard}
+        self._happens(
+            decision.pop("action"),
+            number,
+            report=report.step,
+            **decision,
+            metrics=report.metrics,
+            steps=report.num_steps,
+            nodes=list(nodes),
+            **self._lap(number, stop=verdict.end is not None),
+            **heard,
+            **end,
+        )
+        value = self.objective.of(report.metrics)
+        is_told = self.rows[number].confirms is None and number not in self._state.copies
+        if is_told and value is not None:
+            self._asker.report(number, report.step, value)
 
-    def _judge(self, number: int, report: Report, value: float) -> Decision:
-        decision = self._hear(number, report.step, value)
-        self._write_decision(number, report.step, decision)
-        if not math.isfinite(value):
-            self._finish(number, TrialState.DIVERGED, decision.reason)
-        elif decision.action is Action.STOP:
-            self._finish(number, TrialState.STOPPED, decision.reason)
-        elif decision.action is Action.PAUSE:
+    def _answer_again(self, number: int, step: int) -> Decision:
+        """A report that was heard before an interruption: answered as it was then, and told to nobody."""
+        answer = self._state.answers.get(number)
+        if answer is None or step < answer.step:
+            return Decision(Action.CONTINUE, f"report {step} was heard before")
+        if answer.action is Action.PAUSE:
             self._pausing.add(number)
-        self._tell_listeners()
-        return decision
+        return Decision(answer.action, answer.reason)
 
-    def _hear(self, number: int, step: int, value: float) -> Decision:
-        """The scheduler's decision on a value that the searcher hears too; a fresh run concerns neither."""
+    def _verdict(self, number: int, report: Report) -> _Verdict:
+        value = self.objective.of(report.metrics)
+        missing, broken = self._missing(report), self._broken_bound(number, report)
+        if missing is not None:
+            return self._lack(number, report, missing)
+        if broken is not None:
+            return self._refuse(number, report, broken)
+        if report.state is not None:
+            return self._end_by_itself(number, report, value)
+        assert value is not None, "a report holds the searched metric"
+        return self._judge(number, report.step, value)
+
+    def _judge(self, number: int, step: int, value: float) -> _Verdict:
         if self.rows[number].confirms is not None:
             go_on = Decision(Action.CONTINUE, "a fresh run trains to its end", value=value)
-            return stop_if_not_finite(step, value) or go_on
-        decision = self._scheduler.on_report(number, step, value)
-        if number not in self._copies:
-            self._asker.report(number, step, value)
-        return decision
+            decision, heard = stop_if_not_finite(step, value) or go_on, None
+        else:
+            decision, heard = self._scheduler.on_report(number, step, value), value
+        if not math.isfinite(value):
+            return _Verdict(decision, TrialState.DIVERGED, heard)
+        is_stopped = decision.action is Action.STOP
+        return _Verdict(decision, TrialState.STOPPED if is_stopped else None, heard)
 
-    def _end_by_itself(self, number: int, report: Report, value: float | None) -> Decision:
+    def _end_by_itself(self, number: int, report: Report, value: float | None) -> _Verdict:
         assert report.state is not None
-        if value is not None and math.isfinite(value):
+        is_finite = value is not None and math.isfinite(value)
+        heard = value if is_finite and self.rows[number].confirms is None else None
+        if heard is not None:
             # The scheduler hears the last report too: later trials are measured against it.
-            self._hear(number, report.step, value)
+            self._scheduler.on_report(number, report.step, heard)
         state, reason = report.state, report.reason
-        if state is TrialState.COMPLETE and self.value_of(number) is None:
+        if state is TrialState.COMPLETE and self.value_of(number) is None and not is_finite:
             state, reason = TrialState.DIVERGED, f"{self.objective.metric} was never finite"
-        self._finish(number, state, reason)
-        decision = Decision(Action.STOP, reason)
-        self._write_decision(number, report.step, decision)
-        return decision
+        return _Verdict(Decision(Action.STOP, reason), state, heard)
 
     def _missing(self, report: Report) -> str | None:
         """A metric that is compared or bounded and that the report does not hold; None: it holds all."""
@@ -403,21 +549,17 @@ class Conductor:
         needed = (self.objective.metric, *self.objective.also)
         return next((metric for metric in needed if metric not in report.metrics), None)
 
-    def _lack(self, number: int, report: Report, metric: str) -> Decision:
+    def _lack(self, number: int, report: Report, metric: str) -> _Verdict:
         """A function of one's own reports no `metric`: where no trial ever has, none ever will."""
         found = f"found no {show(metric)} in report {report.step} of trial {number}"
         reason = (
             f"{_place(self.experiment.search, metric)} must be in every report of the training function; "
         )
         reason += found + known(metric, sorted(report.metrics))
-        self._finish(number, TrialState.FAILED, reason)
-        decision = Decision(Action.STOP, reason)
-        self._write_decision(number, report.step, decision)
         is_known = any(metric in row.last for row in self.rows.values())
         if not is_known and not self.is_search_over:
             self.error = ExperimentError(reason)
-            self._end_early(reason)
-        return decision
+        return _Verdict(Decision(Action.STOP, reason), TrialState.FAILED)
 
     def _broken_bound(self, number: int, report: Report) -> str | None:
         """What the report breaks, of a fresh run too; nothing where the trial ended badly anyway."""
@@ -425,19 +567,15 @@ class Conductor:
             return None
         return broken_bound(self.experiment.search.constraints, report.metrics)
 
-    def _refuse(self, number: int, report: Report, value: float | None, reason: str) -> Decision:
+    def _refuse(self, number: int, report: Report, reason: str) -> _Verdict:
         """The report breaks a bound of `search.constraints`; no other trial is measured against it.
 
         The scheduler hears of a trial that ends badly as of one that diverges.
         """
-        if self.rows[number].confirms is None:
-            self._scheduler.on_report(number, report.step, math.nan)
-            if value is not None and number not in self._copies:
-                self._asker.report(number, report.step, value)
-        self._finish(number, TrialState.INFEASIBLE, reason)
-        decision = Decision(Action.STOP, reason)
-        self._write_decision(number, report.step, decision)
-        return decision
+        heard = math.nan if self.rows[number].confirms is None else None
+        if heard is not None:
+            self._scheduler.on_report(number, report.step, heard)
+        return _Verdict(Decision(Action.STOP, reason), TrialState.INFEASIBLE, heard)
 
     def value_of(self, number: int) -> float | None:
         """A trial's value: the best finite one of its reports, the one whose weights are kept."""
@@ -445,43 +583,87 @@ class Conductor:
 
     def best(self) -> TrialRow | None:
         """The best trial so far among those that did not fail or diverge."""
-        return best_row(self.rows.values(), self.objective.metric, self.objective.mode)
+        return self._state.best()
+
+    def _shrink(self, number: int, reason: str) -> None:
+        """The trial does not fit into memory: it begins again with half the micro-batch, if there is one."""
+        spec = (
+            None
+            if self.experiment.function
+            else self._fitting(self.experiment.resolve(self.rows[number].params))
+        )
+        workers = self.experiment.resources.workers
+        smaller = None if spec is None else smaller_micro_batch(spec, workers)
+        if spec is None or smaller is None:
+            end = "" if spec is None else " at micro-batch 1"
+            self._finish(number, TrialState.INFEASIBLE, f"out of memory{end}: {reason}")
+            return
+        reason = f"out of memory at micro-batch {micro_batch_of(spec, workers)}: goes on with {smaller}"
+        self._retry(number, "memory", reason, kind=kind_of(spec), micro_batch=smaller)
+
+    def _retry(self, number: int, fault: Fault, reason: str, **content: Any) -> None:
+        wait_s = min(MAX_BACKOFF_S, 2.0 ** self._state.num_faults[number])
+        self._happens("RETRY", number, reason=reason, fault=fault, **content, **self._lap(number, stop=True))
+        if fault != "memory":
+            self._begins_at_s[number] = self._clock() + wait_s
+        self._tell_listeners()
+
+    def _leave_gang(self, number: int) -> Decision:
+        """The trial is saved, and goes on when the search does."""
+        reason = "saved where it stands, to go on another time"
+        self._happens("LEAVE", number, reason=reason, **self._lap(number, stop=True))
+        self._tell_listeners()
+        return Decision(Action.STOP, reason)
 
     def _finish(self, number: int, state: TrialState, reason: str) -> None:
+        """The trial ends without a report."""
+        if self.rows[number].state is TrialState.QUEUED:
+            self.on_start(number)
+        self._happens("FINISH", number, state=state.value, reason=reason, **self._lap(number, stop=True))
+        self._after_end(number)
+
+    def _after_end(self, number: int) -> None:
         row = self.rows[number]
-        row.state = advance(row.state, state)
-        row.reason = reason
-        self._watch.stop(number)
-        self._note_time(row)
         self._pausing.discard(number)
-        self._going_on.discard(number)
         if row.confirms is None:
-            self._note_halt(number)
             self._tell_of_end(row)
             self._scheduler.on_finish(number)
         elif self.experiment.confirm is not None:
             note(self.rows.values(), self.experiment.confirm, self.objective.metric, self.objective.mode)
-        self._drop_checkpoint(number)
+        self._drop_checkpoints(row)
+        self._drop_weights()
         self._write_table()
         self._tell_listeners()
 
     def _tell_of_end(self, row: TrialRow) -> None:
-        if row.number in self._copies:
+        if row.number in self._state.copies:
             return
-        is_outside = row.state is TrialState.INFEASIBLE
-        metrics = row.objectives | row.last if is_outside else row.last | row.objectives
-        self._asker.finish(row.number, row.state, self.value_of(row.number), row.reason, metrics)
+        self._asker.finish(
+            row.number, row.state, self.value_of(row.number), row.reason, metrics_that_count(row)
+        )
 
-    def _drop_checkpoint(self, number: int) -> None:
+    def _drop_checkpoints(self, row: TrialRow) -> None:
         """A trial that has ended is never resumed; its best weights stay."""
-        shutil.rmtree(self.paths.trial(number).last_checkpoint, ignore_errors=True)
+        drop_checkpoints(self.paths.trial(row.number))
 
-    def _write_decision(self, number: int, step: int, decision: Decision) -> None:
-        self._write_line(number, step, asdict(decision) | {"action": decision.action.value})
+    def _drop_weights(self) -> None:
+        """Keeps the best weights of `recovery.keep_best` trials of the search, and of all fresh runs."""
+        most = self.experiment.recovery.keep_best
+        if most is None:
+            return
+        rows = self.rows.values()
+        kept = {row.number for row in ranked_rows(rows, self.objective.metric, self.objective.mode)[:most]}
+        for row in rows:
+            if row.state.is_finished() and row.confirms is None and row.number not in kept:
+                shutil.rmtree(self.paths.trial(row.number).best_checkpoint, ignore_errors=True)
 
-    def _write_line(self, number: int | None, step: int | None, content: dict[str, Any]) -> None:
-        line = {"time_s": self._clock(), "trial": number, "report": step}
-        append_line(self.paths.decisions, line | content)
+    def _happens(self, action: str, number: int | None, *, report: int | None = None, **content: Any) -> None:
+        """Writes the line, and only then lets it happen."""
+        if self._trouble is not None:
+            raise self._trouble
+        line = {"spent_s": self.spent_s, "action": action, "trial": number, "report": report, **content}
+        self._log.write(line)
+        self._state.apply(line)
 
     def _write_table(self) -> None:
         if self._clock() - self._table_written_s >= TABLE_PERIOD_S:
@@ -491,6 +673,11 @@ class Conductor:
     def _tell_listeners(self) -> None:
         for listener in self._listeners:
             listener(self)
+
+
+def new_state(experiment: Experiment) -> SearchState:
+    """Of a search that has not begun."""
+    return SearchState(experiment.search, _directions(experiment))
 
 
 def _left_behind(row: TrialRow) -> str:
@@ -506,10 +693,6 @@ def _place(search: SearchSpec, metric: str) -> str:
 
 def _objective(search: SearchSpec) -> Objective:
     return Objective(search.metric, search.mode, also=(*search.also, *search.constraints))
-
-
-def _objectives(search: SearchSpec, metrics: Mapping[str, float]) -> dict[str, float]:
-    return {metric: metrics[metric] for metric in (search.metric, *search.also) if metric in metrics}
 
 
 def _directions(experiment: Experiment) -> dict[str, Objective]:

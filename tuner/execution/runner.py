@@ -1,15 +1,19 @@
-"""Runs an experiment on Ray Tune, from the checks before anything starts to the last table.
+"""Runs an experiment on Ray Tune, from the checks before anything starts to the last table; or goes on.
 
 Order: everything that can be wrong is looked at first (the results folder, the warm start, the cluster's
-size, the precision, the data); then the experiment's folder is made; then Tune drives the conductor.
+size, the precision, the data); then the experiment's folder is made; then Tune drives the conductor. A folder
+that holds a search already differs only in what its `decisions.jsonl` says.
 """
 
+import errno
 import inspect
 import os
 import shutil
+import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +21,36 @@ import ray
 from ray import cloudpickle, tune
 
 from tuner.data import Store, fingerprint, prepare
-from tuner.errors import ResourceError, ResultsError, UsageError
-from tuner.execution.bridge import Gangs, GoingOn, TuneScheduler, TuneSearcher, trial_name
+from tuner.errors import Interrupted, ResourceError, ResultsError, StorageError, UsageError
+from tuner.execution.bridge import Carriers, Gangs, TuneScheduler, TuneSearcher, trial_name
 from tuner.execution.checks import check_fit, check_precision, check_stop, check_warm_start
-from tuner.execution.conductor import Conductor, Listener
+from tuner.execution.conductor import Conductor, Listener, new_state
+from tuner.execution.decisions import read_decisions
 from tuner.execution.placement import GangSize, NodeSize, local_node, num_gangs, size_gang
 from tuner.execution.population import Population
+from tuner.execution.resume import catch_up, replay, stored_experiment
 from tuner.execution.trainable import TrialRunner
 from tuner.records.environment import environment
 from tuner.records.files import atomic_write, atomic_write_json
+from tuner.records.lock import hold
 from tuner.records.paths import ExperimentPaths
 from tuner.search.ahead import make_asker
 from tuner.search.factory import make_scheduler, make_searcher
+from tuner.search.optuna_searcher import OptunaSearcher
 from tuner.search.scheduler import Scheduler
 from tuner.spec import DataSpec, Experiment, Pb2, Pbt, TrialSpec
 from tuner.training.job import TrainFunction
 
 CONNECT_TIMEOUT_S = 10.0
-INTERRUPTED = "the search was interrupted"
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
+"""What a disk says that does not take what is written."""
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    # The runner has handlers of its own.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": str(24 * 3600),
     "TUNE_WARN_THRESHOLD_S": "60",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
@@ -75,12 +86,53 @@ def run_experiment(
     paths = ExperimentPaths(results.resolve() / experiment.name)
     check_is_free(paths)
     check_warm_start(experiment)
-    os.environ.update(QUIET)
-    if address is None:
-        nodes = [local_node()]
-        return _run(experiment, paths, nodes, listeners, cluster=lambda: _local_cluster(nodes[0]))
-    with _joined_cluster(address):
-        return _run(experiment, paths, cluster_nodes(), listeners, cluster=_nothing)
+    with _cluster_of(address) as (nodes, cluster):
+        size = size_gang(experiment.resources, nodes)
+        specs = list(experiment.representatives())
+        check_stop(experiment, size)
+        check_precision(specs, size)
+        with _undone_where_refused(paths) as made:
+            store_of = _prepare(experiment, specs, paths.store_root, made)
+            _make_folder(experiment, paths)
+            # Opened here, where a database that does not answer leaves nothing behind.
+            searcher = _searcher(experiment, paths)
+        with hold(paths.lock):
+            _search(experiment, paths, searcher, store_of, size, num_gangs(size, nodes), listeners, cluster)
+    return paths
+
+
+def resume_experiment(
+    folder: Path,
+    *,
+    function: TrainFunction | None = None,
+    changes: Mapping[str, Any] | None = None,
+    address: str | None = None,
+    listeners: Sequence[Listener] = (),
+) -> ExperimentPaths:
+    """Goes on with the search in a folder, whatever ended its last run; does nothing where it is done.
+
+    Args:
+        function: the one that trains, where it is one of one's own.
+        changes: fields of the experiment to replace, as in `Experiment.replace`.
+
+    Raises:
+        UsageError: the folder holds no experiment, or what it holds cannot go on as asked.
+        Interrupted: the run was told to end before the search has.
+    """
+    paths = ExperimentPaths(folder.resolve())
+    experiment = stored_experiment(paths, function)
+    with hold(paths.lock):
+        if changes:
+            experiment = experiment.replace(**changes)
+            atomic_write(paths.experiment_yaml, experiment.to_yaml())
+        with _cluster_of(address) as (nodes, cluster):
+            size = size_gang(experiment.resources, nodes)
+            specs = list(experiment.representatives())
+            check_precision(specs, size)
+            store_of = _prepare(experiment, specs, paths.store_root, [])
+            searcher = _searcher(experiment, paths)
+            _search(experiment, paths, searcher, store_of, size, num_gangs(size, nodes), listeners, cluster)
+    return paths
 
 
 def check_is_free(paths: ExperimentPaths) -> None:
@@ -106,50 +158,112 @@ def cluster_nodes() -> list[NodeSize]:
     ]
 
 
-def _run(
+Cluster = Callable[[], AbstractContextManager[None]]
+
+
+@contextmanager
+def _cluster_of(address: str | None) -> Iterator[tuple[list[NodeSize], Cluster]]:
+    """The nodes, and what makes Ray ready on them: one's own cluster starts only for the search itself."""
+    os.environ.update(QUIET)
+    if address is None:
+        node = local_node()
+        yield [node], lambda: _local_cluster(node)
+        return
+    with _joined_cluster(address):
+        yield cluster_nodes(), nullcontext
+
+
+def _searcher(experiment: Experiment, paths: ExperimentPaths) -> OptunaSearcher:
+    return make_searcher(
+        experiment.space,
+        experiment.search,
+        experiment.search.storage or paths.journal,
+        study_name=experiment.name,
+        max_reports=experiment.max_reports,
+    )
+
+
+def _search(
     experiment: Experiment,
     paths: ExperimentPaths,
-    nodes: Sequence[NodeSize],
+    searcher: OptunaSearcher,
+    store_of: Callable[[DataSpec], Path],
+    size: GangSize,
+    gangs: int,
     listeners: Sequence[Listener],
-    cluster: Callable[[], Any],
-) -> ExperimentPaths:
-    size = size_gang(experiment.resources, nodes)
-    specs = list(experiment.representatives())
-    check_stop(experiment, size)
-    check_precision(specs, size)
-    with _undone_where_refused(paths) as made:
-        store_of = _prepare(experiment, specs, paths.store_root, made)
-        _make_folder(experiment, paths)
-        searcher = make_searcher(
-            experiment.space,
-            experiment.search,
-            experiment.search.storage or paths.journal,
-            study_name=experiment.name,
-            max_reports=experiment.max_reports,
-        )
-    gangs = num_gangs(size, nodes)
+    cluster: Cluster,
+) -> None:
+    """From where the folder's decisions end to the end of search and confirmation."""
+    search, state, scheduler = experiment.search, new_state(experiment), _scheduler(experiment)
+    curves = replay(read_decisions(paths.decisions), search, state, scheduler)
+    drawn = catch_up(searcher, search, state, curves)
+    num_left = search.trials - state.num_suggested - len(drawn)
     conductor = Conductor(
         experiment,
         paths,
-        make_asker(searcher, trials=experiment.search.trials, num_gangs=gangs),
-        _scheduler(experiment),
+        make_asker(searcher, trials=num_left, num_gangs=gangs, drawn=drawn),
+        scheduler,
         store_of=store_of,
         num_gangs=gangs,
         gpus_per_gang=size.gpus,
         listeners=listeners,
+        state=state,
     )
     try:
-        with cluster():
-            _drive(conductor, size, gangs)
+        if not conductor.is_done:
+            with cluster(), _signals(conductor):
+                _drive(conductor, size, gangs)
+    except KeyboardInterrupt:
+        conductor.ask_to_leave("interrupted twice")
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise StorageError(_no_room(paths, error)) from error
     finally:
-        conductor.close(INTERRUPTED)
+        conductor.close(conductor.leave_reason or "the run failed")
         shutil.rmtree(paths.tune, ignore_errors=True)
         if not conductor.rows:
             # Interrupted before the first trial: there is nothing to keep, and the name stays free.
             shutil.rmtree(paths.root)
     if conductor.error is not None:
         raise conductor.error
-    return paths
+    if not conductor.is_done:
+        raise Interrupted(_how_to_go_on(conductor))
+
+
+@contextmanager
+def _signals(conductor: Conductor) -> Iterator[None]:
+    """SIGINT and SIGTERM let the search leave; a second SIGINT ends the run at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(number: int, frame: Any) -> None:
+        if number == signal.SIGINT and conductor.is_leaving:
+            raise KeyboardInterrupt
+        conductor.ask_to_leave(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _how_to_go_on(conductor: Conductor) -> str:
+    ended = sum(row.state.is_finished() for row in conductor.rows.values())
+    kept = (
+        f"; go on with: tuner resume {conductor.paths.root}" if conductor.rows else ", and nothing was kept"
+    )
+    return f"the search was interrupted after {ended} of {conductor.experiment.search.trials} trials{kept}"
+
+
+def _no_room(paths: ExperimentPaths, error: OSError) -> str:
+    return (
+        f"the search must be able to write its results, but {paths.root} does not take them ({error}); "
+        f"nothing is lost: set that right, and go on with: tuner resume {paths.root}"
+    )
 
 
 def _scheduler(experiment: Experiment) -> Scheduler:
@@ -171,15 +285,15 @@ def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
     # Tune keeps one pending trial for a searcher that is not random, unless this says otherwise.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(gangs)
     bundles = [size.bundle()] if size.workers == 1 else [{}, *[size.bundle()] * size.workers]
-    going_on = GoingOn()
+    carriers = Carriers()
     # `tune.Tuner` would pickle and copy searcher and scheduler; `tune.run` uses the very objects.
     tune.run(
         TrialRunner,
         name="run",
         storage_path=str(conductor.paths.tune),
         resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="PACK"),
-        search_alg=TuneSearcher(conductor, size, going_on),
-        scheduler=TuneScheduler(conductor, gangs, going_on),
+        search_alg=TuneSearcher(conductor, size, carriers),
+        scheduler=TuneScheduler(conductor, gangs, carriers),
         callbacks=[Gangs(conductor)],
         # The conductor counts: Tune would let go of the gangs with the last new trial.
         num_samples=-1,
@@ -281,8 +395,3 @@ def _no_cluster(address: str) -> str:
         f"--address must name a running Ray cluster (host:port or auto), but none answers at '{address}'; "
         f"start one with `ray start --head`, or leave --address out."
     )
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield

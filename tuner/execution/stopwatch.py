@@ -1,4 +1,4 @@
-"""How long each trial has held a gang; it stands still while the trial is paused."""
+"""How long each trial has held a gang, lap by lap."""
 
 from collections.abc import Callable
 
@@ -9,16 +9,24 @@ class Stopwatch:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._since_s: dict[int, float] = {}
-        self._before_s: dict[int, float] = {}
 
     def start(self, number: int) -> None:
         self._since_s[number] = self._clock()
 
-    def stop(self, number: int) -> None:
-        """No matter if it stands still already."""
-        self._before_s[number] = self.seconds(number)
-        self._since_s.pop(number, None)
-
     def seconds(self, number: int) -> float:
+        """Since the start or the last lap; 0 while it stands still."""
         now_s = self._clock()
-        return self._before_s.get(number, 0.0) + now_s - self._since_s.get(number, now_s)
+        return now_s - self._since_s.get(number, now_s)
+
+    def lap(self, number: int) -> float:
+        """As `seconds`; the next lap begins."""
+        seconds = self.seconds(number)
+        if number in self._since_s:
+            self.start(number)
+        return seconds
+
+    def stop(self, number: int) -> float:
+        """The last lap; no matter if it stands still already."""
+        seconds = self.seconds(number)
+        self._since_s.pop(number, None)
+        return seconds

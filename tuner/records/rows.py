@@ -1,10 +1,10 @@
 """The table of trials: one `TrialRow` each, and `trials.csv`.
 
 Columns: number, state, reason, param/<name> ..., best/<metric> ..., last/<metric> ..., objective/<metric>
-..., confirmed/<figure> ..., reports, steps, seconds, gpu_seconds, confirms, seed, nodes. An empty cell is
-absent, never 0. Parameters are written as JSON, so that text, numbers, booleans and null come back as they
-were; a parameter that was not active is an empty cell. A table of an earlier version lacks the columns that
-came later: they are absent.
+..., confirmed/<figure> ..., reports, steps, seconds, gpu_seconds, retries, confirms, seed, nodes. An empty
+cell is absent, never 0. Parameters are written as JSON, so that text, numbers, booleans and null come back as
+they were; a parameter that was not active is an empty cell. A table of an earlier version lacks the columns
+that came later: they are absent.
 """
 
 import csv
@@ -29,7 +29,7 @@ _GROUPS = {
     "objectives": "objective/",
     "confirmed": "confirmed/",
 }
-_NUMBERS = ["reports", "steps", "seconds", "gpu_seconds", "confirms", "seed"]
+_NUMBERS = ["reports", "steps", "seconds", "gpu_seconds", "retries", "confirms", "seed"]
 _READABLE = str.maketrans({"\r": "\n", "\0": "\\0"})
 """What csv's reader takes for the end of a line (progress bars write it) or, before Python 3.11, refuses."""
 _TYPES = {
@@ -40,6 +40,7 @@ _TYPES = {
     "steps": "Int64",
     "seconds": "float64",
     "gpu_seconds": "float64",
+    "retries": "int64",
     "confirms": "Int64",
     "seed": "Int64",
     "nodes": "str",
@@ -71,6 +72,8 @@ class TrialRow:
     """`seconds` times the GPUs that it held; None where there were none."""
     nodes: tuple[str, ...] = ()
     """Host names of its ranks."""
+    retries: int = 0
+    """Times that it began again after a fault."""
     confirms: int | None = None
     """Number of the trial that this one repeats with a fresh seed; None for a trial of the search."""
     seed: int | None = None
@@ -190,6 +193,7 @@ def _row(cells: Mapping[str, str]) -> TrialRow:
         seconds=_number(cells["seconds"]),
         gpu_seconds=_number(cells["gpu_seconds"]),
         nodes=tuple(cells["nodes"].split(",")) if cells["nodes"] else (),
+        retries=_whole(cells.get("retries", "")) or 0,
         confirms=_whole(cells.get("confirms", "")),
         seed=_whole(cells.get("seed", "")),
         confirmed={name: float(cell) for name, cell in group("confirmed/").items()},

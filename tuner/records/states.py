@@ -7,7 +7,7 @@ class TrialState(str, Enum):
     """Where a trial stands."""
 
     QUEUED = "QUEUED"
-    """Suggested, not started."""
+    """Waits for a gang: it was suggested, or goes on."""
     RUNNING = "RUNNING"
     PAUSED = "PAUSED"
     COMPLETE = "COMPLETE"
@@ -34,8 +34,8 @@ _ENDS = {
 }
 _NEXT: dict[TrialState, set[TrialState]] = {
     TrialState.QUEUED: {TrialState.RUNNING},
-    TrialState.RUNNING: {TrialState.PAUSED, *_ENDS},
-    TrialState.PAUSED: {TrialState.RUNNING, TrialState.STOPPED},
+    TrialState.RUNNING: {TrialState.PAUSED, TrialState.QUEUED, *_ENDS},
+    TrialState.PAUSED: {TrialState.QUEUED, TrialState.STOPPED},
     **{end: set() for end in _ENDS},
 }
 

@@ -113,6 +113,14 @@ class Result:
         """Whether a function of one's own trained, and not one of our models."""
         return "function" in self.settings
 
+    @cached_property
+    def max_reports(self) -> int | None:
+        """Reports of a full training; None where it is not known."""
+        if self.is_function:
+            found: int | None = self.settings.get("max_reports")
+            return found
+        return Experiment.load(self.paths.experiment_yaml).max_reports
+
     @property
     def metric(self) -> str:
         return str(self.settings["search"]["metric"])

@@ -18,7 +18,7 @@ With a single gang nothing is held and no thread is started: the study stays the
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -41,25 +41,37 @@ class Asker(Searcher, Protocol):
         """Draws no more; the suggestions that nobody took. What is told afterwards is still heard."""
 
 
-def make_asker(searcher: Searcher, *, trials: int, num_gangs: int) -> Asker:
-    """The asker for so many gangs; `trials`: how many suggestions are wanted in all."""
+def make_asker(searcher: Searcher, *, trials: int, num_gangs: int, drawn: Sequence[Suggestion] = ()) -> Asker:
+    """The asker for so many gangs.
+
+    Args:
+        trials: how many suggestions are wanted, besides `drawn`.
+        drawn: suggestions that an earlier asker of the search drew and nobody took; they come first.
+    """
     num_held = num_ahead(num_gangs)
-    return AskAhead(searcher, trials=trials, num_held=num_held) if num_held else AskNow(searcher)
+    if not num_held:
+        return AskNow(searcher, drawn)
+    return AskAhead(searcher, trials=trials, num_held=num_held, drawn=drawn)
 
 
 class AskNow:
     """Asks when it is asked, in the caller's thread."""
 
-    def __init__(self, searcher: Searcher) -> None:
-        self.suggest = searcher.suggest
+    def __init__(self, searcher: Searcher, drawn: Sequence[Suggestion] = ()) -> None:
+        self._searcher, self._drawn = searcher, deque(drawn)
         self.report = searcher.report
         self.finish = searcher.finish
+
+    def suggest(self) -> Suggestion | None:
+        return self._drawn.popleft() if self._drawn else self._searcher.suggest()
 
     def is_ready(self) -> bool:
         return True
 
     def close(self) -> list[Suggestion]:
-        return []
+        leftover = list(self._drawn)
+        self._drawn.clear()
+        return leftover
 
 
 class AskAhead:
@@ -68,11 +80,13 @@ class AskAhead:
     An error of the searcher is raised by the next `suggest`, or else by `close`.
     """
 
-    def __init__(self, searcher: Searcher, *, trials: int, num_held: int) -> None:
+    def __init__(
+        self, searcher: Searcher, *, trials: int, num_held: int, drawn: Sequence[Suggestion] = ()
+    ) -> None:
         self._searcher = searcher
         self._num_left = trials
         self._num_held = num_held
-        self._held: deque[Suggestion] = deque()
+        self._held: deque[Suggestion] = deque(drawn)
         self._untold: deque[Callable[[], None]] = deque()
         self._error: Exception | None = None
         self._is_closed = False

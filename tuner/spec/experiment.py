@@ -130,6 +130,22 @@ class Experiment:
         return cls._from_tree(tree, sources, overrides, Path(path).parent)
 
     @classmethod
+    def load_with(cls, path: str | Path, train: Function) -> "Experiment":
+        """The experiment that `to_yaml` recorded of one that trains by a function, with that function.
+
+        Raises:
+            ExperimentError: with one line for each thing that is wrong.
+        """
+        tree, _ = read_file(path)
+        if not isinstance(tree, dict) or "function" not in tree:
+            raise ExperimentError(f"{path}: a function needs an experiment that trains by one; found another")
+        del tree["function"]
+        max_reports = tree.pop("max_reports", None)
+        experiment = cls.__new__(cls)
+        experiment._fill(check_function(tree, max_reports), train)
+        return experiment
+
+    @classmethod
     def from_dict(cls, mapping: Mapping[str, Any], *, overrides: Iterable[str] = ()) -> "Experiment":
         """As `load`, from a mapping of the file's form, in which `Domain` objects may stand too.
 
@@ -219,7 +235,8 @@ class Experiment:
         tree = self._tree()
         if self.function is not None:
             named = getattr(self.function, "__qualname__", repr(self.function))
-            tree = {"function": f"{getattr(self.function, '__module__', '')}:{named}", **tree}
+            named = f"{getattr(self.function, '__module__', '')}:{named}"
+            tree = {"function": named, "max_reports": self.max_reports, **tree}
         return write_text(tree)
 
     def _tree(self) -> dict[str, Any]:

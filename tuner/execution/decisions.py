@@ -1,0 +1,74 @@
+"""`decisions.jsonl`: all that a search heard and decided, a line each, in order; it resumes from that.
+
+    log = DecisionLog(paths.decisions)
+    log.write({"action": "START", "trial": 3, ...})     # on the disk when it returns
+    for line in read_decisions(paths.decisions): ...    # without a torn last one, which never happened
+
+Numbers that are not finite are written as text ("NaN"), for JSON has none; `number_of` reads them.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tuner.records.files import read_lines
+
+Line = Mapping[str, Any]
+"""One line of the file; `docs/recovery.md` says what each action's line holds."""
+
+
+class DecisionLog:
+    """Appends to the file; half a line, which a killed process left, is cut off first."""
+
+    def __init__(self, path: Path) -> None:
+        _cut_half_line(path)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def write(self, line: Line) -> None:
+        """Raises OSError where the disk does not take it; what it took of the line is then cut off again."""
+        text = json.dumps({"time_s": time.time(), **_plain(line)}, ensure_ascii=False, allow_nan=False)
+        size = os.fstat(self._descriptor).st_size
+        try:
+            _write_all(self._descriptor, text.encode(errors="backslashreplace") + b"\n")
+            os.fsync(self._descriptor)
+        except OSError:
+            os.ftruncate(self._descriptor, size)
+            raise
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def read_decisions(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines, without a torn one; none where there is no file."""
+    return read_lines(path)
+
+
+def number_of(value: float | str) -> float:
+    """The number of a line, also one that is not finite."""
+    return float(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
+
+
+def _cut_half_line(path: Path) -> None:
+    if path.is_file():
+        content = path.read_bytes()
+        if not content.endswith(b"\n"):
+            with path.open("r+b") as file:
+                file.truncate(content.rfind(b"\n") + 1)

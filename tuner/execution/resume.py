@@ -1,0 +1,107 @@
+"""How a search goes on where an earlier run of its folder left it.
+
+    lines = list(read_decisions(paths.decisions))
+    curves = replay(lines, search, state, scheduler)     # state and scheduler stand where they stood
+    drawn = catch_up(searcher, search, state, curves)    # the study knows all; suggestions that nobody took
+
+`decisions.jsonl` was written before the study was told, so the study may lack a few reports and ends at most,
+and is ahead only by suggestions.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tuner.errors import ResultsError
+from tuner.execution.decisions import Line, number_of
+from tuner.execution.state import REPORTED, SearchState, metrics_that_count
+from tuner.records.paths import ExperimentPaths
+from tuner.records.states import TrialState
+from tuner.search.optuna_searcher import OptunaSearcher
+from tuner.search.scheduler import Copies, Scheduler
+from tuner.search.searcher import Suggestion
+from tuner.spec import Experiment, SearchSpec
+from tuner.spec.reading import read_file
+from tuner.training.job import TrainFunction
+
+Curves = Mapping[int, Mapping[int, float]]
+"""trial -> report -> the searched metric, as the study should have it"""
+
+
+def replay(lines: Iterable[Line], search: SearchSpec, state: SearchState, scheduler: Scheduler) -> Curves:
+    """Brings a new state and a new scheduler to where the lines end.
+
+    The scheduler is told what it was told then; what it answers is known already.
+    """
+    curves: dict[int, dict[int, float]] = defaultdict(dict)
+    for line in lines:
+        _tell(line, state, scheduler)
+        state.apply(line)
+        value = line["metrics"].get(search.metric) if line["action"] in REPORTED else None
+        if value is not None and line["trial"] not in state.copies:
+            curves[line["trial"]][line["report"]] = number_of(value)
+    return curves
+
+
+def catch_up(
+    searcher: OptunaSearcher, search: SearchSpec, state: SearchState, curves: Curves
+) -> list[Suggestion]:
+    """Tells the study what it missed; returns the suggestions that were drawn and never begun, by number."""
+    known = {seen.number: seen.curve for seen in searcher.observations()}
+    drawn = []
+    for suggestion in searcher.unfinished():
+        number = suggestion.number
+        row = state.rows.get(number)
+        if row is None:
+            drawn.append(suggestion)
+            continue
+        for step, value in curves.get(number, {}).items():
+            if step not in known[number]:
+                searcher.report(number, step, value)
+        best = row.best.get(search.metric)
+        if number in state.copies:
+            searcher.finish(number, TrialState.STOPPED, best, "went on as a copy", row.last)
+        elif row.state.is_finished():
+            searcher.finish(number, row.state, best, row.reason, metrics_that_count(row))
+    return drawn
+
+
+def _tell(line: Line, state: SearchState, scheduler: Scheduler) -> None:
+    """What the scheduler heard of the line; `state` stands before it."""
+    number = line["trial"]
+    if number is None:
+        return
+    row: Any = state.rows.get(number)
+    if row is None or row.confirms is not None:
+        return
+    action = line["action"]
+    if action == "START" and number not in state.started:
+        scheduler.on_start(number, row.params)
+    elif action in ("RESUME", "EXPLOIT"):
+        scheduler.on_start(number, line.get("new", row.params))
+    elif action == "SAVED" and isinstance(scheduler, Copies):
+        scheduler.on_saved(number)
+    elif "heard" in line:
+        scheduler.on_report(number, line["report"], number_of(line["heard"]))
+    if "state" in line:
+        scheduler.on_finish(number)
+
+
+def stored_experiment(paths: ExperimentPaths, function: TrainFunction | None = None) -> Experiment:
+    """The experiment in its folder.
+
+    Raises ResultsError where there is none, or where it needs a function that was not given.
+    """
+    if not paths.experiment_yaml.is_file():
+        raise ResultsError(
+            f"a search goes on in an experiment's folder, which holds experiment.yaml, but {paths.root} does "
+            f"not; name the folder that `tuner run` printed, e.g. results/digits_cnn."
+        )
+    if function is not None:
+        return Experiment.load_with(paths.experiment_yaml, function)
+    if "function" in read_file(paths.experiment_yaml)[0]:
+        raise ResultsError(
+            f"a search that trains by a function of one's own needs that function to go on, but {paths.root} "
+            f'holds only its name; go on in Python with tuner.resume("{paths.root}", train=function).'
+        )
+    return Experiment.load(paths.experiment_yaml)
