@@ -14,7 +14,6 @@ Whoever drives it (Ray Tune's bridges, a test with a made-up gang) calls it from
 """
 
 import math
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -23,8 +22,8 @@ from typing import Any
 
 from tuner.errors import ExperimentError, UsageError
 from tuner.execution.confirmation import FreshRun, due
-from tuner.execution.copying import take_over_checkpoint, take_over_files
 from tuner.execution.stopwatch import Stopwatch
+from tuner.records.checkpoints import drop_checkpoints, take_over
 from tuner.records.confirmation import note
 from tuner.records.files import append_line
 from tuner.records.paths import ExperimentPaths
@@ -217,10 +216,7 @@ class Conductor:
         """The job with which a paused trial goes on from the donor's state, with its new parameters."""
         row = self.rows[exploit.number]
         donor, receiver = self.paths.trial(exploit.donor), self.paths.trial(row.number)
-        if self.experiment.function is None:
-            take_over_checkpoint(donor, receiver, self.value_of(row.number))
-        else:
-            take_over_files(donor, receiver)
+        take_over(donor, receiver, self.value_of(row.number))
         content = {"reason": exploit.reason, "donor": exploit.donor, "old": row.params, "new": exploit.params}
         self._write_line(row.number, row.reports, {"action": "EXPLOIT", **content})
         self._tell_of_copy(row, exploit.reason)
@@ -474,7 +470,7 @@ class Conductor:
 
     def _drop_checkpoint(self, number: int) -> None:
         """A trial that has ended is never resumed; its best weights stay."""
-        shutil.rmtree(self.paths.trial(number).last_checkpoint, ignore_errors=True)
+        drop_checkpoints(self.paths.trial(number))
 
     def _write_decision(self, number: int, step: int, decision: Decision) -> None:
         self._write_line(number, step, asdict(decision) | {"action": decision.action.value})
