@@ -155,19 +155,25 @@ def rank_batches(num_rows: int, num_batches: int, work: Work) -> "Iterator[torch
 
 def run_tuner(work: Work) -> Epoch:
     from tuner.data import prepare
-    from tuner.records.paths import TrialPaths
     from tuner.spec import Experiment
     from tuner.training.deepspeed_training import DeepSpeedTraining
+    from tuner.training.job import TrialJob
     from tuner.training.ranks import Ranks
     from tuner.training.report import Objective
 
     spec = Experiment.from_dict(tuner_experiment(work)).resolve({})
     store = prepare(spec.data, spec.task, work.folder / "store")
+    job = TrialJob(
+        number=0,
+        params={},
+        objective=Objective("val/loss", "min"),
+        folder=work.folder / "trial",
+        is_saved=False,
+        spec=spec,
+        store=store.path,
+    )
     training = DeepSpeedTraining(
-        spec,
-        store,
-        TrialPaths(work.folder / "trial"),
-        Objective("val/loss", "min"),
+        job,
         Ranks(rank=work.rank, num_ranks=work.num_ranks, local_rank=work.rank),
     )
     return lambda: training.step().metrics["train/samples_per_s"]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from tuner.errors import TunerError
 from tuner.records.states import TrialState
 from tuner.training.functions import FunctionTraining
+from tuner.training.job import TrialJob
+from tuner.training.ranks import Ranks
 from tuner.training.report import Objective, Trial
 
 OBJECTIVE = Objective("loss", "min", also=("latency",))
@@ -19,8 +22,17 @@ def replays(config: dict[str, Any], trial: Trial) -> Iterator[dict[str, float]]:
 
 
 def training(*reports: dict[str, float], begun: int = 0, most: int | None = None) -> FunctionTraining:
-    trial = Trial(number=0, folder="", rank=0, num_ranks=1, device="cpu", seed=0, num_reports=begun)
-    return FunctionTraining(replays, {"reports": reports}, trial, OBJECTIVE, most)
+    job = TrialJob(
+        number=0,
+        params={},
+        objective=OBJECTIVE,
+        folder=Path(),
+        num_reports=begun,
+        function=replays,
+        config={"reports": reports},
+        max_reports=most,
+    )
+    return FunctionTraining(job, Ranks())
 
 
 def test_a_report_holds_what_the_function_yields() -> None:

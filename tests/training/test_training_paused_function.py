@@ -1,5 +1,7 @@
 """A function of one's own that goes on after a pause: its reports count on, its events too."""
 
+from pathlib import Path
+
 import pytest
 
 from tuner.records.event_reader import event_files, read_scalars
@@ -7,7 +9,7 @@ from tuner.records.states import TrialState
 from tuner.training.functions import FunctionTraining
 from tuner.training.job import TrialJob
 from tuner.training.ranks import Ranks
-from tuner.training.report import Objective, Trial
+from tuner.training.report import Objective
 from tuner.training.worker import Worker
 
 OBJECTIVE = Objective("loss", "min")
@@ -19,8 +21,16 @@ def counts(config, trial):
 
 
 def training(num_reports: int, length: int = 4) -> FunctionTraining:
-    trial = Trial(number=0, folder="", rank=0, num_ranks=1, device="cpu", seed=0, num_reports=num_reports)
-    return FunctionTraining(counts, {"length": length}, trial, OBJECTIVE)
+    job = TrialJob(
+        number=0,
+        params={},
+        objective=OBJECTIVE,
+        folder=Path(),
+        num_reports=num_reports,
+        function=counts,
+        config={"length": length},
+    )
+    return FunctionTraining(job, Ranks())
 
 
 @pytest.mark.parametrize("num_reports", [0, 2])

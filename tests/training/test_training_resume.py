@@ -37,7 +37,7 @@ def test_resume_is_exact(gangs, tmp_path, stage, precision, num_ranks):
     )
     whole = gang.train(path, tmp_path / "whole")
     first = gang.train(path, tmp_path / "cut", reports=2)
-    rest = gang.train(path, tmp_path / "cut", resume=tmp_path / "cut" / "checkpoints" / "last")
+    rest = gang.train(path, tmp_path / "cut", resume=tmp_path / "cut")
     assert [report.step for report in first + rest] == [1, 2, 3, 4]
     for expected, found in zip(whole, first + rest, strict=True):
         assert {name: found.metrics[name] for name in EXACT} == {

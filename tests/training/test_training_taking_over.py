@@ -1,13 +1,11 @@
 """A trial that goes on from another one's checkpoint with other values: weights, optimizer's state, rates."""
 
-import json
-
 import pytest
 from training_cases import DIGITS, OPTIMIZERS, experiment_file
 from training_reference import train_in_parts
 
-from tuner.execution.copying import take_over_checkpoint
-from tuner.records.paths import POSITION, TrialPaths
+from tuner.records.checkpoints import newest_sound, take_over
+from tuner.records.paths import TrialPaths
 from tuner.spec import Experiment
 from tuner.spec.population_rules import CHANGEABLE
 
@@ -43,8 +41,8 @@ def go_on(gang, folder, before, after, model=None, best=None):
         paths.root.mkdir(parents=True)
         files.append(experiment_file(paths.root, DIGITS, changes, **train))
     first = gang.train(files[0], outs[0].root, reports=2)
-    take_over_checkpoint(*outs, best)
-    rest = gang.train(files[1], outs[1].root, resume=outs[1].last_checkpoint)
+    take_over(*outs, best)
+    rest = gang.train(files[1], outs[1].root, resume=outs[1].root)
     return files, first, rest
 
 
@@ -119,4 +117,4 @@ def test_a_copy_goes_on_to_keep_the_weights_of_its_own_best_report(gangs, tmp_pa
     go_on(gangs(2), tmp_path, before, before, best=2.0)
     donor, receiver = TrialPaths(tmp_path / "donor"), TrialPaths(tmp_path / "receiver")
     assert not (receiver.best_checkpoint / "weights.pt").exists(), "no accuracy is better than 2"
-    assert json.loads((donor.last_checkpoint / POSITION).read_text())["best"] < 1
+    assert newest_sound(donor).position["best"] < 1

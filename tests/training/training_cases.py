@@ -28,6 +28,7 @@ def experiment_file(folder: Path, base: dict = DIGITS, model: dict | None = None
     section = {"epochs": 3, "batch_size": 128, "optimizer": OPTIMIZERS["adamw"]} | train
     tree = base | {"name": "small", "train": section, "resources": {"workers": 2}}
     tree["model"] = base["model"] | (model or {})
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "experiment.yaml"
     path.write_text(yaml.safe_dump(tree))
     return path

@@ -2,9 +2,11 @@
 
 import multiprocessing
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tuner.data import prepare
+from tuner.records.paths import TrialPaths
 from tuner.records.states import TrialState
 from tuner.spec import Experiment
 
@@ -23,11 +25,16 @@ class RankProcesses:
             self._pipes.append(ours)
             self._processes.append(process)
 
-    def train(self, path: Path, out: Path, *, reports: int | None = None, resume: Path | None = None):
-        """The reports of rank 0; stops after `reports` of them and saves a checkpoint."""
+    def train(self, path: Path, out: Path, *, reports: int | None = None, resume=None, **changes):
+        """The reports of rank 0; stops after `reports` of them and saves a checkpoint.
+
+        Args:
+            resume: the trial's folder, whose newest checkpoint it goes on from.
+            changes: of the trial's job.
+        """
         spec = Experiment.load(path).resolve({})
         prepare(spec.data, spec.task, out / ".store")
-        return self.call("train", path, out, reports, resume)
+        return self.call("train", path, out, reports, resume, changes)
 
     def call(self, method: str, *arguments):
         """What `_<method>(worker, rank, ...)` gives on rank 0; raises the first error of any rank."""
@@ -72,16 +79,28 @@ def _serve(pipe, rank: int, num_ranks: int, init_method: str) -> None:
     leave()
 
 
-def _train(worker, rank: int, path: Path, out: Path, reports: int | None, resume: Path | None):
-    worker.start(job_of(path, out))
-    if resume is not None:
-        worker.load(resume)
+def _train(worker, rank: int, path: Path, out: Path, reports: int | None, resume: Path | None, changes):
+    _begin(worker, replace(job_of(path, out), **changes), resume)
     found = []
-    while not found or (found[-1].state is None and len(found) != reports):
+    while not found or (_goes_on(found[-1]) and len(found) != reports):
         found.append(worker.step())
-    if found[-1].state is None:
-        worker.save(out / "checkpoints" / "last")
+    if _goes_on(found[-1]):
+        worker.save()
+    worker.close()
     return found
+
+
+def _goes_on(report) -> bool:
+    return report.state is None and not report.has_left
+
+
+def _begin(worker, job, resume: Path | None) -> None:
+    from tuner.records.checkpoints import newest_sound
+
+    found = newest_sound(TrialPaths(resume)) if resume else None
+    worker.start(replace(job, num_reports=found.num_reports if found else 0))
+    if found is not None:
+        worker.load(found)
 
 
 def _break_weights(worker, rank: int, breaking_rank: int) -> None:

@@ -18,6 +18,7 @@ from ray.util import get_node_ip_address
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from tuner.execution.placement import GangSize, Place, seats
+from tuner.records.checkpoints import Checkpoint
 from tuner.records.paths import TrialPaths
 from tuner.training.job import TrialJob
 from tuner.training.report import Report
@@ -46,10 +47,10 @@ class Gang(Protocol):
     def step(self) -> Report:
         """Trains to the next report. Raises TrialRaised, GangLost."""
 
-    def save(self, folder: Path) -> None:
-        """Writes a checkpoint of the running trial."""
+    def save(self) -> None:
+        """Writes a checkpoint of the running trial into its folder."""
 
-    def load(self, folder: Path) -> None:
+    def load(self, checkpoint: Checkpoint) -> None:
         """Restores a checkpoint into the started trial. Raises TrialRaised, GangLost."""
 
     def close(self) -> None:
@@ -74,11 +75,11 @@ class LocalGang:
         assert report is not None
         return report
 
-    def save(self, folder: Path) -> None:
-        self._rank.save(folder)
+    def save(self) -> None:
+        self._rank.save()
 
-    def load(self, folder: Path) -> None:
-        self._guarded(self._rank.load, folder)
+    def load(self, checkpoint: Checkpoint) -> None:
+        self._guarded(self._rank.load, checkpoint)
 
     def close(self) -> None:
         self._rank.close()
@@ -121,11 +122,11 @@ class RayGang:
         report: Report = self._on_all("step")
         return report
 
-    def save(self, folder: Path) -> None:
-        self._on_all("save", folder)
+    def save(self) -> None:
+        self._on_all("save")
 
-    def load(self, folder: Path) -> None:
-        self._on_all("load", folder)
+    def load(self, checkpoint: Checkpoint) -> None:
+        self._on_all("load", checkpoint)
 
     def close(self) -> None:
         for actor in self._unordered:
@@ -200,11 +201,11 @@ class _Rank:
         report: Report = self._worker.step()
         return report if self._is_first else None
 
-    def save(self, folder: Path) -> None:
-        self._worker.save(folder)
+    def save(self) -> None:
+        self._worker.save()
 
-    def load(self, folder: Path) -> None:
-        self._worker.load(folder)
+    def load(self, checkpoint: Checkpoint) -> None:
+        self._worker.load(checkpoint)
 
     def close(self) -> None:
         if self._worker is not None:
@@ -234,6 +235,11 @@ def log_error(job: TrialJob, error: BaseException) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as file:
         traceback.print_exception(error, file=file)
+
+
+def log_line(job: TrialJob, line: str) -> None:
+    with TrialPaths(job.folder).log.open("a") as file:
+        print(line, file=file)
 
 
 def _first_error(calls: list[Any]) -> Exception | None:

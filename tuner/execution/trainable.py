@@ -1,13 +1,13 @@
 """Ray Tune's view of a gang: a class Trainable that trains one trial after another on the same gang."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ray import tune
 
-from tuner.execution.gangs import Gang, GangLost, TrialRaised, log_error, make_gang
+from tuner.execution.gangs import Gang, GangLost, TrialRaised, log_error, log_line, make_gang
 from tuner.execution.placement import GangSize
+from tuner.records.checkpoints import sound_checkpoints
 from tuner.records.paths import TrialPaths
 from tuner.records.states import TrialState
 from tuner.training.job import TrialJob
@@ -29,7 +29,6 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._job: TrialJob = new_config["job"]
-        self._checkpoint: Path | None = None
         self._is_started = False
         return True
 
@@ -39,15 +38,12 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         return {REPORT: report, NODES: gang.nodes, "done": report.state is not None}
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
-        """Tune keeps only the place; the checkpoint itself is in the trial's own folder."""
-        folder = TrialPaths(self._job.folder).last_checkpoint
-        self._gang.save(folder)
-        return {"folder": str(folder)}
+        """Tune keeps only a token; the checkpoint itself is in the trial's own folder."""
+        self._gang.save()
+        return {"folder": str(self._job.folder)}
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
-        """Only noted: the gang loads it with its next step, where a failure is the trial's."""
-        assert checkpoint is not None
-        self._checkpoint = Path(checkpoint["folder"])
+        """The gang begins every trial from its newest checkpoint, with its next step."""
         self._is_started = False
 
     def cleanup(self) -> None:
@@ -67,13 +63,21 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
     def _start(self) -> None:
         if self._is_started:
             return
-        if self._checkpoint is None:
-            self._gang.start(self._job)
-        else:
-            # Tune counts the reports of a restored trial on.
-            self._gang.start(replace(self._job, num_reports=self.iteration))
-            self._gang.load(self._checkpoint)
+        self._begin()
         self._is_started = True
+
+    def _begin(self) -> None:
+        """From the newest checkpoint that all ranks can load, else from scratch."""
+        for found in sound_checkpoints(TrialPaths(self._job.folder)):
+            self._gang.start(replace(self._job, num_reports=found.num_reports))
+            try:
+                self._gang.load(found)
+            except TrialRaised as error:
+                log_error(self._job, error)
+                log_line(self._job, f"{found.folder.name} cannot be loaded; what came before it is used")
+            else:
+                return
+        self._gang.start(replace(self._job, num_reports=0))
 
     def _failed(self, error: Exception) -> Report:
         log_error(self._job, error)

@@ -2,7 +2,7 @@
 
 results/<name>/
   experiment.yaml  environment.json  study.journal  decisions.jsonl  trials.csv
-  trials/00000/    params.json  events.out.tfevents.*  log.txt  checkpoints/{best,last}/
+  trials/00000/    params.json  events.out.tfevents.*  log.txt  checkpoints/{best,000003_0000000057}/
 results/.store/    prepared data, shared by the experiments of one results folder
 """
 
@@ -43,11 +43,6 @@ class TrialPaths:
     def best_checkpoint(self) -> Path:
         """The weights of the best report."""
         return self.checkpoints / "best"
-
-    @property
-    def last_checkpoint(self) -> Path:
-        """Everything needed to go on."""
-        return self.checkpoints / "last"
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,14 @@ import json
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from tuner.data import prepare
+from tuner.errors import ResultsError
+from tuner.records.checkpoints import read_checkpoint
 from tuner.spec import Experiment
 from tuner.training.job import TrialJob
 from tuner.training.ranks import Ranks, join, leave
@@ -26,9 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ranks = Ranks.from_environment(options.device)
     join(ranks, threads=options.threads, init_method=_init_method())
     worker = Worker(ranks)
-    worker.start(_job(options))
-    if options.resume:
-        worker.load(options.resume)
+    _start(worker, options)
     _train(worker, ranks, options)
     worker.close()
     leave()
@@ -44,6 +45,20 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--reports", type=int, help="stop after so many reports and save a checkpoint")
     parser.add_argument("--resume", type=Path, help="checkpoint folder to go on from")
     return parser.parse_args(arguments)
+
+
+def _start(worker: Worker, options: argparse.Namespace) -> None:
+    if options.resume is None:
+        worker.start(_job(options))
+        return
+    checkpoint = read_checkpoint(options.resume)
+    if checkpoint is None:
+        raise ResultsError(
+            f"--resume needs the folder of a sound checkpoint, but {options.resume} is none; "
+            f"name another one of {options.resume.parent}."
+        )
+    worker.start(replace(_job(options), num_reports=checkpoint.num_reports))
+    worker.load(checkpoint)
 
 
 def _job(options: argparse.Namespace) -> TrialJob:
@@ -72,7 +87,7 @@ def _train(worker: Worker, ranks: Ranks, options: argparse.Namespace) -> None:
         if report.state is not None:
             return
         if num_reports == options.reports:
-            worker.save(options.out / "checkpoints" / "last")
+            worker.save()
             return
 
 

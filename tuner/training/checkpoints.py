@@ -1,13 +1,14 @@
-"""Everything a trial needs to go on as if nothing had happened, and the weights alone.
+"""What a DeepSpeed training needs to go on as if nothing had happened, and the weights alone.
 
-A checkpoint is a folder: DeepSpeed's own files (weights, optimizer shards, loss scaler, schedule), one file
-of random states a rank, and `position.json`. It is written beside its place and renamed when complete.
+A checkpoint holds DeepSpeed's own files in `state/` (weights, optimizer shards, loss scaler, schedule) and of
+each rank `rank_<r>.pt`: its random states, the buffers of its model (which DeepSpeed saves of rank 0 only,
+but which differ inside an epoch) and its share of the running report.
+
+DeepSpeed serialises through `MemoryEngine`, so that it neither opens a file when it saves nor unpickles
+anything but tensors and a few known classes when it loads; its own engine would do both.
 """
 
 import io
-import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,38 +16,76 @@ from typing import Any
 import deepspeed
 import torch
 import torch.distributed
+from deepspeed.runtime.checkpoint_engine.checkpoint_engine import (
+    CheckpointCommitInfo,
+    CheckpointEngine,
+)
 
+from tuner.records.checkpoints import Content
 from tuner.records.files import atomic_write
-from tuner.records.paths import POSITION
 from tuner.training.ranks import Ranks
 
 TAG = "state"
 
 
-def save_checkpoint(engine: Any, folder: Path, position: Mapping[str, Any], ranks: Ranks) -> None:
-    """Collective: every rank calls it. A crash leaves the checkpoint that was there before."""
-    beside = folder.with_name(folder.name + ".new")
-    if ranks.is_first:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-    torch.distributed.barrier()
-    engine.save_checkpoint(str(beside), tag=TAG, save_latest=False)
-    torch.save(_random_state(ranks), beside / f"random_{ranks.rank}.pt")
-    if ranks.is_first:
-        (beside / POSITION).write_text(json.dumps(dict(position)))
-    torch.distributed.barrier()
-    if ranks.is_first:
-        _replace_folder(beside, folder)
-    torch.distributed.barrier()
+class MemoryEngine(CheckpointEngine):  # type: ignore[misc]
+    """DeepSpeed's checkpoint files, held in memory until someone takes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._files: dict[str, memoryview] = {}
+
+    def take(self) -> dict[str, Content]:
+        """What was saved since the last call, by path."""
+        files, self._files = self._files, {}
+        return dict(files)
+
+    def create(self, info: CheckpointCommitInfo) -> None: ...
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None: ...
+
+    def save(self, state_dict: Any, path: str) -> None:
+        self._files[path] = _serialised(state_dict)
+
+    def load(self, path: str, map_location: Any = None) -> Any:
+        with torch.serialization.safe_globals(_known_classes()):
+            return torch.load(path, map_location=map_location, weights_only=True)
+
+    def commit(self, info: CheckpointCommitInfo) -> bool:
+        return True
 
 
-def load_checkpoint(engine: Any, folder: Path, ranks: Ranks) -> dict[str, Any]:
-    """Restores engine and random states on every rank; returns the position that was saved."""
+def snapshot_engine(engine: Any) -> dict[str, Content]:
+    """This rank's share of the engine's state, by path. Collective; it writes nothing."""
+    engine.save_checkpoint(".", tag=TAG, save_latest=False)
+    files: dict[str, Content] = engine.checkpoint_engine.take()
+    return {str(Path(path)): content for path, content in files.items()}
+
+
+def restore_engine(engine: Any, folder: Path) -> None:
+    """Collective."""
     loaded, _ = engine.load_checkpoint(str(folder), tag=TAG)
     assert loaded is not None, folder
-    _restore_random_state(torch.load(folder / f"random_{ranks.rank}.pt", weights_only=True), ranks)
-    position: dict[str, Any] = json.loads((folder / POSITION).read_text())
-    return position
+
+
+def snapshot_rank(engine: Any, ranks: Ranks, report: Mapping[str, Any]) -> dict[str, Content]:
+    """`report`: this rank's share of the running report."""
+    state = {
+        "random": _random_state(ranks),
+        "buffers": dict(engine.module.named_buffers()),
+        "report": dict(report),
+    }
+    return {_rank_file(ranks.rank): _serialised(state)}
+
+
+def restore_rank(engine: Any, ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """Random states and buffers; returns this rank's share of the running report."""
+    state = torch.load(folder / _rank_file(ranks.rank), weights_only=True)
+    for name, buffer in engine.module.named_buffers():
+        buffer.copy_(state["buffers"][name])
+    _restore_random_state(state["random"], ranks)
+    report: dict[str, Any] = state["report"]
+    return report
 
 
 def save_weights(engine: Any, path: Path, ranks: Ranks) -> None:
@@ -57,22 +96,26 @@ def save_weights(engine: Any, path: Path, ranks: Ranks) -> None:
         if not ranks.is_first:
             return
         weights = {name: value.detach().cpu().clone() for name, value in engine.module.state_dict().items()}
+    atomic_write(path, bytes(_serialised(weights)))
+
+
+def _serialised(state: Any) -> memoryview:
     buffer = io.BytesIO()
-    torch.save(weights, buffer)
-    atomic_write(path, buffer.getvalue())
+    torch.save(state, buffer)
+    return buffer.getbuffer()
 
 
-def _replace_folder(new: Path, folder: Path) -> None:
-    for path in new.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+def _known_classes() -> list[Any]:
+    """What DeepSpeed's files hold besides tensors and plain data."""
+    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
+    from deepspeed.runtime.zero.config import ZeroStageEnum
+    from deepspeed.utils.tensor_fragment import fragment_address
+
+    return [DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address]
+
+
+def _rank_file(rank: int) -> str:
+    return f"rank_{rank}.pt"
 
 
 def _random_state(ranks: Ranks) -> dict[str, torch.Tensor]:

@@ -1,16 +1,16 @@
 """The training loop: one trial in one rank, from report to report.
 
-`step()` trains to the next validation and returns its report; `save`, `load` and `close` do what they say.
-It knows nothing of Ray. How a non-finite loss on one rank is told to the others before their update, and what
-that costs, is in `docs/decisions/loss-check.md`.
+`step()` trains to the next validation and returns its report; `save`, `load` and `close` do what they say. It
+saves by itself when a period is over, also inside an epoch: the position counts global batches, so that the
+micro-batch does not matter. It knows nothing of Ray. How a non-finite loss on one rank is told to the others
+before their update, and what that costs, is in `docs/decisions/loss-check.md`.
 """
 
 import gc
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,25 @@ import torch.distributed
 
 from tuner import models, tasks
 from tuner.data import Batches, Store
+from tuner.records.checkpoints import Checkpoint
 from tuner.records.paths import TrialPaths
 from tuner.records.states import TrialState
-from tuner.spec import TrainSpec, TrialSpec
-from tuner.training.checkpoints import load_checkpoint, save_checkpoint, save_weights
+from tuner.spec import TrainSpec
+from tuner.training.checkpoints import (
+    restore_engine,
+    restore_rank,
+    save_weights,
+    snapshot_engine,
+    snapshot_rank,
+)
 from tuner.training.engine import Rates, build_engine, plan_batch
 from tuner.training.evaluation import average_buffers, evaluate
+from tuner.training.job import TrialJob
+from tuner.training.keeper import Keeper
 from tuner.training.precision import DTYPES, Precision, resolve_precision
 from tuner.training.ranks import Ranks
-from tuner.training.report import Objective, Patience, Report
+from tuner.training.report import Patience, Report
+from tuner.training.saver import Snapshot
 
 EVALUATION_ROWS = 4
 """Evaluation keeps no activations, so its batches are this many times larger than a micro-batch."""
@@ -41,8 +51,8 @@ class NonFiniteLoss(Exception):
 
 
 @dataclass
-class _EpochSums:
-    """What a report says about the training since the last one."""
+class _Sums:
+    """What the next report will say about the training since the last one, on this rank."""
 
     loss: float = 0.0
     num_steps: int = 0
@@ -57,22 +67,29 @@ class _EpochSums:
             return self.seconds
         return (self.seconds - self.first_seconds) / (self.num_steps - 1)
 
+    def add(self, loss: float, seconds: float) -> None:
+        if self.num_steps == 0:
+            self.first_seconds = seconds
+        self.loss += loss
+        self.num_steps += 1
+        self.seconds += seconds
+
 
 class DeepSpeedTraining:
     """One trial, trained by a DeepSpeed engine.
 
     Args:
-        spec: the trial's concrete configuration.
-        store: the prepared data.
-        paths: the trial's folder; the weights of the best report are kept there.
+        job: with `spec` and `store`; the weights of the best report and the checkpoints lie in its folder.
     """
 
-    def __init__(
-        self, spec: TrialSpec, store: Store, paths: TrialPaths, objective: Objective, ranks: Ranks
-    ) -> None:
-        train = spec.train
-        self._spec, self._store, self._paths = spec, store, paths
-        self._objective, self._ranks = objective, ranks
+    def __init__(self, job: TrialJob, ranks: Ranks) -> None:
+        assert job.spec is not None, job
+        assert job.store is not None, job
+        spec, train = job.spec, job.spec.train
+        store = Store.open(job.store)
+        self._spec, self._store, self._paths = spec, store, TrialPaths(job.folder)
+        self._objective, self._ranks = job.objective, ranks
+        self._keeper = Keeper(job, ranks, self._progress, self._snapshot, beside=True)
         self._precision = resolve_precision(train.precision, ranks.device_type)
         self._task = tasks.get(spec.task, train, store.manifest)
         self._plan = plan_batch(train, ranks.num_ranks)
@@ -102,63 +119,57 @@ class DeepSpeedTraining:
         self._weights = [p for p in model.parameters() if p.ndim >= 2]
         # Every rank drops out other units; the weights above were drawn alike.
         torch.manual_seed(train.seed * 1_000_003 + ranks.rank + 1)
-        self._epoch = 0
+        self._epoch = self._batch = 0
+        self._sums = _Sums()
         self._num_reports = 0
         self._best: float | None = None
         self._patience = (
-            Patience(objective, train.early_stop.patience, train.early_stop.min_delta)
+            Patience(job.objective, train.early_stop.patience, train.early_stop.min_delta)
             if train.early_stop
             else None
         )
 
     def step(self) -> Report:
-        """Trains `validate_every` epochs, validates, and keeps the weights if they are the best so far."""
-        train = self._spec.train
-        self._num_reports += 1
-        last_epoch = min(self._epoch + train.validate_every, train.epochs)
+        """Trains `validate_every` epochs, validates, and keeps the weights if they are the best so far.
+
+        A report without metrics, with `has_left`, when the trial was told to leave before that.
+        """
         try:
-            sums = self._train_until(last_epoch)
+            has_left = self._keeper.has_left(at_report=True) or not self._train_to_validation()
         except NonFiniteLoss as error:
-            return Report(
-                self._num_reports,
-                {"train/loss": math.nan},
-                TrialState.DIVERGED,
-                f"{error} in epoch {self._epoch + 1}",
-            )
-        metrics = self._training_metrics(sums) | self._validate()
-        value = self._objective.of(metrics)
-        assert value is not None, (self._objective.metric, metrics)
-        if self._objective.is_better(value, self._best):
-            self._best = value
-            save_weights(self._engine, self._paths.best_checkpoint / "weights.pt", self._ranks)
-        return Report(self._num_reports, metrics, *self._end(value), num_steps=self._engine.global_steps)
+            self._num_reports += 1
+            reason = f"{error} in epoch {self._epoch + 1}"
+            return Report(self._num_reports, {"train/loss": math.nan}, TrialState.DIVERGED, reason)
+        if has_left:
+            return Report(self._num_reports, {}, has_left=True)
+        return self._report()
 
-    def save(self, folder: Path) -> None:
-        """Writes a checkpoint from which `load` goes on with the same losses to the last bit."""
-        position = {
-            "store": self._store.manifest.sha256,
-            "seed": self._spec.train.seed,
-            "epoch": self._epoch,
-            "batches_per_epoch": self._batches.batches_per_epoch,
-            "num_reports": self._num_reports,
-            "best": self._best,
-            "patience": self._patience and self._patience.state(),
-        }
-        save_checkpoint(self._engine, folder, position, self._ranks)
+    def save(self, *, wait: bool = True) -> None:
+        """Writes a checkpoint from which `load` goes on with the same losses to the last bit. Collective.
 
-    def load(self, folder: Path) -> None:
+        Raises:
+            TunerError: with `wait`, when it could not be written.
+        """
+        self._keeper.save(wait=wait)
+
+    def load(self, checkpoint: Checkpoint) -> None:
         """Goes on from a checkpoint, also one that was written with other rates or another batch size."""
+        position, batches_per_epoch = checkpoint.position, self._batches.batches_per_epoch
+        self._check(position)
         rates = Rates.of(self._engine)
-        position = load_checkpoint(self._engine, folder, self._ranks)
-        rates.put_back(self._engine, self._batches.batches_per_epoch / position["batches_per_epoch"])
-        assert position["store"] == self._store.manifest.sha256, "a checkpoint belongs to its data"
-        self._epoch, self._num_reports = position["epoch"], position["num_reports"]
+        restore_engine(self._engine, checkpoint.folder)
+        rates.put_back(self._engine, batches_per_epoch / position["batches_per_epoch"])
+        self._sums = _Sums(**restore_rank(self._engine, self._ranks, checkpoint.folder))
+        self._epoch, self._batch = position["epoch"], position["batch"]
+        self._num_reports = position["num_reports"]
         self._best = position["best"]
         if self._patience:
             self._patience.restore(position["patience"])
+        self._keeper.go_on_from(checkpoint)
 
     def close(self) -> None:
-        """Gives all memory back; the process is ready for another trial."""
+        """Gives all memory back, when what it saved is written; the process is ready for another trial."""
+        self._keeper.close()
         self._engine.destroy()
         del self._engine, self._weights
         gc.collect()
@@ -166,20 +177,66 @@ class DeepSpeedTraining:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
 
-    def _train_until(self, last_epoch: int) -> _EpochSums:
-        sums = _EpochSums()
-        started = time.perf_counter()
+    def _progress(self) -> tuple[int, int]:
+        return self._num_reports, self._engine.global_steps
+
+    def _snapshot(self) -> Snapshot:
+        position = {
+            "store": self._store.manifest.sha256,
+            "seed": self._spec.train.seed,
+            "epoch": self._epoch,
+            "batch": self._batch,
+            "batches_per_epoch": self._batches.batches_per_epoch,
+            "num_reports": self._num_reports,
+            "best": self._best,
+            "patience": self._patience and self._patience.state(),
+        }
+        files = snapshot_engine(self._engine) | snapshot_rank(self._engine, self._ranks, asdict(self._sums))
+        return Snapshot(position, files)
+
+    def _check(self, position: Mapping[str, Any]) -> None:
+        assert position["store"] == self._store.manifest.sha256, "a checkpoint belongs to its data"
+        is_inside = position["batch"] > 0
+        assert not is_inside or position["batches_per_epoch"] == self._batches.batches_per_epoch, position
+
+    def _train_to_validation(self) -> bool:
+        """False: the trial has left before."""
+        train = self._spec.train
+        last_epoch = min((self._num_reports + 1) * train.validate_every, train.epochs)
         self._engine.train()
         while self._epoch < last_epoch:
-            last_batch = self._batches.batches_per_epoch - 1 if self._epoch == last_epoch - 1 else None
-            for index, global_batch in enumerate(self._batches.epoch(self._epoch)):
-                sums.loss += self._train_batch(global_batch, is_last=index == last_batch)
-                sums.num_steps += 1
-                if sums.num_steps == 1:
-                    sums.first_seconds = time.perf_counter() - started
-            self._epoch += 1
-        sums.seconds = time.perf_counter() - started
-        return sums
+            if not self._train_epoch(is_last=self._epoch == last_epoch - 1):
+                return False
+        return True
+
+    def _train_epoch(self, *, is_last: bool) -> bool:
+        """From the batch on where it stands; `is_last`: before a validation. False: the trial has left."""
+        last_batch = self._batches.batches_per_epoch - 1 if is_last else None
+        started = time.perf_counter()
+        for global_batch in self._batches.epoch(self._epoch, start=self._batch):
+            is_last_batch = self._batch == last_batch
+            loss = self._train_batch(global_batch, is_last=is_last_batch)
+            ended = time.perf_counter()
+            self._sums.add(loss, ended - started)
+            self._batch += 1
+            started = ended
+            if not is_last_batch and self._keeper.is_due_after_step():
+                if self._keeper.has_left(at_report=False):
+                    return False
+                started = time.perf_counter()
+        self._epoch, self._batch = self._epoch + 1, 0
+        return True
+
+    def _report(self) -> Report:
+        metrics = self._training_metrics(self._sums) | self._validate()
+        self._sums = _Sums()
+        self._num_reports += 1
+        value = self._objective.of(metrics)
+        assert value is not None, (self._objective.metric, metrics)
+        if self._objective.is_better(value, self._best):
+            self._best = value
+            save_weights(self._engine, self._paths.best_checkpoint / "weights.pt", self._ranks)
+        return Report(self._num_reports, metrics, *self._end(value), num_steps=self._engine.global_steps)
 
     def _train_batch(self, micro_batches: list[MicroBatch], *, is_last: bool) -> float:
         """One optimizer step; returns this rank's mean loss, without penalties.
@@ -247,7 +304,7 @@ class DeepSpeedTraining:
                 raise
             raise NonFiniteLoss("fp16 gradients overflow at the smallest loss scale") from error
 
-    def _training_metrics(self, sums: _EpochSums) -> dict[str, float]:
+    def _training_metrics(self, sums: _Sums) -> dict[str, float]:
         if not self._is_plain:
             self._grad_norm = float(self._engine.get_global_grad_norm())
         metrics = {

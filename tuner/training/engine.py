@@ -11,6 +11,7 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from tuner.spec import TrainSpec
+from tuner.training.checkpoints import MemoryEngine
 from tuner.training.optimizers import build_optimizer, schedule_factor
 from tuner.training.precision import Precision
 from tuner.training.ranks import Ranks
@@ -78,6 +79,9 @@ def build_engine(
         config=engine_config(train, plan_batch(train, ranks.num_ranks), precision, ranks.device_type),
         dist_init_required=False,
     )
+    engine.checkpoint_engine = MemoryEngine()
+    # A script of DeepSpeed's that it would copy into each checkpoint, where no file is opened.
+    engine._copy_recovery_script = lambda save_path: None
     return engine
 
 

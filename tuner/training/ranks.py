@@ -6,11 +6,15 @@ imports behind it six seconds.
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
 import torch.distributed
+
+from tuner.errors import TunerError
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 
@@ -70,6 +74,33 @@ def join(ranks: Ranks, *, threads: int, init_method: str | None = None) -> None:
         timeout=COLLECTIVE_TIMEOUT,
     )
     _hand_to_deepspeed()
+
+
+def is_anywhere(mine: bool, ranks: Ranks) -> bool:
+    """Whether it is so on any rank. Collective."""
+    if ranks.num_ranks == 1:
+        return mine
+    flag = torch.tensor(float(mine), device=ranks.device)
+    torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
+    return bool(flag.item())
+
+
+@contextmanager
+def end_alike(ranks: Ranks) -> Iterator[None]:
+    """What raises on one rank raises on all, at the end of the block. The block has no collective operation.
+
+    Raises:
+        TunerError: on ranks whose block did not raise.
+    """
+    error: Exception | None = None
+    try:
+        yield
+    except Exception as found:  # Whatever it is, it is raised when the others know.
+        error = found
+    if is_anywhere(error is not None, ranks):
+        raise error or TunerError(
+            f"all ranks must go on together, but one of {ranks.num_ranks} met an error."
+        )
 
 
 def leave() -> None:
