@@ -9,7 +9,7 @@ demo: $(INSTALLED)
 	$(VENV)/bin/tuner run search_spaces/digits_cnn.yaml --name digits_cnn_$$(date +%Y%m%d_%H%M%S)
 
 test: $(INSTALLED)
-	$(VENV)/bin/pytest -m "not gpu and not browser and not data"
+	$(VENV)/bin/pytest -m "not gpu and not browser and not data and not faults"
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -1,5 +1,6 @@
 """Made-up parts to conduct without Ray: clock, searcher, scheduler and gangs that do as they are told."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from tuner.execution.conductor import Conductor
 from tuner.execution.decisions import read_decisions
 from tuner.execution.state import REPORTED
+from tuner.records.checkpoints import begin, complete, name_of, write_file, write_manifest
+from tuner.records.paths import POSITION, TrialPaths
 from tuner.records.states import TrialState
 from tuner.search.scheduler import Action, Decision, Resume
 from tuner.search.searcher import NO_METRICS, Suggestion
@@ -145,9 +148,19 @@ class MadeUpGangs:
         )
         decision = self.conductor.on_report(number, report, ["node"])
         if decision.action is Action.PAUSE:
+            write_checkpoint(self.conductor.paths.trial(number), report.step)
             self.conductor.on_saved(number)
         if self.conductor.rows[number].state is not TrialState.RUNNING:
             self._training.remove(number)
+
+
+def write_checkpoint(trial: TrialPaths, num_reports: int) -> None:
+    """A sound one with nothing in it but its position."""
+    name, position = name_of(num_reports, 0), {"num_reports": num_reports, "num_ranks": 1}
+    folder = begin(trial, name)
+    entry = write_file(folder, POSITION, json.dumps(position).encode())
+    write_manifest(folder, 0, 1, {POSITION: entry})
+    complete(trial, name, keep_last=2)
 
 
 def reported(conductor: Conductor) -> list[dict[str, Any]]:
