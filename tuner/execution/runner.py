@@ -170,14 +170,13 @@ def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
         _send_along(conductor.experiment.function)
     # Tune keeps one pending trial for a searcher that is not random, unless this says otherwise.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(gangs)
-    bundles = [size.bundle()] if size.workers == 1 else [{}, *[size.bundle()] * size.workers]
     going_on = GoingOn()
     # `tune.Tuner` would pickle and copy searcher and scheduler; `tune.run` uses the very objects.
     tune.run(
         TrialRunner,
         name="run",
         storage_path=str(conductor.paths.tune),
-        resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="PACK"),
+        resources_per_trial=tune.PlacementGroupFactory(size.bundles(), strategy="PACK"),
         search_alg=TuneSearcher(conductor, size, going_on),
         scheduler=TuneScheduler(conductor, gangs, going_on),
         callbacks=[Gangs(conductor)],

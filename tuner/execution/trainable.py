@@ -6,7 +6,8 @@ from typing import Any
 
 from ray import tune
 
-from tuner.execution.gangs import Gang, GangLost, TrialRaised, log_error, make_gang
+from tuner.execution.faults import GangError
+from tuner.execution.gangs import Gang, log_fault
 from tuner.execution.placement import GangSize
 from tuner.records.paths import TrialPaths
 from tuner.records.states import TrialState
@@ -24,11 +25,12 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
 
     def setup(self, config: dict[str, Any]) -> None:
         self._size: GangSize = config["size"]
-        self._gang: Gang = make_gang(self._size)
+        self._gang = Gang(self._size)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._job: TrialJob = new_config["job"]
+        self._num_reports = self._job.num_reports
         self._checkpoint: Path | None = None
         self._is_started = False
         return True
@@ -36,7 +38,8 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
     def step(self) -> dict[str, Any]:
         gang = self._gang
         report = self._next_report()
-        return {REPORT: report, NODES: gang.nodes, "done": report.state is not None}
+        is_done = report.state is not None or report.fault is not None or report.has_left
+        return {REPORT: report, NODES: gang.nodes, "done": is_done}
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Tune keeps only the place; the checkpoint itself is in the trial's own folder."""
@@ -56,13 +59,11 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
     def _next_report(self) -> Report:
         try:
             self._start()
-            return self._gang.step()
-        except TrialRaised as error:
+            report = self._gang.step()
+        except GangError as error:
             return self._failed(error)
-        except GangLost as error:
-            self._gang.close()
-            self._gang = make_gang(self._size)
-            return self._failed(error)
+        self._num_reports = report.step
+        return report
 
     def _start(self) -> None:
         if self._is_started:
@@ -71,10 +72,15 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
             self._gang.start(self._job)
         else:
             # Tune counts the reports of a restored trial on.
+            self._num_reports = self.iteration
             self._gang.start(replace(self._job, num_reports=self.iteration))
             self._gang.load(self._checkpoint)
         self._is_started = True
 
-    def _failed(self, error: Exception) -> Report:
-        log_error(self._job, error)
-        return Report(self.iteration, {}, TrialState.FAILED, str(error))
+    def _failed(self, error: GangError) -> Report:
+        """A report without metrics; a gang that is not sound any more is replaced."""
+        log_fault(self._job, error)
+        if error.fault != "error":
+            self._gang.close()
+            self._gang = Gang(self._size)
+        return Report(self._num_reports, {}, TrialState.FAILED, str(error), fault=error.fault)

@@ -29,6 +29,7 @@ from tuner.training.evaluation import average_buffers, evaluate
 from tuner.training.precision import DTYPES, Precision, resolve_precision
 from tuner.training.ranks import Ranks
 from tuner.training.report import Objective, Patience, Report
+from tuner.training.watchdog import progress
 
 EVALUATION_ROWS = 4
 """Evaluation keeps no activations, so its batches are this many times larger than a micro-batch."""
@@ -175,6 +176,7 @@ class DeepSpeedTraining:
             for index, global_batch in enumerate(self._batches.epoch(self._epoch)):
                 sums.loss += self._train_batch(global_batch, is_last=index == last_batch)
                 sums.num_steps += 1
+                progress()
                 if sums.num_steps == 1:
                     sums.first_seconds = time.perf_counter() - started
             self._epoch += 1

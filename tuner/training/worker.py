@@ -5,17 +5,24 @@ the engine are rebuilt for a trial; imports, process group and mapped data stay.
 """
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from tuner.data import Store
 from tuner.records.events import EventWriter
 from tuner.records.files import atomic_write_json
+from tuner.records.lock import Lock, hold
 from tuner.records.paths import TrialPaths
 from tuner.training.functions import FunctionTraining
 from tuner.training.job import TrialJob
 from tuner.training.ranks import Ranks
 from tuner.training.report import Report, Trial
+from tuner.training.watchdog import watched
+
+LOCK_WAIT_S = 30.0
+"""A gang that a killed search left behind is given so long to end."""
 
 
 class Training(Protocol):
@@ -28,49 +35,94 @@ class Training(Protocol):
 
 
 class Worker:
-    """Trains trials, one at a time. Rank 0 writes the trial's files."""
+    """Trains trials, one at a time. Rank 0 writes the trial's files, and holds its lock meanwhile.
+
+    A process that hangs in a call is ended by its watchdog. The lock is let go of when the trial may go on
+    elsewhere: when it has ended, has raised, or is saved.
+    """
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
         self._training: Training | None = None
         self._writer: EventWriter | None = None
+        self._lock: Lock | None = None
         # The half million objects that the imports made need no look at each collection between trials.
         gc.freeze()
 
     def start(self, job: TrialJob) -> None:
-        """Builds the trial; closes the one before it."""
-        self.close()
+        """Builds the trial; closes the one before it. Raises ResultsError when another process trains it."""
+        self._let_go()
+        self._job = job
         paths = TrialPaths(job.folder)
         if self._ranks.is_first:
-            self._writer = _begin_events(job, paths)
-        self._training = _build(job, paths, self._ranks)
+            self._lock = _hold(paths)
+        with self._at_work():
+            self._close_training()
+            if self._ranks.is_first:
+                self._writer = _begin_events(job, paths)
+            self._training = _build(job, paths, self._ranks)
 
     def step(self) -> Report:
         """The next report of the trial, already on disk as events."""
         assert self._training is not None, "start() comes before step()"
-        report = self._training.step()
-        if self._writer is not None:
-            self._writer.scalars(report.step, report.metrics)
-            if report.state is not None:
-                self._writer.status(report.state)
+        with self._at_work():
+            report = self._training.step()
+            if self._writer is not None:
+                self._writer.scalars(report.step, report.metrics)
+                if report.state is not None:
+                    self._writer.status(report.state)
+        if report.state is not None or report.has_left:
+            self._let_go()
         return report
 
     def save(self, folder: Path) -> None:
+        """Writes a checkpoint, from which any gang may go on."""
         assert self._training is not None, "start() comes before save()"
-        self._training.save(folder)
+        with self._at_work():
+            self._training.save(folder)
+        self._let_go()
 
     def load(self, folder: Path) -> None:
         assert self._training is not None, "start() comes before load()"
-        self._training.load(folder)
+        with self._at_work():
+            self._training.load(folder)
 
     def close(self) -> None:
         """Ends the trial and gives its memory back."""
+        self._close_training()
+        self._let_go()
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        heartbeat = TrialPaths(self._job.folder).heartbeat if self._ranks.is_first else None
+        try:
+            with watched(self._job.recovery.hang_seconds, heartbeat):
+                yield
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _close_training(self) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
         if self._training is not None:
             training, self._training = self._training, None
             training.close()
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def _hold(paths: TrialPaths) -> Lock:
+    return hold(
+        paths.lock,
+        rule="a trial is trained by one gang at a time",
+        fix="end that process, then go on with the search",
+        wait_s=LOCK_WAIT_S,
+    )
 
 
 def _begin_events(job: TrialJob, paths: TrialPaths) -> EventWriter:
