@@ -148,7 +148,9 @@ class Gang:
         return waited_s > limit_s and is_silent(heartbeat, limit_s, time.time())
 
     def _ends(self, calls: list[Any]) -> list[End]:
-        ready, _ = ray.wait(calls, num_returns=len(calls), timeout=STRAGGLER_S)
+        # A rank that waits for another one must not be ended by its watchdog meanwhile, which tells of a hang.
+        patience_s = min(STRAGGLER_S, self._hang_seconds / 2)
+        ready, _ = ray.wait(calls, num_returns=len(calls), timeout=patience_s)
         return [
             _end_of(call, name) if call in ready else End("late", name)
             for call, name in zip(calls, self._names, strict=True)
@@ -269,13 +271,17 @@ def free_port() -> int:
 
 def log_fault(job: TrialJob, error: GangError) -> None:
     """Appends to the trial's log what the ranks could not write there: the fault, and Ray's account of it."""
-    with TrialPaths(job.folder).log.open("a") as file:
+    log = TrialPaths(job.folder).log
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file:
         file.write(f"tuner: {error}\n")
         if isinstance(error.__cause__, RayError) and not isinstance(_cause(error.__cause__), RankFailed):
             file.write(f"{error.__cause__}\n")
 
 
 def _text_from(log: Path, start: int) -> str:
+    if not log.exists():
+        return ""
     with log.open("rb") as file:
         file.seek(start)
         return file.read().decode(errors="replace")
