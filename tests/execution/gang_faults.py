@@ -164,7 +164,7 @@ def runner(folder: Path, num_ranks: int) -> Iterator[Runner]:
     size = GangSize(num_ranks, 1.0, 0.0)
     # Ray takes no empty bundle outside Tune.
     group = placement_group([{"CPU": 0.001}, *size.bundles()[1:]])
-    ray.get(group.ready())
+    ray.get(group.ready(), timeout=30)
     strategy = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=0)
     made = Runner(ray, None, folder, size)
     actor_class = ray.remote(TrialRunner).options(num_cpus=0.001, scheduling_strategy=strategy)

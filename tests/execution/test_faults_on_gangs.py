@@ -21,7 +21,7 @@ def cluster():
     from ray import cloudpickle
 
     cloudpickle.register_pickle_by_value(gang_faults)
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(num_cpus=8, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
 

@@ -148,7 +148,7 @@ class Gang:
         return waited_s > limit_s and is_silent(heartbeat, limit_s, time.time())
 
     def _ends(self, calls: list[Any]) -> list[End]:
-        # A rank that waits for another one must not be ended by its watchdog meanwhile, which tells of a hang.
+        # Not for so long that the watchdog ends a rank that waits: that would look like a hang.
         patience_s = min(STRAGGLER_S, self._hang_seconds / 2)
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=patience_s)
         return [
