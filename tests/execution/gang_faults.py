@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -176,13 +176,16 @@ def runner(folder: Path, num_ranks: int) -> Iterator[Runner]:
         remove_placement_group(group)
 
 
-def wait_until_gone(pids: list[int], limit_s: float = 30.0) -> float:
-    """Seconds until no process of them lives any more; zombies count as gone."""
-    began_s = time.monotonic()
-    while any(_lives(pid) for pid in pids):
-        assert time.monotonic() - began_s < limit_s, f"still there: {pids}"
+def wait_until_gone(pids: list[int]) -> None:
+    """Until no process of them lives any more; zombies count as gone."""
+    wait_until(lambda: not any(_lives(pid) for pid in pids))
+
+
+def wait_until(is_so: Callable[[], bool], limit_s: float = 30.0) -> None:
+    end_s = time.monotonic() + limit_s
+    while not is_so():
+        assert time.monotonic() < end_s, f"not within {limit_s} s"
         time.sleep(0.05)
-    return time.monotonic() - began_s
 
 
 def _lives(pid: int) -> bool:

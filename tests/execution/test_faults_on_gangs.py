@@ -4,11 +4,14 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import gang_faults
+import psutil
 import pytest
-from gang_faults import HANG_SECONDS, Runner, runner, wait_until_gone
+from gang_faults import HANG_SECONDS, Runner, runner, wait_until, wait_until_gone
 
 from tuner.records.states import TrialState
 
@@ -153,3 +156,32 @@ def test_ranks_end_with_their_trainable(cluster, tmp_path):
         wait_until_gone(first.pids())
     with runner(tmp_path, 2) as second:
         assert [report.fault for report in second.train("fine")] == [None, None]
+
+
+SEARCH = """
+import sys, time
+from pathlib import Path
+import tuner
+def train(config, trial):
+    import os
+    Path(sys.argv[1], f"pid_{trial.rank}").write_text(str(os.getpid()))
+    while True:
+        yield {"loss": 1.0}
+        time.sleep(0.2)
+tuner.run(
+    tuner.Experiment(train=train, space={}, metric="loss", name="a", trials=1, workers=2, gpus_per_worker=0),
+    results=sys.argv[1],
+)
+"""
+
+
+def test_nothing_is_left_of_a_killed_search(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", SEARCH, str(tmp_path)])
+    files = [tmp_path / "pid_0", tmp_path / "pid_1"]
+    wait_until(lambda: all(file.exists() for file in files), limit_s=120)
+    family = psutil.Process(process.pid).children(recursive=True)
+    ranks = [int(file.read_text()) for file in files]
+    assert {*ranks} <= {child.pid for child in family}
+    process.kill()
+    process.wait()
+    wait_until_gone([*ranks, *(child.pid for child in family)])
