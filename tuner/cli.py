@@ -158,6 +158,20 @@ def resume(
 
 
 @app.command()
+def stop(folder: Folder) -> None:
+    """Stop a search gracefully: what trains is saved, and tuner resume goes on with it."""
+    from tuner.records.lock import holder_of
+    from tuner.results.result import Result
+
+    paths = Result.open(folder).paths
+    holder = holder_of(paths.lock)
+    if holder is None:
+        raise ResultsError(f"only a search that runs can be stopped, but nothing runs in {folder}.")
+    paths.leave.touch()
+    print(f"asked {holder} to stop; go on with: tuner resume {folder}")
+
+
+@app.command()
 def status(
     folder: Annotated[
         Path | None,

@@ -35,11 +35,11 @@ def test_auto_takes_gpus_where_there_are_enough():
     assert size_gang(resources(workers=2), [NodeSize(8, 1)]).gpus_per_worker == 0.0
 
 
-def test_device_threads_and_bundle():
+def test_device_threads_and_bundles():
     gang = size_gang(resources(workers=2, cpus_per_worker=4, gpus_per_worker=1), [NodeSize(8, 2)])
     assert (gang.device_type, gang.threads, gang.gpus) == ("cuda", 4, 2.0)
-    assert gang.bundle() == {"CPU": 4.0, "GPU": 1.0}
-    assert GangSize(1, 0.5, 0).bundle() == {"CPU": 0.5}
+    assert gang.bundles() == [{}, *[{"CPU": 4.0, "GPU": 1.0}] * gang.workers]
+    assert GangSize(1, 0.5, 0).bundles() == [{}, {"CPU": 0.5}]
     assert GangSize(1, 0.5, 0).threads == 1
 
 
@@ -58,10 +58,10 @@ def test_a_gang_that_never_fits_is_refused(asked, found):
 
 def test_ranks_of_a_node_stand_together_and_see_each_others_gpus():
     places = [
-        Place("a", "10.0.0.1", ("0",)),
-        Place("b", "10.0.0.2", ("3",)),
-        Place("a", "10.0.0.1", ("1",)),
-        Place("b", "10.0.0.2", ("2",)),
+        Place("a", "10.0.0.1", ("0",), 1),
+        Place("b", "10.0.0.2", ("3",), 1),
+        Place("a", "10.0.0.1", ("1",), 1),
+        Place("b", "10.0.0.2", ("2",), 1),
     ]
     found = seats(places)
     assert [seat.index for seat in found] == [0, 2, 1, 3]
@@ -71,10 +71,10 @@ def test_ranks_of_a_node_stand_together_and_see_each_others_gpus():
 
 
 def test_ranks_that_share_a_gpu_have_the_same_local_rank():
-    places = [Place("a", "10.0.0.1", ("0",)), Place("a", "10.0.0.1", ("0",))]
+    places = [Place("a", "10.0.0.1", ("0",), 1), Place("a", "10.0.0.1", ("0",), 1)]
     assert [(seat.local_rank, seat.visible_gpus) for seat in seats(places)] == [(0, "0"), (0, "0")]
 
 
 def test_without_gpus_ranks_are_counted_by_node():
-    places = [Place("a", "10.0.0.1", ()), Place("a", "10.0.0.1", ()), Place("b", "10.0.0.2", ())]
+    places = [Place("a", "10.0.0.1", (), 1), Place("a", "10.0.0.1", (), 1), Place("b", "10.0.0.2", (), 1)]
     assert [(seat.rank, seat.local_rank) for seat in seats(places)] == [(0, 0), (1, 1), (2, 0)]

@@ -253,6 +253,8 @@ class Conductor:
 
     def _leave_if_asked(self) -> None:
         """Gangs save what they train and give it back; nothing begins."""
+        if self._asked_to_leave is None and self.paths.leave.exists():
+            self._asked_to_leave = "tuner stop"
         if self._asked_to_leave is None or self.is_leaving:
             return
         self.leave_reason = self._asked_to_leave

@@ -1,106 +1,66 @@
 """A gang: the group of ranks that trains one trial at a time and stays warm between trials.
 
-`LocalGang` is one rank in the calling process. `RayGang` is several ranks, each an actor in the placement
-group of the calling Tune trainable. Measured on two cores: a gang takes about 10 s to start (the import of
-torch and DeepSpeed), a trial on a warm one about 0.02 s.
+Every rank is an actor in the placement group of the calling Tune trainable, which trains nothing itself: so
+it outlives whatever happens to a rank, an only one too, and says what it was. Measured on two cores: a gang
+takes about 10 s to start (the import of torch and DeepSpeed), a trial on a warm one about 0.02 s.
 """
 
+import faulthandler
 import os
 import socket
 import sys
+import time
 import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 from ray.util import get_node_ip_address
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from tuner.execution.faults import End, GangError, GangLost, RankFailed, describe, fault_of, silent
 from tuner.execution.placement import GangSize, Place, seats
 from tuner.records.checkpoints import Checkpoint
 from tuner.records.paths import TrialPaths
 from tuner.training.job import TrialJob
+from tuner.training.memory import is_out_of_memory
 from tuner.training.report import Report
+from tuner.training.watchdog import STDERR, is_silent
 
 STRAGGLER_S = 5.0
-"""When one rank raised, the others get so long to end as well; a rank that waits in a collective does not."""
+"""When one rank's call failed, the others get so long to end as well; one that waits in a collective does
+not.
+"""
+
+LOOK_S = 2.0
+"""How often a gang at work is looked at, when no rank's call ends."""
+
+SILENCE = 1.25
+"""After so many times `hang_seconds` (and STRAGGLER_S) a gang is silent: its own watchdogs would have spoken.
+"""
+
+JOIN_S = 600.0
+"""For the ranks' processes to start, import and find each other."""
 
 
-class TrialRaised(Exception):
-    """The trial raised an error on every rank that was still at work; the gang is sound."""
+class Gang:
+    """Trains one trial at a time. Its processes start when it is made, and are waited for at the first trial.
 
+    Every method but `close` raises GangError: TrialRaised leaves the gang as it is, after any other only
+    `close` may be called.
+    """
 
-class GangLost(Exception):
-    """A rank died or no longer answers; the gang must be replaced."""
-
-
-class Gang(Protocol):
-    """Trains one trial at a time."""
-
-    nodes: tuple[str, ...]
-    """Host names of the ranks, in rank order, each once."""
-
-    def start(self, job: TrialJob) -> None:
-        """Builds the trial on every rank. Raises TrialRaised, GangLost."""
-
-    def step(self) -> Report:
-        """Trains to the next report. Raises TrialRaised, GangLost."""
-
-    def save(self) -> None:
-        """Writes a checkpoint of the running trial into its folder."""
-
-    def load(self, checkpoint: Checkpoint) -> None:
-        """Restores a checkpoint into the started trial. Raises TrialRaised, GangLost."""
-
-    def close(self) -> None:
-        """Ends the ranks."""
-
-
-class LocalGang:
-    """One rank, in this process."""
-
-    def __init__(self, size: GangSize) -> None:
-        assert size.workers == 1, size
-        self.nodes: tuple[str, ...] = (socket.gethostname(),)
-        self._rank = _Rank()
-        address = f"tcp://127.0.0.1:{free_port()}"
-        self._rank.join(0, 1, 0, size.device_type, size.threads, address)
-
-    def start(self, job: TrialJob) -> None:
-        self._guarded(self._rank.start, job)
-
-    def step(self) -> Report:
-        report = self._guarded(self._rank.step)
-        assert report is not None
-        return report
-
-    def save(self) -> None:
-        self._rank.save()
-
-    def load(self, checkpoint: Checkpoint) -> None:
-        self._guarded(self._rank.load, checkpoint)
-
-    def close(self) -> None:
-        self._rank.close()
-
-    def _guarded(self, call: Any, *arguments: Any) -> Report | None:
-        try:
-            result: Report | None = call(*arguments)
-        except Exception as error:  # Whatever a trial's own code raises is the trial's failure, not ours.
-            if _is_out_of_memory(error):
-                raise
-            raise TrialRaised(describe(error)) from error
-        return result
-
-
-class RayGang:
-    """Several ranks, each an actor in a bundle of the placement group of the calling actor."""
+    nodes: tuple[str, ...] = ()
+    """Host names of the ranks, in rank order, each once; empty before the first trial."""
 
     def __init__(self, size: GangSize) -> None:
         group = ray.util.get_current_placement_group()
         rank_class = ray.remote(_Rank)
-        actors = [
+        self._size = size
+        self._unordered = [
             rank_class.options(
                 num_cpus=size.cpus_per_worker,
                 num_gpus=size.gpus_per_worker,
@@ -108,62 +68,102 @@ class RayGang:
             ).remote()
             for _ in range(size.workers)
         ]
-        self._size = size
-        self._unordered = actors
         self._actors: list[Any] = []
-        self.nodes: tuple[str, ...] = ()
+        self._names: list[str] = []
 
     def start(self, job: TrialJob) -> None:
+        """Builds the trial on every rank."""
         if not self._actors:
             self._join()
+        self._job = job
         self._on_all("start", job)
 
     def step(self) -> Report:
+        """Trains to the next report."""
         report: Report = self._on_all("step")
         return report
 
     def save(self) -> None:
+        """Writes a checkpoint of the running trial into its folder."""
         self._on_all("save")
 
     def load(self, checkpoint: Checkpoint) -> None:
+        """Restores a checkpoint into the started trial."""
         self._on_all("load", checkpoint)
 
     def close(self) -> None:
+        """Ends the ranks' processes, whatever they are at; does not wait for it."""
         for actor in self._unordered:
             ray.kill(actor)
 
     def _join(self) -> None:
-        places: list[Place] = ray.get([actor.place.remote() for actor in self._unordered])
+        places: list[Place] = _within(JOIN_S, [actor.place.remote() for actor in self._unordered])
         order = seats(places)
-        self._actors = [self._unordered[seat.index] for seat in order]
-        self.nodes = tuple(dict.fromkeys(places[seat.index].node for seat in order))
-        port = ray.get(self._actors[0].free_port.remote())
+        actors = [self._unordered[seat.index] for seat in order]
+        [port] = _within(JOIN_S, [actors[0].free_port.remote()])
         address = f"tcp://{places[order[0].index].address}:{port}"
         size = self._size
-        for actor, seat in zip(self._actors, order, strict=True):
+        for actor, seat in zip(actors, order, strict=True):
             actor.see_gpus.remote(seat.visible_gpus)
-        ray.get(
+        _within(
+            JOIN_S,
             [
                 actor.join.remote(
                     seat.rank, size.workers, seat.local_rank, size.device_type, size.threads, address
                 )
-                for actor, seat in zip(self._actors, order, strict=True)
-            ]
+                for actor, seat in zip(actors, order, strict=True)
+            ],
         )
+        self._actors = actors
+        self.nodes = tuple(dict.fromkeys(places[seat.index].node for seat in order))
+        self._names = [
+            f"rank {seat.rank} (process {places[seat.index].pid} on {places[seat.index].node})"
+            for seat in order
+        ]
 
     def _on_all(self, method: str, *arguments: Any) -> Any:
         """Calls `method` on every rank; the result of rank 0."""
+        log = TrialPaths(self._job.folder).log
+        written = log.stat().st_size if log.exists() else 0
         calls = [getattr(actor, method).remote(*arguments) for actor in self._actors]
-        error = _first_error(calls)
+        error = self._wait_for(calls)
         if error is None:
             return ray.get(calls[0])
-        if isinstance(error, RayTaskError) and not _is_out_of_memory(error.cause) and _all_end(calls):
-            raise TrialRaised(describe(error.cause or error)) from error
-        raise GangLost(describe(getattr(error, "cause", None) or error)) from error
+        raise fault_of(self._ends(calls), _text_from(log, written), self._hang_seconds) from error
+
+    def _wait_for(self, calls: list[Any]) -> Exception | None:
+        """The first error of any rank; None when all returned."""
+        pending, began_s = calls, time.monotonic()
+        while pending:
+            ready, pending = ray.wait(pending, num_returns=1, timeout=LOOK_S)
+            for call in ready:
+                if (error := _error_of(call)) is not None:
+                    return error
+            if not ready and self._is_silent(time.monotonic() - began_s):
+                raise silent(self._names, self._hang_seconds)
+        return None
+
+    def _is_silent(self, waited_s: float) -> bool:
+        limit_s = SILENCE * self._hang_seconds + STRAGGLER_S
+        heartbeat = TrialPaths(self._job.folder).heartbeat
+        return waited_s > limit_s and is_silent(heartbeat, limit_s, time.time())
+
+    def _ends(self, calls: list[Any]) -> list[End]:
+        # Not for so long that the watchdog ends a rank that waits: that would look like a hang.
+        patience_s = min(STRAGGLER_S, self._hang_seconds / 2)
+        ready, _ = ray.wait(calls, num_returns=len(calls), timeout=patience_s)
+        return [
+            _end_of(call, name) if call in ready else End("late", name)
+            for call, name in zip(calls, self._names, strict=True)
+        ]
+
+    @property
+    def _hang_seconds(self) -> float:
+        return self._job.recovery.hang_seconds
 
 
 class _Rank:
-    """One rank's process: as an actor, or inside the caller."""
+    """One rank's process. What goes wrong in a trial is raised as RankFailed."""
 
     def __init__(self) -> None:
         self._worker: Any = None
@@ -171,7 +171,7 @@ class _Rank:
 
     def place(self) -> Place:
         gpus = tuple(str(gpu) for gpu in ray.get_gpu_ids())
-        return Place(node=socket.gethostname(), address=get_node_ip_address(), gpus=gpus)
+        return Place(socket.gethostname(), get_node_ip_address(), gpus, os.getpid())
 
     def free_port(self) -> int:
         return free_port()
@@ -185,6 +185,7 @@ class _Rank:
     ) -> None:
         # torch starts its threads by this variable when it is first imported.
         os.environ["OMP_NUM_THREADS"] = str(threads)
+        faulthandler.enable(file=STDERR)
         from tuner.training.ranks import Ranks, join
         from tuner.training.worker import Worker
 
@@ -195,31 +196,71 @@ class _Rank:
 
     def start(self, job: TrialJob) -> None:
         _write_output_to(TrialPaths(job.folder).log)
-        self._worker.start(job)
+        with _told():
+            self._worker.start(job)
 
     def step(self) -> Report | None:
-        report: Report = self._worker.step()
+        with _told():
+            report: Report = self._worker.step()
         return report if self._is_first else None
 
     def save(self) -> None:
-        self._worker.save()
+        with _told():
+            self._worker.save()
 
     def load(self, checkpoint: Checkpoint) -> None:
-        self._worker.load(checkpoint)
-
-    def close(self) -> None:
-        if self._worker is not None:
-            self._worker.close()
+        with _told():
+            self._worker.load(checkpoint)
 
 
-def make_gang(size: GangSize) -> Gang:
-    return LocalGang(size) if size.workers == 1 else RayGang(size)
+@contextmanager
+def _told() -> Iterator[None]:
+    """Writes the whole traceback to the trial's log and raises what can travel."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # Whatever a trial's own code raises is the trial's failure.
+        traceback.print_exc()
+        sys.stderr.flush()
+        failure = RankFailed(describe(error), is_out_of_memory(error))
+        traceback.clear_frames(error.__traceback__)
+    else:
+        return
+    raise failure
 
 
-def describe(error: BaseException) -> str:
-    """The error's type and its first line; the whole traceback goes to the trial's `log.txt`."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+def _within(limit_s: float, calls: Sequence[Any]) -> list[Any]:
+    """The results of calls that make a gang ready; it is lost when one fails or takes longer."""
+    try:
+        results: list[Any] = ray.get(list(calls), timeout=limit_s)
+    except RayError as error:
+        raise GangLost(f"a gang did not start: {describe(_cause(error))}") from error
+    return results
+
+
+def _end_of(call: Any, name: str) -> End:
+    error = _error_of(call)
+    if error is None:
+        return End("returned", name)
+    cause = _cause(error)
+    if isinstance(cause, RankFailed):
+        return End("raised", name, cause.reason, cause.is_memory)
+    kind: Literal["raised", "died"] = "raised" if isinstance(error, RayTaskError) else "died"
+    return End(kind, name, str(error) if kind == "died" else describe(cause), is_out_of_memory(cause))
+
+
+def _error_of(call: Any) -> Exception | None:
+    try:
+        ray.get(call)
+    except RayError as error:
+        failed: Exception = error
+        return failed
+    return None
+
+
+def _cause(error: Exception) -> Exception:
+    """What the rank raised; the error itself when it is Ray's own."""
+    cause: Exception | None = error.cause if isinstance(error, RayTaskError) else None
+    return cause or error
 
 
 def free_port() -> int:
@@ -229,12 +270,14 @@ def free_port() -> int:
         return port
 
 
-def log_error(job: TrialJob, error: BaseException) -> None:
-    """Appends the traceback, with those of its causes on the ranks, to the trial's log."""
+def log_fault(job: TrialJob, error: GangError) -> None:
+    """Appends to the trial's log what the ranks could not write there: the fault, and Ray's account of it."""
     log = TrialPaths(job.folder).log
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as file:
-        traceback.print_exception(error, file=file)
+        file.write(f"tuner: {error}\n")
+        if isinstance(error.__cause__, RayError) and not isinstance(_cause(error.__cause__), RankFailed):
+            file.write(f"{error.__cause__}\n")
 
 
 def log_line(job: TrialJob, line: str) -> None:
@@ -242,36 +285,12 @@ def log_line(job: TrialJob, line: str) -> None:
         print(line, file=file)
 
 
-def _first_error(calls: list[Any]) -> Exception | None:
-    pending = calls
-    while pending:
-        ready, pending = ray.wait(pending, num_returns=1)
-        try:
-            ray.get(ready)
-        except (RayTaskError, RayActorError) as error:
-            first: Exception = error
-            return first
-    return None
-
-
-def _all_end(calls: list[Any]) -> bool:
-    """Whether every rank ends its call soon, by returning or by raising."""
-    ready, late = ray.wait(calls, num_returns=len(calls), timeout=STRAGGLER_S)
-    return not late and not any(_is_dead(call) for call in ready)
-
-
-def _is_dead(call: Any) -> bool:
-    try:
-        ray.get(call)
-    except RayActorError:
-        return True
-    except RayTaskError:
-        return False
-    return False
-
-
-def _is_out_of_memory(error: BaseException | None) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+def _text_from(log: Path, start: int) -> str:
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace")
 
 
 def _write_output_to(log: Path) -> None:

@@ -42,9 +42,11 @@ class GangSize:
         """torch threads of a rank: one a core."""
         return max(1, int(self.cpus_per_worker))
 
-    def bundle(self) -> dict[str, float]:
-        bundle = {"CPU": self.cpus_per_worker, "GPU": self.gpus_per_worker}
-        return {name: amount for name, amount in bundle.items() if amount > 0}
+    def bundles(self) -> list[dict[str, float]]:
+        """Of its placement group: nothing for the trainable, which only waits, and one for each rank."""
+        wanted = {"CPU": self.cpus_per_worker, "GPU": self.gpus_per_worker}
+        rank = {name: amount for name, amount in wanted.items() if amount > 0}
+        return [{}, *[rank] * self.workers]
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Place:
     address: str
     gpus: tuple[str, ...]
     """Indices of the GPUs that the process was given, as in CUDA_VISIBLE_DEVICES."""
+    pid: int
 
 
 @dataclass(frozen=True)

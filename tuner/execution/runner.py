@@ -96,7 +96,7 @@ def run_experiment(
             _make_folder(experiment, paths)
             # Opened here, where a database that does not answer leaves nothing behind.
             searcher = _searcher(experiment, paths)
-        with hold(paths.lock):
+        with _held(paths):
             _search(experiment, paths, searcher, store_of, size, num_gangs(size, nodes), listeners, cluster)
     return paths
 
@@ -121,7 +121,7 @@ def resume_experiment(
     """
     paths = ExperimentPaths(folder.resolve())
     experiment = stored_experiment(paths, function)
-    with hold(paths.lock):
+    with _held(paths):
         if changes:
             experiment = experiment.replace(**changes)
             atomic_write(paths.experiment_yaml, experiment.to_yaml())
@@ -171,6 +171,19 @@ def _cluster_of(address: str | None) -> Iterator[tuple[list[NodeSize], Cluster]]
         return
     with _joined_cluster(address):
         yield cluster_nodes(), nullcontext
+
+
+@contextmanager
+def _held(paths: ExperimentPaths) -> Iterator[None]:
+    lock = hold(
+        paths.lock,
+        rule="an experiment is run by one process at a time",
+        fix=f"wait for it, or end it with: tuner stop {paths.root}",
+    )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _searcher(experiment: Experiment, paths: ExperimentPaths) -> OptunaSearcher:
@@ -284,14 +297,13 @@ def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
         _send_along(conductor.experiment.function)
     # Tune keeps one pending trial for a searcher that is not random, unless this says otherwise.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(gangs)
-    bundles = [size.bundle()] if size.workers == 1 else [{}, *[size.bundle()] * size.workers]
     carriers = Carriers()
     # `tune.Tuner` would pickle and copy searcher and scheduler; `tune.run` uses the very objects.
     tune.run(
         TrialRunner,
         name="run",
         storage_path=str(conductor.paths.tune),
-        resources_per_trial=tune.PlacementGroupFactory(bundles, strategy="PACK"),
+        resources_per_trial=tune.PlacementGroupFactory(size.bundles(), strategy="PACK"),
         search_alg=TuneSearcher(conductor, size, carriers),
         scheduler=TuneScheduler(conductor, gangs, carriers),
         callbacks=[Gangs(conductor)],

@@ -5,7 +5,8 @@ from typing import Any
 
 from ray import tune
 
-from tuner.execution.gangs import Gang, GangLost, TrialRaised, log_error, log_line, make_gang
+from tuner.execution.faults import GangError, TrialRaised
+from tuner.execution.gangs import Gang, log_fault, log_line
 from tuner.execution.placement import GangSize
 from tuner.records.checkpoints import sound_checkpoints
 from tuner.records.paths import TrialPaths
@@ -24,18 +25,20 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
 
     def setup(self, config: dict[str, Any]) -> None:
         self._size: GangSize = config["size"]
-        self._gang: Gang = make_gang(self._size)
+        self._gang = Gang(self._size)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._job: TrialJob = new_config["job"]
+        self._num_reports = self._job.num_reports
         self._is_started = False
         return True
 
     def step(self) -> dict[str, Any]:
         gang = self._gang
         report = self._next_report()
-        return {REPORT: report, NODES: gang.nodes, "done": report.state is not None}
+        is_done = report.state is not None or report.fault is not None or report.has_left
+        return {REPORT: report, NODES: gang.nodes, "done": is_done}
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Tune keeps only a token; the checkpoint itself is in the trial's own folder."""
@@ -52,13 +55,11 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
     def _next_report(self) -> Report:
         try:
             self._start()
-            return self._gang.step()
-        except TrialRaised as error:
+            report = self._gang.step()
+        except GangError as error:
             return self._failed(error)
-        except GangLost as error:
-            self._gang.close()
-            self._gang = make_gang(self._size)
-            return self._failed(error)
+        self._num_reports = report.step
+        return report
 
     def _start(self) -> None:
         if self._is_started:
@@ -69,16 +70,22 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
     def _begin(self) -> None:
         """From the newest checkpoint that all ranks can load, else from scratch."""
         for found in sound_checkpoints(TrialPaths(self._job.folder)):
+            self._num_reports = found.num_reports
             self._gang.start(replace(self._job, num_reports=found.num_reports))
             try:
                 self._gang.load(found)
             except TrialRaised as error:
-                log_error(self._job, error)
+                log_fault(self._job, error)
                 log_line(self._job, f"{found.folder.name} cannot be loaded; what came before it is used")
             else:
                 return
+        self._num_reports = 0
         self._gang.start(replace(self._job, num_reports=0))
 
-    def _failed(self, error: Exception) -> Report:
-        log_error(self._job, error)
-        return Report(self.iteration, {}, TrialState.FAILED, str(error))
+    def _failed(self, error: GangError) -> Report:
+        """A report without metrics; a gang that is not sound any more is replaced."""
+        log_fault(self._job, error)
+        if error.fault != "error":
+            self._gang.close()
+            self._gang = Gang(self._size)
+        return Report(self._num_reports, {}, TrialState.FAILED, str(error), fault=error.fault)

@@ -4,19 +4,13 @@
 next one then starts a line of its own, and `read_lines` leaves the cut one out.
 """
 
-import fcntl
 import json
 import os
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-from tuner.errors import TunerError
-
-LOCK_POLL_S = 0.05
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
@@ -59,40 +53,6 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
             # A torn line lacks its closing brace, so it is no JSON; nothing else can stand there.
             with suppress(ValueError):
                 yield json.loads(line)
-
-
-@contextmanager
-def holding(path: Path, patience_s: float) -> Iterator[None]:
-    """Holds the lock file `path`, which stays; the operating system lets go of it when the process dies.
-
-    Raises:
-        TunerError: another process still holds it after `patience_s`.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        _lock(descriptor, path, time.monotonic() + patience_s)
-        try:
-            yield
-        finally:
-            # Closing alone would leave it to processes that were forked meanwhile.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, path: Path, ends_s: float) -> None:
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError as error:
-            if time.monotonic() > ends_s:
-                raise TunerError(
-                    f"one process at a time may work on {path.parent}, but another one holds {path.name}; "
-                    f"end it, or wait for it."
-                ) from error
-            time.sleep(LOCK_POLL_S)
 
 
 def _ends_torn(descriptor: int) -> bool:

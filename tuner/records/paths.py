@@ -36,6 +36,11 @@ class TrialPaths:
         return self.root / ".lock"
 
     @property
+    def heartbeat(self) -> Path:
+        """Touched by rank 0 while the trial makes progress."""
+        return self.root / ".heartbeat"
+
+    @property
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 

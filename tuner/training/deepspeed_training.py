@@ -39,6 +39,7 @@ from tuner.training.precision import DTYPES, Precision, resolve_precision
 from tuner.training.ranks import Ranks
 from tuner.training.report import Patience, Report
 from tuner.training.saver import Snapshot
+from tuner.training.watchdog import progress
 
 EVALUATION_ROWS = 4
 """Evaluation keeps no activations, so its batches are this many times larger than a micro-batch."""
@@ -219,6 +220,7 @@ class DeepSpeedTraining:
             ended = time.perf_counter()
             self._sums.add(loss, ended - started)
             self._batch += 1
+            progress()
             started = ended
             if not is_last_batch and self._keeper.is_due_after_step():
                 if self._keeper.has_left(at_report=False):

@@ -8,6 +8,7 @@ import torch.distributed
 from tuner.data import Split, shards
 from tuner.tasks import Task
 from tuner.training.ranks import Ranks
+from tuner.training.watchdog import progress
 
 
 @torch.no_grad()
@@ -31,6 +32,7 @@ def evaluate(
     ):
         x, y = task.batch(features, targets, ranks.device, dtype)
         total = total + task.statistics(forward(x), y)
+        progress()
     if ranks.num_ranks > 1:
         torch.distributed.all_reduce(total)
     return task.metrics(total)

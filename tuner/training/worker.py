@@ -10,16 +10,19 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from tuner.records.checkpoints import Checkpoint
+from tuner.records.event_reader import event_files
 from tuner.records.events import EventWriter
-from tuner.records.files import atomic_write_json, holding
+from tuner.records.files import atomic_write_json
+from tuner.records.lock import Lock, hold
 from tuner.records.paths import TrialPaths
 from tuner.training.functions import FunctionTraining
 from tuner.training.job import TrialJob
 from tuner.training.ranks import Ranks
 from tuner.training.report import Report
+from tuner.training.watchdog import watched
 
-LOCK_S = 60.0
-"""So long a gang waits for another one, left behind by a killed search, to let go of the trial."""
+LOCK_WAIT_S = 30.0
+"""A gang that a killed search left behind is given so long to end."""
 
 
 class Training(Protocol):
@@ -32,23 +35,31 @@ class Training(Protocol):
 
 
 class Worker:
-    """Trains trials, one at a time. Rank 0 writes the trial's files."""
+    """Trains trials, one at a time. Rank 0 writes the trial's files, and holds its lock meanwhile.
+
+    A process that hangs in a call is ended by its watchdog. The lock is let go of when the trial may go on
+    elsewhere: when it has ended, has raised, or is saved.
+    """
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
         self._training: Training | None = None
         self._writer: EventWriter | None = None
-        self._paths: TrialPaths | None = None
+        self._lock: Lock | None = None
         # The half million objects that the imports made need no look at each collection between trials.
         gc.freeze()
 
     def start(self, job: TrialJob) -> None:
-        """Builds the trial; closes the one before it."""
-        self.close()
-        self._paths = TrialPaths(job.folder)
+        """Builds the trial; closes the one before it. Raises ResultsError when another process trains it."""
+        self._let_go()
+        self._job = job
+        paths = TrialPaths(job.folder)
+        if self._ranks.is_first:
+            self._lock = _hold(paths)
         with self._at_work():
+            self._close_training()
             if self._ranks.is_first:
-                self._writer = _begin_events(job, self._paths)
+                self._writer = _begin_events(job, paths)
             self._training = _build(job, self._ranks)
 
     def step(self) -> Report:
@@ -60,13 +71,16 @@ class Worker:
                 self._writer.scalars(report.step, report.metrics)
                 if report.state is not None:
                     self._writer.status(report.state)
+        if report.state is not None or report.has_left:
+            self._let_go()
         return report
 
-    def save(self, *, wait: bool = True) -> None:
-        """Writes a checkpoint into the trial's folder; without `wait`, beside the next steps."""
+    def save(self) -> None:
+        """Writes a checkpoint, from which any gang may go on."""
         assert self._training is not None, "start() comes before save()"
         with self._at_work():
-            self._training.save(wait=wait)
+            self._training.save()
+        self._let_go()
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Before the first step of a trial that was started with the checkpoint's `num_reports`."""
@@ -76,6 +90,20 @@ class Worker:
 
     def close(self) -> None:
         """Ends the trial and gives its memory back."""
+        self._close_training()
+        self._let_go()
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        heartbeat = TrialPaths(self._job.folder).heartbeat if self._ranks.is_first else None
+        try:
+            with watched(self._job.recovery.hang_seconds, heartbeat):
+                yield
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _close_training(self) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -83,20 +111,24 @@ class Worker:
             training, self._training = self._training, None
             training.close()
 
-    @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        """Nobody else works on the trial meanwhile. Not longer: a paused trial goes on in another gang."""
-        assert self._paths is not None
-        if not self._ranks.is_first:
-            yield
-            return
-        with holding(self._paths.lock, LOCK_S):
-            yield
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def _hold(paths: TrialPaths) -> Lock:
+    return hold(
+        paths.lock,
+        rule="a trial is trained by one gang at a time",
+        fix="end that process, then go on with the search",
+        wait_s=LOCK_WAIT_S,
+    )
 
 
 def _begin_events(job: TrialJob, paths: TrialPaths) -> EventWriter:
     atomic_write_json(paths.params_json, dict(job.params))
-    if job.num_reports > 0:
+    if event_files(paths.root):
         return EventWriter(job.folder, purge_step=job.num_reports + 1)
     writer = EventWriter(job.folder)
     writer.hparams(job.params)

