@@ -61,13 +61,15 @@ class Clock:
 
 
 class PlainLines:
-    """One line for each trial that ended."""
+    """One line for each trial that ended; those that an earlier run of the search ended were shown by it."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._shown: set[int] = set()
+        self._shown: set[int] | None = None
 
     def __call__(self, conductor: Conductor) -> None:
+        if self._shown is None:
+            self._shown = {row.number for row in conductor.rows.values() if row.state.is_finished()}
         for row in conductor.rows.values():
             if row.state.is_finished() and row.number not in self._shown:
                 self._shown.add(row.number)
