@@ -1,10 +1,13 @@
 """Made-up parts to conduct without Ray: clock, searcher, scheduler and gangs that do as they are told."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.execution.conductor import Conductor
+from tuner.records.checkpoints import begin, complete, name_of, write_file, write_manifest
+from tuner.records.paths import POSITION, TrialPaths
 from tuner.records.states import TrialState
 from tuner.search.scheduler import Action, Decision, Resume
 from tuner.search.searcher import NO_METRICS, Suggestion
@@ -143,9 +146,19 @@ class MadeUpGangs:
         )
         decision = self.conductor.on_report(number, report, ["node"])
         if decision.action is Action.PAUSE:
+            save(self.conductor.paths.trial(number), report.step)
             self.conductor.on_saved(number)
         if self.conductor.rows[number].state is not TrialState.RUNNING:
             self._training.remove(number)
+
+
+def save(trial: TrialPaths, num_reports: int) -> None:
+    """A sound checkpoint, as a gang writes it when its trial is paused."""
+    name = name_of(num_reports, 0)
+    folder = begin(trial, name)
+    position = {"num_reports": num_reports, "num_ranks": 1}
+    write_manifest(folder, 0, 1, {POSITION: write_file(folder, POSITION, json.dumps(position).encode())})
+    complete(trial, name, keep_last=1)
 
 
 def conduct(conductor: Conductor, curve: Curve, **gangs: Any) -> None:
