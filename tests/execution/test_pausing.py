@@ -5,6 +5,7 @@ from execution_fakes import Clock, ListedSearcher, MadeUpGangs, PausesAt, conduc
 
 from tuner.execution.conductor import Conductor
 from tuner.execution.decisions import read_decisions
+from tuner.records.checkpoints import name_of
 from tuner.records.paths import ExperimentPaths
 from tuner.records.states import TrialState
 from tuner.search.promotion import AshaPromotion
@@ -182,10 +183,10 @@ def test_resumes_are_written_with_their_reasons(tmp_path):
 def test_the_checkpoint_of_a_trial_that_ended_is_gone_and_its_best_weights_stay(tmp_path):
     conductor, _ = make(tmp_path, 2, PausesAt(2, [0]))
     for number in (0, 1):
-        for folder in ("last", "best"):
+        for folder in (name_of(2, 30), "best"):
             (conductor.paths.trial(number).checkpoints / folder).mkdir(parents=True)
     pause(conductor, begin(conductor))
-    assert conductor.paths.trial(0).last_checkpoint.exists()
+    assert (conductor.paths.trial(0).checkpoints / name_of(2, 30)).exists()
     conduct(conductor, flat)
     kept = sorted(path.name for path in conductor.paths.trials.glob("*/checkpoints/*"))
     assert kept == ["best", "best"]

@@ -92,8 +92,7 @@ def test_events_go_on_in_a_second_file_and_no_checkpoint_of_an_ended_trial_stays
     for row in promoted.rows:
         folder = promoted.paths.trial(row.number)
         assert len(event_files(folder.root)) == 1 + actions(promoted, row.number).count("RESUME")
-        assert not folder.last_checkpoint.exists()
-        assert folder.best_checkpoint.exists()
+        assert [path.name for path in folder.checkpoints.iterdir()] == ["best"]
 
 
 def counts(config, trial):

@@ -1,6 +1,5 @@
 """Populations without a cluster: what is mutated, who copies whom, and what the conductor makes of it."""
 
-import json
 import math
 import random
 
@@ -9,10 +8,9 @@ import pytest
 from execution_fakes import ListedSearcher, conduct
 
 from tuner.execution.conductor import Conductor
-from tuner.execution.copying import take_over_checkpoint, take_over_files
 from tuner.execution.population import Axis, Population, make_axes
 from tuner.records.files import read_lines
-from tuner.records.paths import POSITION, ExperimentPaths, TrialPaths
+from tuner.records.paths import ExperimentPaths
 from tuner.records.states import TrialState
 from tuner.search.scheduler import Action, Exploit, Resume
 from tuner.spec import Choice, Experiment, Float, Int, Parameter
@@ -260,9 +258,6 @@ def make(tmp_path, kind, num_gangs, num_trials=NUM_TRIALS):
         store_of=lambda data: tmp_path,
         num_gangs=num_gangs,
     )
-    for number in range(num_trials):
-        paths.trial(number).root.mkdir(parents=True)
-        (paths.trial(number).root / "kept").write_text(str(number))
     return conductor, searcher
 
 
@@ -338,63 +333,3 @@ def test_a_space_with_fewer_points_than_trials_ends_too(tmp_path):
     searcher._params = searcher._params[:3]
     conduct(conductor, curve, num_gangs=2)
     assert [row.state for row in conductor.rows.values()] == [TrialState.COMPLETE] * 3
-
-
-def test_a_function_finds_what_its_donor_kept(tmp_path):
-    conductor, _ = make(tmp_path, "pbt", 1)
-    conduct(conductor, curve)
-    keeps = dict(enumerate(map(str, range(NUM_TRIALS))))
-    for line in lines_of(conductor, "EXPLOIT"):
-        keeps[line["trial"]] = keeps[line["donor"]]
-    assert {n: (conductor.paths.trial(n).root / "kept").read_text() for n in keeps} == keeps
-
-
-# --- what is copied ---
-
-
-def checkpoint(paths, content, best):
-    paths.last_checkpoint.mkdir(parents=True)
-    (paths.last_checkpoint / POSITION).write_text(json.dumps({"best": best, "epoch": 2}))
-    (paths.last_checkpoint / "state").mkdir()
-    (paths.last_checkpoint / "state" / "weights").write_text(content)
-
-
-def test_a_checkpoint_is_taken_over_and_the_donor_may_go_on(tmp_path):
-    donor, receiver = TrialPaths(tmp_path / "0"), TrialPaths(tmp_path / "1")
-    checkpoint(donor, "good", best=0.9)
-    checkpoint(receiver, "bad", best=0.1)
-    take_over_checkpoint(donor, receiver, best=0.1)
-    found = receiver.last_checkpoint
-    assert (found / "state" / "weights").read_text() == "good"
-    assert (found / "state" / "weights").stat().st_nlink == 2, "nothing is written twice"
-    assert json.loads((found / POSITION).read_text()) == {"best": 0.1, "epoch": 2}
-    assert json.loads((donor.last_checkpoint / POSITION).read_text()) == {"best": 0.9, "epoch": 2}
-    assert [path.name for path in receiver.checkpoints.iterdir()] == ["last"]
-
-
-def test_a_file_system_without_links_copies(tmp_path, monkeypatch):
-    def refuse(source, target):
-        raise OSError("no links here")
-
-    monkeypatch.setattr("os.link", refuse)
-    donor, receiver = TrialPaths(tmp_path / "0"), TrialPaths(tmp_path / "1")
-    checkpoint(donor, "good", best=0.9)
-    receiver.root.mkdir()
-    take_over_checkpoint(donor, receiver, best=None)
-    assert (receiver.last_checkpoint / "state" / "weights").read_text() == "good"
-
-
-def test_a_functions_files_are_taken_over_and_the_records_stay(tmp_path):
-    donor, receiver = TrialPaths(tmp_path / "0"), TrialPaths(tmp_path / "1")
-    for paths in (donor, receiver):
-        (paths.root / "deep").mkdir(parents=True)
-        for name in ("params.json", "log.txt", f"events.out.tfevents.{paths.root.name}", "x", "deep/y"):
-            (paths.root / name).write_text(paths.root.name)
-    take_over_files(donor, receiver)
-    found = {
-        str(p.relative_to(receiver.root)): p.read_text() for p in receiver.root.rglob("*") if p.is_file()
-    }
-    records = {"params.json": "1", "log.txt": "1", "events.out.tfevents.1": "1"}
-    assert found == records | {"x": "0", "deep/y": "0"}
-    (receiver.root / "x").write_text("other")
-    assert (donor.root / "x").read_text() == "0"

@@ -52,7 +52,6 @@ def test_trial_paths(tmp_path: Path) -> None:
     assert trial.params_json == trial.root / "params.json"
     assert trial.log == trial.root / "log.txt"
     assert trial.best_checkpoint == trial.root / "checkpoints" / "best"
-    assert trial.last_checkpoint == trial.root / "checkpoints" / "last"
 
 
 def test_trials_sort_by_number_up_to_100000(tmp_path: Path) -> None:

@@ -36,6 +36,10 @@ class RankProcesses:
         prepare(spec.data, spec.task, out / ".store")
         return self.call("train", path, out, reports, resume, changes)
 
+    def kill(self, rank: int) -> None:
+        self._processes[rank].kill()
+        self._processes[rank].join()
+
     def call(self, method: str, *arguments):
         """What `_<method>(worker, rank, ...)` gives on rank 0; raises the first error of any rank."""
         for pipe in self._pipes:
@@ -47,8 +51,9 @@ class RankProcesses:
         return results[0]
 
     def close(self) -> None:
-        for pipe in self._pipes:
-            pipe.send(None)
+        for process, pipe in zip(self._processes, self._pipes, strict=True):
+            if process.is_alive():
+                pipe.send(None)
         for process in self._processes:
             process.join(timeout=30)
 
@@ -103,6 +108,39 @@ def _begin(worker, job, resume: Path | None) -> None:
         worker.load(found)
 
 
+def _start_with(worker, rank: int, path: Path, out: Path, changes, resume: Path | None = None) -> None:
+    _begin(worker, replace(job_of(path, out), **changes), resume)
+
+
+def _save(worker, rank: int, wait: bool = True) -> None:
+    worker.save(wait=wait)
+
+
+def _limit_files(worker, rank: int, limited_rank: int, limit: int | None) -> None:
+    """No file of this rank can grow beyond so many bytes, as on a full disk; None: all have room again."""
+    import resource
+    import signal
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    wanted = hard if limit is None or rank != limited_rank else limit
+    resource.setrlimit(resource.RLIMIT_FSIZE, (wanted, hard))
+
+
+def _log_to(worker, rank: int, log: Path) -> None:
+    """From here on what the rank prints to standard error stands in `log`, as in a gang."""
+    import os
+
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(file, 2)
+    os.close(file)
+
+
+def _settle(worker, rank: int) -> None:
+    """Until this rank writes nothing."""
+    worker._training._keeper.close()
+
+
 def _break_weights(worker, rank: int, breaking_rank: int) -> None:
     """Makes the next loss of one rank NaN."""
     import torch
@@ -141,6 +179,11 @@ def _resident_bytes(worker, rank: int) -> int:
 METHODS = {
     "train": _train,
     "start": _start,
+    "start_with": _start_with,
+    "save": _save,
+    "settle": _settle,
+    "log_to": _log_to,
+    "limit_files": _limit_files,
     "step": _step,
     "break_weights": _break_weights,
     "weights": _weights,

@@ -25,8 +25,8 @@ from tuner.records.paths import TrialPaths
 from tuner.records.states import TrialState
 from tuner.spec import TrainSpec
 from tuner.training.checkpoints import (
-    restore_engine,
-    restore_rank,
+    read_saved,
+    restore,
     save_weights,
     snapshot_engine,
     snapshot_rank,
@@ -36,7 +36,7 @@ from tuner.training.evaluation import average_buffers, evaluate
 from tuner.training.job import TrialJob
 from tuner.training.keeper import Keeper
 from tuner.training.precision import DTYPES, Precision, resolve_precision
-from tuner.training.ranks import Ranks
+from tuner.training.ranks import Ranks, end_alike
 from tuner.training.report import Patience, Report
 from tuner.training.saver import Snapshot
 from tuner.training.watchdog import progress
@@ -154,13 +154,15 @@ class DeepSpeedTraining:
         self._keeper.save(wait=wait)
 
     def load(self, checkpoint: Checkpoint) -> None:
-        """Goes on from a checkpoint, also one that was written with other rates or another batch size."""
+        """Goes on from a checkpoint, also of other rates, another batch size or another number of ranks."""
         position, batches_per_epoch = checkpoint.position, self._batches.batches_per_epoch
-        self._check(position)
+        with end_alike(self._ranks):
+            self._check(position)
+            saved = read_saved(self._engine, checkpoint.folder, position["num_ranks"], self._ranks)
         rates = Rates.of(self._engine)
-        restore_engine(self._engine, checkpoint.folder)
+        restore(self._engine, checkpoint.folder, saved, self._ranks)
         rates.put_back(self._engine, batches_per_epoch / position["batches_per_epoch"])
-        self._sums = _Sums(**restore_rank(self._engine, self._ranks, checkpoint.folder))
+        self._sums = _Sums(**saved.report)
         self._epoch, self._batch = position["epoch"], position["batch"]
         self._num_reports = position["num_reports"]
         self._best = position["best"]
