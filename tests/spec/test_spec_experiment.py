@@ -216,7 +216,10 @@ def test_the_rest_cannot_be_searched(path):
             {"train__optimizer": {"choice": [{"type": "sgd", "lr": {"float": [1, 0]}}]}},
             "train.optimizer.sgd.lr is no valid domain",
         ),
-        ({"train": {3: 4, "epochs": 1}}, "train must have text as keys; found 3; put it into quotes"),
+        (
+            {"train": {3: 4, "epochs": 1}},
+            "train must have printable text as keys; found 3; put it into quotes",
+        ),
         # found only at the ends or options of a domain
         ({"train__batch_size": {"int": [64, 128]}, "resources__workers": 2}, "found 65; use 66"),
         ({"train__label_smoothing": {"float": [0, 1]}}, "train.label_smoothing must be < 1; found 1.0"),
