@@ -25,7 +25,7 @@ data:
   source: {type: csv, path: data.csv, label: y, delimiter: ";"}
   split: {train: 0.8, val: 0.2, test: 0.0, stratify: false, seed: 3}
   standardise: {choice: [true, false]}
-model: {type: mlp, width: {int: [8, 64], step: 8}, depth: 2, activation: gelu, dropout: 0.1, normalisation: layer}
+model: {type: mlp, width: {int: [8, 64], step: 8}, depth: 2, activation: gelu, normalisation: layer}
 train:
   epochs: 30
   batch_size: 64
@@ -55,32 +55,64 @@ confirm: {top: 2, seeds: 3}
 """
 """An experiment that uses what the shipped ones do not."""
 
-SNIPPETS = (
+SNIPPETS: tuple[str, ...] = (
     *("{", "}", "[", "]", ":", ": ", "- ", ",", "#", "'", '"', "|", ">", "%", "@", "`", "?", "~", "\t", "\r"),
     *("&a ", "*a", "<<: *a", "&a [*a]", "--- ", "...", "%YAML 1.1\n", "!!int ", "!!binary ", "!!set ", "!x "),
     *("!!python/object/apply:os.system [x]", '"\\UFFFFFFFF"', '"\\uD800"', "\0", "\ufeff", "\u2028", "é"),
     *("1e999", "-1", "0", ".nan", ".inf", "9" * 30, "9" * 5000, "1e-320", "null", "true", "off", "0x10"),
     *("[" * 200, "- " * 200, "{a: " * 60, "a" * 300, "choice", "float", "int", "type", "path", "~\0", "../x"),
 )
-VALUES: tuple[Any, ...] = (
-    *(None, True, False, 0, 1, -1, 2, 3, 7, 64, 10**6, 2**62, 10**25, 10**400, 0.0, 0.5, 1.0, -0.5, 1e-320, 1e308),
-    *(float("nan"), float("inf"), "", "x", "auto", "none", "../../x", "/etc", ".store", "a\0b", "a\nb", "~\0", "é" * 300),
+SCALARS: tuple[Any, ...] = (
+    *(None, True, False, 0, 1, -1, 2, 3, 7, 64, 10**6, 2**62, 10**25, 10**400, 0.0, 0.5, 1.0, -0.5, 1e-320),
+    *(
+        1e308,
+        float("nan"),
+        float("inf"),
+        "",
+        "x",
+        "auto",
+        "none",
+        "../../x",
+        "/etc",
+        ".store",
+        "~\0",
+        "\ud800",
+    ),
+    *("a\0b", "a\nb", "é" * 300),
+)
+DOMAINS: tuple[Any, ...] = (
+    *({"float": [0, 1]}, {"float": [0.1, 1], "log": True}, {"float": [0, 1e308], "step": 1e-320}),
+    *(
+        {"float": [-1e308, 1e308]},
+        {"float": 3},
+        {"float": [0, 1], "int": [0, 1]},
+        {"int": [1, 3]},
+        {"int": []},
+    ),
+    *(
+        {"int": [0, 2**62]},
+        {"int": [1, 9], "step": 2},
+        {"choice": [1, 2, 3]},
+        {"choice": [None]},
+        {"choice": []},
+    ),
+    *({"choice": [{"int": [1, 2]}]}, {"choice": [True, 1]}, {"choice": ["adam", {"type": "sgd", "lr": 0.1}]}),
+    {"choice": list(range(40))},
+)
+COLLECTIONS: tuple[Any, ...] = (
     *([], {}, [[]], [1, 2], [0.1, 0.2], ["a", "b"], {"type": "x"}, {"a": {"b": 1}}, [{"type": "sgd"}]),
-    *({"float": [0, 1]}, {"float": [0.1, 1], "log": True}, {"float": [0, 1e308], "step": 1e-320}, {"float": 3}),
-    *({"float": [-1e308, 1e308]}, {"int": [1, 3]}, {"int": [0, 2**62]}, {"int": [1, 9], "step": 2}, {"int": []}),
-    *({"choice": [1, 2, 3]}, {"choice": []}, {"choice": [{"int": [1, 2]}]}, {"choice": [True, 1]}, {"choice": [None]}),
-    *({"choice": ["adam", {"type": "sgd", "lr": 0.1}]}, {"choice": list(range(40))}, {"float": [0, 1], "int": [0, 1]}),
-)  # fmt: skip
-NAMES = (
-    *("name", "task", "data", "model", "train", "search", "resources", "recovery", "confirm", "function", "space"),
-    *("source", "split", "type", "path", "lr", "stop", "also", "constraints", "points", "priors", "warm_start"),
-    *("metric", "mode", "trials", "sampler", "scheduler", "storage", "seed", "epochs", "batch_size", "micro_batch"),
-    *("zero", "stage", "offload", "early_stop", "validate_every", "choice", "float", "int", "step", "log", "a.b", ""),
-)  # fmt: skip
+)
+VALUES = (*SCALARS, *DOMAINS, *COLLECTIONS)
+WORDS = """
+name task data model train search resources recovery confirm function space source split type path lr stop also
+constraints points priors warm_start metric mode trials sampler scheduler storage seed epochs batch_size log step
+micro_batch zero stage offload early_stop validate_every choice float int a.b
+"""
+NAMES = tuple(WORDS.split())
 
 
 def shipped_texts() -> list[str]:
-    """The experiment files in `search_spaces/` and in the README; its sections alone within a shipped file."""
+    """The experiment files that are shipped or stand in the README, and EVERYTHING."""
     files = [file.read_text() for file in sorted((ROOT / "search_spaces").glob("*.yaml"))]
     blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
     whole = [block for block in blocks if block.startswith("name:")]
@@ -190,7 +222,7 @@ def _delete(node: Any, key: Any, holders: list[Holder], draw: random.Random) -> 
 
 def _rename(node: Any, key: Any, holders: list[Holder], draw: random.Random) -> None:
     if isinstance(node, dict):
-        node[draw.choice((*NAMES, 3, None, "x" * 300, "a\nb"))] = node.pop(key)
+        node[draw.choice((*NAMES, 3, None, "", "x" * 300, "a\nb"))] = node.pop(key)
 
 
 def _add(node: Any, key: Any, holders: list[Holder], draw: random.Random) -> None:

@@ -384,7 +384,7 @@ def test_a_function_experiment_is_written_for_the_record(tmp_path):
         ({"space": [1]}, r"needs a function as train and a mapping as space; .* and \[1\]"),
         ({"space": {"a.b": Int(1, 2), "a": {"b": Int(1, 2)}}}, "must differ; found 'a.b' twice"),
         ({"space": {"x": [Int(1, 2)]}}, "space.x cannot hold a domain, for it is a list"),
-        ({"space": {3: Int(1, 2)}}, "space must have text as keys; found 3"),
+        ({"space": {3: Int(1, 2)}}, "space must have printable text as keys; found 3"),
         ({"train": lambda config, trial: None}, "name names a folder .* found '<lambda>'"),
         ({"trials": 0}, "search.trials must be >= 1; found 0"),
         ({"mode": "most"}, "search.mode must be one of min, max; found 'most'"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,8 @@ class Manifest:
     target_mean: float | None
     """Of the training targets; None for classes."""
     target_std: float | None
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Each of the store's arrays, and the sha256 of its file."""
 
     @property
     def num_classes(self) -> int | None:
@@ -41,7 +45,8 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
-        """The inverse of `to_json`."""
-        values: dict[str, Any] = json.loads(text)
-        values.update({name: tuple(value) for name, value in values.items() if isinstance(value, list)})
-        return cls(**values)
+        """The inverse of `to_json`; ValueError when `text` is no manifest."""
+        return _ADAPTER.validate_json(text)
+
+
+_ADAPTER = TypeAdapter(Manifest)

@@ -7,7 +7,8 @@
 of everything that decides the bytes: the source (a file by its content), the recipe, the task and the code
 version. It is written to a temporary name under a lock, fsynced and renamed, so a store is whole or absent.
 All rows pass through memory once while they are prepared; training reads them through the page cache, shared
-by all processes of a node.
+by all processes of a node. `prepare` holds the files against the checksums in the manifest, and makes a store
+anew that somebody has damaged.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,15 +28,17 @@ from tuner.data import sources, standardise
 from tuner.data.clean import clean
 from tuner.data.lock import locked
 from tuner.data.manifest import Manifest
+from tuner.data.sources.files import content_sha256, reason
 from tuner.data.split import split_rows
 from tuner.data.table import AnyArray, FloatArray
 from tuner.errors import DataError
 from tuner.spec.sections import DataSpec
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raise it when the same source and recipe give other bytes than before."""
 
 _TEMPORARY = "tmp-"
+_MANIFEST = "manifest.json"
 
 
 class Split(NamedTuple):
@@ -57,31 +60,69 @@ class Store:
     @classmethod
     def open(cls, path: Path) -> Store:
         """Open the prepared folder `path`; DataError when it is none."""
-        manifest = path / "manifest.json"
-        if not manifest.is_file():
+        try:
+            return cls(path, Manifest.from_json((path / _MANIFEST).read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
             raise DataError(
-                f"a prepared store must have a manifest.json, but {path} has none; prepare the data again"
-            )
-        return cls(path, Manifest.from_json(manifest.read_text(encoding="utf-8")))
+                f"a prepared store must have a readable {_MANIFEST}, but {path} has none "
+                f"({reason(error)}); remove that folder and prepare the data again"
+            ) from error
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every array is there, as it was written; reads them all."""
+        files = self.manifest.files
+        names = {_array_name(name, part) for name in self.manifest.sizes for part in Split._fields}
+        return names == files.keys() and all(_has_sha256(self.path / name, files[name]) for name in names)
 
     def split(self, name: str) -> Split:
-        """The rows of "train", "val" or "test", memory-mapped."""
-        return Split(*(np.load(self.path / f"{name}_{part}.npy", mmap_mode="r") for part in Split._fields))
+        """The rows of "train", "val" or "test", memory-mapped; DataError when they are not there."""
+        try:
+            split = Split(
+                *(
+                    np.load(self.path / _array_name(name, part), mmap_mode="r", allow_pickle=False)
+                    for part in Split._fields
+                )
+            )
+        except (OSError, ValueError, EOFError, SyntaxError) as error:
+            raise self._damaged(name, reason(error)) from error
+        if len(split.targets) != self.manifest.sizes[name] or len(split.features) != len(split.targets):
+            raise self._damaged(name, f"it has {len(split.features)} rows and {len(split.targets)} targets")
+        return split
+
+    def _damaged(self, name: str, found: str) -> DataError:
+        return DataError(
+            f"a prepared store must hold its {name} split as it was written, but {self.path} does not "
+            f"({found}); remove that folder and prepare the data again"
+        )
 
 
 def prepare(spec: DataSpec, task: str, store_root: Path) -> Store:
-    """Prepare the data of `spec` for `task`, or find it prepared (then a file is only read for its hash).
+    """Prepare the data of `spec` for `task`, or find it prepared (then files are only read for their hashes).
 
     DataError for data that cannot be used; nothing is left behind then.
     """
     sha256 = fingerprint(spec, task)
     path = store_root / sha256
-    if not path.exists():
+    store = _find(path)
+    if store is None:
         with locked(store_root):
             _remove_leftovers(store_root)
-            if not path.exists():
+            # Another process may have prepared it meanwhile.
+            if _find(path) is None:
+                _remove(path)
                 _publish(*_build(spec, task, sha256), path)
-    return Store.open(path)
+        store = Store.open(path)
+    return store
+
+
+def _find(path: Path) -> Store | None:
+    """The store at `path`; None when there is none, or a damaged one."""
+    try:
+        store = Store.open(path)
+    except DataError:
+        return None
+    return store if store.is_sound else None
 
 
 def fingerprint(spec: DataSpec, task: str) -> str:
@@ -133,14 +174,23 @@ def _publish(manifest: Manifest, splits: Mapping[str, Split], path: Path) -> Non
     try:
         for name, split in splits.items():
             for part, values in split._asdict().items():
-                _write_array(temporary / f"{name}_{part}.npy", values)
-        _write_bytes(temporary / "manifest.json", manifest.to_json().encode())
+                _write_array(temporary / _array_name(name, part), values)
+        files = {file.name: content_sha256(file) for file in sorted(temporary.iterdir())}
+        _write_bytes(temporary / _MANIFEST, replace(manifest, files=files).to_json().encode())
         _sync_folder(temporary)
         temporary.rename(path)
         _sync_folder(path.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _array_name(split: str, part: str) -> str:
+    return f"{split}_{part}.npy"
+
+
+def _has_sha256(file: Path, expected: str) -> bool:
+    return file.is_file() and content_sha256(file) == expected
 
 
 def _write_array(path: Path, values: AnyArray) -> None:
@@ -166,4 +216,12 @@ def _sync_folder(path: Path) -> None:
 def _remove_leftovers(store_root: Path) -> None:
     """Remove what a killed process left half written; the lock says that nobody writes now."""
     for leftover in store_root.glob(_TEMPORARY + "*"):
-        shutil.rmtree(leftover)
+        _remove(leftover)
+
+
+def _remove(path: Path) -> None:
+    """Removes what is at `path`, if anything; of a link only the link."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
