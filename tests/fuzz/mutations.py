@@ -104,9 +104,9 @@ COLLECTIONS: tuple[Any, ...] = (
 )
 VALUES = (*SCALARS, *DOMAINS, *COLLECTIONS)
 WORDS = """
-name task data model train search resources recovery confirm function space source split type path lr stop also
-constraints points priors warm_start metric mode trials sampler scheduler storage seed epochs batch_size log step
-micro_batch zero stage offload early_stop validate_every choice float int a.b
+name task data model train search resources recovery confirm function space source split type path lr stop
+also constraints points priors warm_start metric mode trials sampler scheduler storage seed epochs batch_size
+micro_batch zero stage offload early_stop validate_every choice float int log step a.b
 """
 NAMES = tuple(WORDS.split())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -33,8 +33,6 @@ class Manifest:
     target_mean: float | None
     """Of the training targets; None for classes."""
     target_std: float | None
-    files: Mapping[str, str] = field(default_factory=dict)
-    """Each of the store's arrays, and the sha256 of its file."""
 
     @property
     def num_classes(self) -> int | None:

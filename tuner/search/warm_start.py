@@ -118,15 +118,15 @@ class _Earlier:
 
     @classmethod
     def _of_function(cls, paths: ExperimentPaths, tree: dict[str, Any]) -> "_Earlier":
-        search, problems = tree.get("search"), Problems()
+        search: Any = tree.get("search")
+        problems = Problems()
         template = parse({"space": tree.get("space")}, {}, problems)["space"]
         problems.raise_if_any()
-        if not (
-            isinstance(search, dict) and {"metric", "mode"} <= search.keys() and isinstance(template, dict)
-        ):
+        is_sound = isinstance(search, dict) and {"metric", "mode"} <= search.keys()
+        if not (is_sound and isinstance(template, dict)):
             raise ResultsError(
-                f"an experiment's file must hold its space, metric and mode, but {paths.experiment_yaml} does "
-                "not; put back a copy of it"
+                "an experiment's file must hold its space, metric and mode, but "
+                f"{paths.experiment_yaml} does not; put back a copy of it"
             )
         return cls(search["metric"], search["mode"], template, space_of(template), None)
 
