@@ -211,7 +211,7 @@ def _array(archive: Mapping[str, NDArray[Any]], key: str, path: str | Path) -> N
     except Exception as error:
         # What numpy and zipfile raise for a damaged file depends on the place of the damage.
         raise DataError(
-            f"{path}: {_KEYS}; found {key} damaged ({type(error).__name__}: {error}); put back a copy of the file"
+            f"{path}: {_KEYS}; found {key} damaged ({type(error).__name__}: {error}); put back a copy"
         ) from error
 
 
