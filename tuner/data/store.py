@@ -3,12 +3,12 @@
     store = prepare(experiment.data, "image_classification", store_root)
     x, y = store.split("train")
 
-`<store_root>/<sha256>/` holds manifest.json, {train,val,test}_{features,targets}.npy, sha256sums. The name
+`<store_root>/<sha256>/` holds manifest.json, {train,val,test}_{features,targets}.npy and sha256sums. The name
 is the hash of everything that decides the bytes: the source (a file by its content), the recipe, the task and
 the code version. It is written to a temporary name under a lock, fsynced and renamed, so a store is whole or
-absent. `prepare` holds the files against their checksums, and makes a damaged store anew. All rows pass through
-memory once while they are prepared; training reads them through the page cache, shared by all processes of a
-node.
+absent. `prepare` holds the files against their checksums, and makes a damaged store anew. All rows pass
+through memory once while they are prepared; training reads them through the page cache, shared by all
+processes of a node.
 """
 
 from __future__ import annotations
