@@ -14,6 +14,7 @@ from spec_examples import DESIGN
 
 from tuner.errors import ExperimentError
 from tuner.spec import Experiment
+from tuner.spec.reading import read_text
 
 SHIPPED = Path(__file__).parents[2] / "search_spaces"
 TREES = [yaml.safe_load(DESIGN), *(yaml.safe_load(file.read_text()) for file in SHIPPED.glob("*.yaml"))]
@@ -32,7 +33,8 @@ SIGNS = "{}[]:,-&*!|>'\"#%@?~ \n\tab01.e"
 
 def assert_read(experiment: Experiment) -> None:
     """What was read is the same when it is written and read again, and its ends are configurations."""
-    assert Experiment.from_dict(yaml.safe_load(experiment.to_yaml())) == experiment
+    tree, _ = read_text(experiment.to_yaml(), lambda mark: "")
+    assert Experiment.from_dict(tree) == experiment
     assert next(experiment.representatives())
 
 

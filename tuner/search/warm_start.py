@@ -139,6 +139,7 @@ class _Earlier:
         """All that a trial was trained with, defaults included."""
         if self.experiment is not None:
             return self.experiment.resolve(params).model_dump()
+        self.space.check(params)
         config: Mapping[str, Any] = materialise(self.template, params)
         return config
 
@@ -149,7 +150,7 @@ def _observe(
     try:
         config = earlier.config(row.params)
         params = space.walk(partial(_value, row.params, config, earlier.experiment is None))
-    except (_Outside, ExperimentError):  # the latter: a trial that broke a rule between its parameters
+    except (_Outside, ExperimentError):  # the latter: a trial that broke a rule, also that of its own space
         return None
     metrics = row.last | row.objectives
     broken = violations(search.constraints, row.last)
