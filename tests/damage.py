@@ -17,7 +17,7 @@ GARBAGE = (
 )
 
 
-def damaged(content: bytes, count: int = 20, seed: int = 0) -> Iterator[bytes]:
+def damaged(content: bytes, count: int = 8, seed: int = 0) -> Iterator[bytes]:
     """Garbage in its place; cut at random places; with random bytes changed, put in, or taken out."""
     yield from GARBAGE
     draw = random.Random(seed)
