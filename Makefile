@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test lint types bench fuzz clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/tuner run search_spaces/digits_cnn.yaml --name digits_cnn_$$(date +%Y%m%d_%H%M%S)
@@ -23,6 +23,9 @@ bench: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/idle.py
 	$(VENV)/bin/python benchmarks/loop.py
 	$(VENV)/bin/python benchmarks/ask.py
+
+fuzz: $(INSTALLED)
+	$(VENV)/bin/python tests/fuzz/experiments.py
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

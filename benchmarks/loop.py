@@ -64,7 +64,7 @@ class Work:
     def train_rows(self) -> "tuple[torch.Tensor, torch.Tensor]":
         import torch
 
-        arrays = np.load(self.data)
+        arrays = np.load(self.data, allow_pickle=False)
         num_rows = int(TRAIN_SHARE * len(arrays["x"]))
         return torch.from_numpy(arrays["x"][:num_rows]), torch.from_numpy(arrays["y"][:num_rows])
 

@@ -63,7 +63,9 @@ def stock_worker(config: dict[str, Any]) -> None:
     import torch
     from torch import nn
 
-    data = {key: torch.from_numpy(value) for key, value in np.load(config["data"]).items()}
+    data = {
+        key: torch.from_numpy(value) for key, value in np.load(config["data"], allow_pickle=False).items()
+    }
     rank, num_ranks = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
     deepspeed.init_distributed(dist_backend="gloo")
     torch.manual_seed(SEED)

@@ -14,7 +14,10 @@ from tuner.spec import Experiment
 from tuner.spec.sections import Cmaes, Gp, Nsgaii, SamplerName, Scheduler, Tpe
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "CONTRIBUTING.md", "cluster/README.md", "benchmarks/README.md", "docs/structure.md"]
+PAGES = [
+    *("README.md", "CONTRIBUTING.md", "cluster/README.md", "benchmarks/README.md"),
+    *("docs/structure.md", "docs/security.md"),
+]
 SCHEDULERS = get_args(get_args(Scheduler)[0])
 
 

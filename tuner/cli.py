@@ -190,12 +190,13 @@ def status(
         _print_trials(Result.open(folder), as_json)
         return
     found = [Result(paths) for paths in list_experiments(folder)]
+    lines = [line for result in found if (line := _readable_status(result))]
     if as_json:
-        print(json.dumps([_status_json(result) for result in found], indent=2))
+        print(json.dumps(lines, indent=2))
     elif not found:
         print(f"no experiment in {folder}; start one with: tuner run SPEC")
     else:
-        _console().print(_experiments_table(found))
+        _console().print(_experiments_table(lines))
 
 
 @app.command()
@@ -473,12 +474,20 @@ def _print_trials(result: "Result", as_json: bool) -> None:
     _console().print(table)
 
 
-def _experiments_table(found: "list[Result]") -> Table:
+def _readable_status(result: "Result") -> dict[str, Any] | None:
+    """The experiment's line; where its files are damaged a complaint, so that the others still show."""
+    try:
+        return _status_json(result)
+    except TunerError as error:
+        _complain(f"{result.paths.root.name} is left out: {error}")
+        return None
+
+
+def _experiments_table(lines: list[dict[str, Any]]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("experiment", "trials", "states", "metric", "best"):
         table.add_column(column)
-    for result in found:
-        line = _status_json(result)
+    for line in lines:
         states = ", ".join(f"{count} {state}" for state, count in line["states"].items())
         table.add_row(line["experiment"], str(line["trials"]), states, line["metric"], _short(line["best"]))
     return table

@@ -196,7 +196,7 @@ def test_many_processes_fail_without_a_trace(tmp_path: Path) -> None:
 
 
 def test_open_says_when_it_is_no_store(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"must have a manifest.json, but .* has none"):
+    with pytest.raises(DataError, match=r"must have a readable manifest.json, but .* has none"):
         Store.open(tmp_path)
 
 

@@ -3,9 +3,11 @@
 import pytest
 
 from tuner.data import prepare
-from tuner.errors import ExperimentError, PrecisionError
+from tuner.errors import ExperimentError, PrecisionError, ResultsError
 from tuner.execution.checks import check_fit, check_precision, check_stop, check_warm_start
 from tuner.execution.placement import GangSize
+from tuner.execution.runner import check_is_free
+from tuner.records.paths import ExperimentPaths
 from tuner.spec import Experiment
 
 IRIS = {
@@ -75,3 +77,12 @@ def test_fp16_on_a_cpu_that_cannot():
     else:
         with pytest.raises(PrecisionError, match="use precision: bf16, fp32 or auto"):
             check_precision(specs, GangSize(1, 1, 0))
+
+
+def test_a_link_in_the_place_of_the_folder(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "other")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("link", "dangling"):
+        with pytest.raises(ResultsError, match="an experiment needs a folder of its own, but .* is a link"):
+            check_is_free(ExperimentPaths(tmp_path / name))

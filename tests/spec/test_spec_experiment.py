@@ -216,7 +216,10 @@ def test_the_rest_cannot_be_searched(path):
             {"train__optimizer": {"choice": [{"type": "sgd", "lr": {"float": [1, 0]}}]}},
             "train.optimizer.sgd.lr is no valid domain",
         ),
-        ({"train": {3: 4, "epochs": 1}}, "train must have text as keys; found 3; put it into quotes"),
+        (
+            {"train": {3: 4, "epochs": 1}},
+            "train must have printable text as keys; found 3; put it into quotes",
+        ),
         # found only at the ends or options of a domain
         ({"train__batch_size": {"int": [64, 128]}, "resources__workers": 2}, "found 65; use 66"),
         ({"train__label_smoothing": {"float": [0, 1]}}, "train.label_smoothing must be < 1; found 1.0"),
@@ -381,7 +384,7 @@ def test_a_function_experiment_is_written_for_the_record(tmp_path):
         ({"space": [1]}, r"needs a function as train and a mapping as space; .* and \[1\]"),
         ({"space": {"a.b": Int(1, 2), "a": {"b": Int(1, 2)}}}, "must differ; found 'a.b' twice"),
         ({"space": {"x": [Int(1, 2)]}}, "space.x cannot hold a domain, for it is a list"),
-        ({"space": {3: Int(1, 2)}}, "space must have text as keys; found 3"),
+        ({"space": {3: Int(1, 2)}}, "space must have printable text as keys; found 3"),
         ({"train": lambda config, trial: None}, "name names a folder .* found '<lambda>'"),
         ({"trials": 0}, "search.trials must be >= 1; found 0"),
         ({"mode": "most"}, "search.mode must be one of min, max; found 'most'"),

@@ -117,7 +117,8 @@ def test_sections_are_frozen_and_strict():
 WRONG = [
     (
         {"name": "a/b"},
-        "name names a folder and must be letters, digits and _-. without a dot in front; found 'a/b'",
+        "name names a folder and must be up to 100 letters, digits and _-. without a dot in front; "
+        "found 'a/b'",
     ),
     ({"name": ".a"}, "found '.a'"),
     ({"name": ""}, "found ''"),

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import TypeAdapter
+
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
@@ -41,7 +43,8 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
-        """The inverse of `to_json`."""
-        values: dict[str, Any] = json.loads(text)
-        values.update({name: tuple(value) for name, value in values.items() if isinstance(value, list)})
-        return cls(**values)
+        """The inverse of `to_json`; ValueError when `text` is no manifest."""
+        return _ADAPTER.validate_json(text)
+
+
+_ADAPTER = TypeAdapter(Manifest)

@@ -3,11 +3,12 @@
     store = prepare(experiment.data, "image_classification", store_root)
     x, y = store.split("train")
 
-`<store_root>/<sha256>/` holds manifest.json and {train,val,test}_{features,targets}.npy. The name is the hash
-of everything that decides the bytes: the source (a file by its content), the recipe, the task and the code
-version. It is written to a temporary name under a lock, fsynced and renamed, so a store is whole or absent.
-All rows pass through memory once while they are prepared; training reads them through the page cache, shared
-by all processes of a node.
+`<store_root>/<sha256>/` holds manifest.json, {train,val,test}_{features,targets}.npy and sha256sums. The name
+is the hash of everything that decides the bytes: the source (a file by its content), the recipe, the task and
+the code version. It is written to a temporary name under a lock, fsynced and renamed, so a store is whole or
+absent. `prepare` holds the files against their checksums, and makes a damaged store anew. All rows pass
+through memory once while they are prepared; training reads them through the page cache, shared by all
+processes of a node.
 """
 
 from __future__ import annotations
@@ -27,15 +28,17 @@ from tuner.data import sources, standardise
 from tuner.data.clean import clean
 from tuner.data.lock import locked
 from tuner.data.manifest import Manifest
+from tuner.data.sources.files import content_sha256, reason
 from tuner.data.split import split_rows
 from tuner.data.table import AnyArray, FloatArray
 from tuner.errors import DataError
 from tuner.spec.sections import DataSpec
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raise it when the same source and recipe give other bytes than before."""
 
 _TEMPORARY = "tmp-"
+_MANIFEST, _SUMS = "manifest.json", "sha256sums"
 
 
 class Split(NamedTuple):
@@ -57,31 +60,71 @@ class Store:
     @classmethod
     def open(cls, path: Path) -> Store:
         """Open the prepared folder `path`; DataError when it is none."""
-        manifest = path / "manifest.json"
-        if not manifest.is_file():
+        try:
+            return cls(path, Manifest.from_json((path / _MANIFEST).read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
             raise DataError(
-                f"a prepared store must have a manifest.json, but {path} has none; prepare the data again"
-            )
-        return cls(path, Manifest.from_json(manifest.read_text(encoding="utf-8")))
+                f"a prepared store must have a readable {_MANIFEST}, but {path} has none "
+                f"({reason(error)}); remove that folder and prepare the data again"
+            ) from error
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every file is there, as it was written; reads them all."""
+        try:
+            return (self.path / _SUMS).read_bytes() == _sums(self.path)
+        except OSError:
+            return False
 
     def split(self, name: str) -> Split:
-        """The rows of "train", "val" or "test", memory-mapped."""
-        return Split(*(np.load(self.path / f"{name}_{part}.npy", mmap_mode="r") for part in Split._fields))
+        """The rows of "train", "val" or "test", memory-mapped; DataError when they are not there."""
+        try:
+            split = Split(
+                *(
+                    np.load(self.path / _array_name(name, part), mmap_mode="r", allow_pickle=False)
+                    for part in Split._fields
+                )
+            )
+        except Exception as error:
+            # What numpy raises for a damaged file depends on the place of the damage.
+            raise self._damaged(name, reason(error)) from error
+        if len(split.targets) != self.manifest.sizes[name] or len(split.features) != len(split.targets):
+            raise self._damaged(name, f"it has {len(split.features)} rows and {len(split.targets)} targets")
+        return split
+
+    def _damaged(self, name: str, found: str) -> DataError:
+        return DataError(
+            f"a prepared store must hold its {name} split as it was written, but {self.path} does not "
+            f"({found}); remove that folder and prepare the data again"
+        )
 
 
 def prepare(spec: DataSpec, task: str, store_root: Path) -> Store:
-    """Prepare the data of `spec` for `task`, or find it prepared (then a file is only read for its hash).
+    """Prepare the data of `spec` for `task`, or find it prepared (then files are only read for their hashes).
 
     DataError for data that cannot be used; nothing is left behind then.
     """
     sha256 = fingerprint(spec, task)
     path = store_root / sha256
-    if not path.exists():
+    store = _find(path)
+    if store is None:
         with locked(store_root):
             _remove_leftovers(store_root)
-            if not path.exists():
+            # Another process may have prepared it meanwhile.
+            if _find(path) is None:
+                _remove(path)
                 _publish(*_build(spec, task, sha256), path)
-    return Store.open(path)
+        store = Store.open(path)
+    return store
+
+
+def _find(path: Path) -> Store | None:
+    """The store at `path`; None when there is none, or a damaged one."""
+    try:
+        store = Store.open(path)
+    except DataError:
+        return None
+    return store if store.is_sound else None
 
 
 def fingerprint(spec: DataSpec, task: str) -> str:
@@ -133,14 +176,25 @@ def _publish(manifest: Manifest, splits: Mapping[str, Split], path: Path) -> Non
     try:
         for name, split in splits.items():
             for part, values in split._asdict().items():
-                _write_array(temporary / f"{name}_{part}.npy", values)
-        _write_bytes(temporary / "manifest.json", manifest.to_json().encode())
+                _write_array(temporary / _array_name(name, part), values)
+        _write_bytes(temporary / _MANIFEST, manifest.to_json().encode())
+        _write_bytes(temporary / _SUMS, _sums(temporary))
         _sync_folder(temporary)
         temporary.rename(path)
         _sync_folder(path.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _array_name(split: str, part: str) -> str:
+    return f"{split}_{part}.npy"
+
+
+def _sums(folder: Path) -> bytes:
+    """The checksums of all files, as `sha256sum` writes them."""
+    files = sorted(file for file in folder.iterdir() if file.name != _SUMS)
+    return "".join(f"{content_sha256(file)}  {file.name}\n" for file in files).encode()
 
 
 def _write_array(path: Path, values: AnyArray) -> None:
@@ -166,4 +220,12 @@ def _sync_folder(path: Path) -> None:
 def _remove_leftovers(store_root: Path) -> None:
     """Remove what a killed process left half written; the lock says that nobody writes now."""
     for leftover in store_root.glob(_TEMPORARY + "*"):
-        shutil.rmtree(leftover)
+        _remove(leftover)
+
+
+def _remove(path: Path) -> None:
+    """Removes what is at `path`, if anything; of a link only the link."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

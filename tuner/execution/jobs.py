@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from tuner.errors import DataError, ExperimentError, ResourceError
 from tuner.spec import Experiment
+from tuner.spec.reading import read_text, write_text
 
 MAX_FILE_BYTES = 100 * 2**20
 """A larger file is not sent; put it where every node can read it."""
@@ -65,20 +65,22 @@ def submit_job(experiment: Experiment, address: str, *, results: str) -> Job:
     client = _client(address)
     with tempfile.TemporaryDirectory(prefix="tuner-job-") as folder:
         pack(experiment, Path(folder))
-        entrypoint = (
-            f"python -m tuner.cli run experiment.yaml --address auto --results {shlex.quote(results)}"
-        )
-        job_id = client.submit_job(entrypoint=entrypoint, runtime_env={"working_dir": folder})
+        job_id = client.submit_job(entrypoint=entrypoint(results), runtime_env={"working_dir": folder})
     return Job(job_id, client)
+
+
+def entrypoint(results: str) -> str:
+    """What the job server hands to a shell; in one word with its option a folder is no option itself."""
+    return f"python -m tuner.cli run experiment.yaml --address auto {shlex.quote(f'--results={results}')}"
 
 
 def pack(experiment: Experiment, folder: Path) -> None:
     """Writes package, experiment and data files to `folder`, with paths relative to it."""
     package = Path(__file__).parents[1]
     shutil.copytree(package, folder / "tuner", ignore=shutil.ignore_patterns("__pycache__"))
-    tree = yaml.safe_load(experiment.to_yaml())
+    tree, _ = read_text(experiment.to_yaml(), lambda mark: experiment.name)
     _take_files(tree["data"], folder / "data")
-    (folder / "experiment.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+    (folder / "experiment.yaml").write_text(write_text(tree), encoding="utf-8")
 
 
 def _take_files(node: Any, folder: Path) -> None:

@@ -142,6 +142,11 @@ def check_is_free(paths: ExperimentPaths) -> None:
             raise ResultsError(
                 f"results need a folder, but {path} is a file; choose another with --name or --results."
             )
+    if paths.root.is_symlink():
+        raise ResultsError(
+            f"an experiment needs a folder of its own, but {paths.root} is a link; "
+            f"choose another with --name or --results."
+        )
     if paths.root.exists() and any(paths.root.iterdir()):
         raise ResultsError(
             f"an experiment needs a folder of its own, but {paths.root} already holds one; "

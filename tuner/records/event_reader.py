@@ -3,8 +3,8 @@
     read_scalars(paths.trial(0).root)        # columns tag, step, wall_time, value
 
 A record is: length (8 bytes, little-endian), its checksum (4), the `Event`, its checksum (4). A file that is
-being written may end in the middle of a record; what is whole counts. The price of the speed: checksums are
-not looked at, and scalars kept as tensors (TensorFlow 2) are left out.
+being written, or damaged, may end in the middle of a record; what is whole counts. The price of the speed:
+checksums are not looked at, and scalars kept as tensors (TensorFlow 2) are left out.
 """
 
 import struct
@@ -56,7 +56,8 @@ def read_scalars(folder: Path) -> "pd.DataFrame":
 
 def event_files(folder: Path) -> list[Path]:
     """The event files of a trial in the order in which they were begun."""
-    return sorted(folder.glob("events.out.tfevents.*"), key=_begun)
+    files = [file for file in folder.glob("events.out.tfevents.*") if file.is_file()]
+    return sorted(files, key=_begun)
 
 
 def _begun(file: Path) -> tuple[float, str]:

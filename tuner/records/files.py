@@ -50,9 +50,11 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         return
     with path.open("rb") as file:
         for line in file:
-            # A torn line lacks its closing brace, so it is no JSON; nothing else can stand there.
-            with suppress(ValueError):
-                yield json.loads(line)
+            # A torn line lacks its closing brace, so it is no JSON object; nothing else can stand there.
+            with suppress(ValueError, RecursionError):
+                content = json.loads(line)
+                if isinstance(content, dict):
+                    yield content
 
 
 def _ends_torn(descriptor: int) -> bool:

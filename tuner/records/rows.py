@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuner.errors import ResultsError
 from tuner.records.files import atomic_write
 from tuner.records.states import TrialState
 
@@ -117,9 +118,28 @@ def write_trials(path: Path, rows: Sequence[TrialRow]) -> None:
 
 
 def read_trials(path: Path) -> list[TrialRow]:
-    """The rows of a table that `write_trials` wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [_row(cells) for cells in csv.DictReader(file)]
+    """The rows of a table that `write_trials` wrote.
+
+    Raises:
+        ResultsError: it is damaged.
+    """
+    try:
+        rows = [_row(cells) for cells in _read_cells(path.read_bytes().decode())]
+        if any(row.number < 0 for row in rows):
+            raise ValueError("a trial has a negative number")
+    except (OSError, ValueError, KeyError, csv.Error, RecursionError) as error:
+        raise ResultsError(
+            f"a table of trials must be as it was written, but {path} is not "
+            f"({type(error).__name__}: {error}); put back a copy of it"
+        ) from error
+    return rows
+
+
+def _read_cells(text: str) -> list[dict[str, str]]:
+    if not text.endswith("\n"):
+        raise ValueError("it ends in the middle of a line")
+    columns, *lines = csv.reader(io.StringIO(text, newline=""))
+    return [dict(zip(columns, line, strict=True)) for line in lines]
 
 
 def trials_frame(rows: Sequence[TrialRow]) -> "pd.DataFrame":

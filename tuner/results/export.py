@@ -43,7 +43,7 @@ class ExportedModel:
         """Reads an export.
 
         Raises:
-            ResultsError: `folder` holds none.
+            ResultsError: `folder` holds none, or a damaged one.
         """
         folder = Path(folder)
         if not (folder / "model.json").is_file():
@@ -51,9 +51,12 @@ class ExportedModel:
                 f"an exported model is a folder with model.json and weights.pt, but {folder} is none; "
                 f"make one with `tuner best DIR --export {folder}`."
             )
-        content = json.loads((folder / "model.json").read_text())
-        spec = TrialSpec.model_validate_json(json.dumps(content["spec"]))
-        manifest = Manifest.from_json(json.dumps(content["manifest"]))
+        try:
+            content = json.loads((folder / "model.json").read_bytes())
+            spec = TrialSpec.model_validate_json(json.dumps(content["spec"]))
+            manifest = Manifest.from_json(json.dumps(content["manifest"]))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise _damaged(folder / "model.json", error) from error
         return cls._load(spec, manifest, folder / "weights.pt")
 
     @classmethod
@@ -86,7 +89,11 @@ class ExportedModel:
     def _load(cls, spec: TrialSpec, manifest: Manifest, weights: Path) -> "ExportedModel":
         task = tasks.get(spec.task, spec.train, manifest)
         network = models.build(spec.model, manifest.input_shape, task.num_outputs)
-        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        try:
+            network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        except Exception as error:
+            # What torch raises for a damaged file depends on the place of the damage.
+            raise _damaged(weights, error) from error
         return cls(spec, manifest, network.float().eval())
 
 
@@ -150,6 +157,14 @@ def _weights(paths: ExperimentPaths, number: int) -> Path:
             f"a finished trial keeps its best weights, but {weights} is missing; train it again."
         )
     return weights
+
+
+def _damaged(file: Path, error: Exception) -> ResultsError:
+    found = (str(error).splitlines() or [""])[0]
+    return ResultsError(
+        f"a kept model must be as it was written, but {file} is damaged ({type(error).__name__}: {found}); "
+        "export it again, or put back a copy of it"
+    )
 
 
 def _parts(x: np.ndarray) -> Iterator[np.ndarray]:

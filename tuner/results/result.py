@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from tuner.errors import ResultsError, TunerError
 from tuner.records.confirmation import Confirmation, Confirmed, Estimate, confirmation_of
@@ -29,6 +28,8 @@ from tuner.results.confirmation import measure_runs, run_metrics
 from tuner.results.export import ExportedModel, export, measure
 from tuner.results.front import front_rows
 from tuner.spec import ConfirmSpec, Experiment
+from tuner.spec.domains import show
+from tuner.spec.reading import read_file
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,13 @@ class Result:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The experiment file as a plain tree; also of an experiment that trains by a function."""
-        tree: dict[str, Any] = yaml.safe_load(self.paths.experiment_yaml.read_text())
-        return tree
+        tree, _ = read_file(self.paths.experiment_yaml)
+        if not _is_settings(tree):
+            raise ResultsError(
+                f"an experiment's file must say what it searched by, but {self.paths.experiment_yaml} has no "
+                "sound search section with metric and mode; put back a copy of it"
+            )
+        return dict(tree)
 
     @property
     def is_function(self) -> bool:
@@ -142,7 +148,13 @@ class Result:
     def confirm(self) -> ConfirmSpec | None:
         """How the best trials are confirmed; None: not at all."""
         section = self.settings.get("confirm")
-        return None if section is None else ConfirmSpec.model_validate(section)
+        try:
+            return None if section is None else ConfirmSpec.model_validate(section)
+        except ValueError as error:
+            raise ResultsError(
+                f"confirm must have top and seeds; {self.paths.experiment_yaml} has {show(section)}; "
+                "put back a copy of it"
+            ) from error
 
     @cached_property
     def confirmation(self) -> Confirmation | None:
@@ -165,7 +177,7 @@ class Result:
     def end_reason(self) -> str | None:
         """Which condition of `search.stop` ended the search; None where none did."""
         lines = read_lines(self.paths.decisions)
-        return next((line["reason"] for line in lines if line["action"] == "END"), None)
+        return next((str(line.get("reason")) for line in lines if line.get("action") == "END"), None)
 
     @property
     def front(self) -> pd.DataFrame:
@@ -235,5 +247,20 @@ class Result:
         return 1 - sum(row.reports for row in finished) / (len(finished) * max_reports)
 
     def environment(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self.paths.environment_json.read_text())
+        try:
+            content: dict[str, Any] = json.loads(self.paths.environment_json.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            raise ResultsError(
+                f"what an experiment ran on is kept in environment.json, but {self.paths.environment_json} "
+                f"cannot be read ({error}); put back a copy of it"
+            ) from error
         return content
+
+
+def _is_settings(tree: object) -> bool:
+    """Whether it says which metrics are compared; the rest is looked at where it is needed."""
+    search = tree.get("search") if isinstance(tree, dict) else None
+    if not isinstance(search, dict) or not isinstance(search.get("also", {}), dict):
+        return False
+    modes = [search.get("mode"), *search.get("also", {}).values()]
+    return isinstance(search.get("metric"), str) and all(mode in ("min", "max") for mode in modes)

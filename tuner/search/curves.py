@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, NamedTuple, Protocol
 from zipfile import BadZipFile
 
@@ -190,12 +191,12 @@ _KEYS = "a table of curves needs the keys hp_names, metric_names, hp__<task> and
 def _read_archive(path: Path) -> Mapping[str, NDArray[Any]]:
     try:
         archive = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, BadZipFile) as error:
+    except (OSError, ValueError, EOFError, TokenError, NotImplementedError, BadZipFile) as error:
         others = [] if path.exists() else [other.name for other in path.parent.glob("*.npz")]
         near = nearest(path.name, others)
         raise DataError(
             f"--curves must be a readable .npz file or module:function; found {str(path)!r} "
-            f"({str(error).splitlines()[0]}); check the path{near}"
+            f"({type(error).__name__}: {error}); check the path{near}"
         ) from error
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise DataError(f"--curves must be an .npz archive; found one array in {path}; save it by np.savez")
@@ -205,7 +206,13 @@ def _read_archive(path: Path) -> Mapping[str, NDArray[Any]]:
 def _array(archive: Mapping[str, NDArray[Any]], key: str, path: str | Path) -> NDArray[Any]:
     if key not in archive:
         raise DataError(f"{path}: {_KEYS}; found no {key}{known(key, archive)}")
-    return archive[key]
+    try:
+        return archive[key]
+    except Exception as error:
+        # What numpy and zipfile raise for a damaged file depends on the place of the damage.
+        raise DataError(
+            f"{path}: {_KEYS}; found {key} damaged ({type(error).__name__}: {error}); put back a copy"
+        ) from error
 
 
 def _pick(what: str, name: str | None, names: Sequence[str], path: str | Path) -> str:

@@ -3,9 +3,10 @@
 The journal is a text file that only grows; every write is locked and synced (1.3 ms a report here), and
 `optuna-dashboard study.journal` shows it as it is. A process that dies in the middle of a write leaves half
 a line, and Optuna's next append would glue a whole line to it, after which nobody can read the file. So
-half a line is cut off when the journal is opened.
+half a line is cut off when the journal is opened. Where more is damaged it is refused, and left as it is.
 """
 
+import json
 from pathlib import Path
 
 import optuna
@@ -26,7 +27,7 @@ _IDENTITY = "tuner"
 def open_storage(storage: Path | str | None) -> BaseStorage:
     """The journal at a path, the database at a URL (anything with `://`), or None: this process's memory.
 
-    Raises ExperimentError when the database cannot be opened.
+    Raises ExperimentError when the database cannot be opened, ResultsError when the journal is damaged.
     """
     if storage is None:
         return InMemoryStorage()
@@ -35,15 +36,47 @@ def open_storage(storage: Path | str | None) -> BaseStorage:
     return _open_journal(Path(storage))
 
 
+def read_journal(path: Path) -> JournalStorage:
+    """The journal at `path` for reading, without half a line at its end; ResultsError when it is damaged."""
+    _check_lines(path)
+    return _replay(path, None)
+
+
 def _open_journal(path: Path) -> JournalStorage:
+    if path.exists():
+        _check_lines(path)
     lock = JournalFileSymlinkLock(str(path))
-    backend = JournalFileBackend(str(path), lock)
+    path.touch()
     lock.acquire()
     try:
         _drop_half_line(path)
     finally:
         lock.release()
-    return JournalStorage(backend)
+    return _replay(path, lock)
+
+
+def _check_lines(path: Path) -> None:
+    """ResultsError unless every whole line is JSON: Optuna forgives the last one, and then appends to it."""
+    try:
+        for line in path.read_bytes().split(b"\n")[:-1]:
+            json.loads(line)
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(path, error) from error
+
+
+def _replay(path: Path, lock: JournalFileSymlinkLock | None) -> JournalStorage:
+    try:
+        return JournalStorage(JournalFileBackend(str(path), lock))
+    except Exception as error:
+        # Optuna does what the lines say without looking at them, so a strange one may raise anything.
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ResultsError:
+    return ResultsError(
+        f"a study's journal must hold the lines that Optuna wrote, but {path} does not "
+        f"({type(error).__name__}: {error}); put back a copy of it"
+    )
 
 
 def _drop_half_line(path: Path) -> None:

@@ -21,10 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
-from tuner.errors import ExperimentError
+from tuner.errors import ExperimentError, ResultsError
 from tuner.records.files import read_lines
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, read_trials, search_rows
@@ -32,6 +30,7 @@ from tuner.records.states import TrialState
 from tuner.search.constraints import FITS, violations
 from tuner.search.distributions import middle
 from tuner.search.history import Observation, last_of
+from tuner.search.storage import read_journal
 from tuner.spec.domains import option_label
 from tuner.spec.experiment import Experiment
 from tuner.spec.points import as_value
@@ -52,6 +51,7 @@ def earlier_trials(space: Space, search: SearchSpec) -> list[Observation]:
     Raises:
         ExperimentError: a folder is no experiment, has another metric, has no trial that ended, or none
             in the space.
+        ResultsError: a folder's files are damaged.
     """
     return [seen for folder in search.warm_start for seen in _read(Path(folder), space, search)]
 
@@ -66,7 +66,7 @@ def _read(folder: Path, space: Space, search: SearchSpec) -> list[Observation]:
     earlier = _Earlier.read(paths)
     _check_metric(folder, earlier, search)
     rows = search_rows(read_trials(paths.trials_csv)) if paths.trials_csv.is_file() else []
-    copies = {line["trial"] for line in read_lines(paths.decisions) if line["action"] == "EXPLOIT"}
+    copies = {line.get("trial") for line in read_lines(paths.decisions) if line.get("action") == "EXPLOIT"}
     rows = [row for row in rows if row.state.is_finished() and row.number not in copies]
     if not rows:
         raise ExperimentError(
@@ -110,13 +110,25 @@ class _Earlier:
     @classmethod
     def read(cls, paths: ExperimentPaths) -> "_Earlier":
         tree, _ = read_file(paths.experiment_yaml)
-        if "function" in tree:
-            template = parse({"space": tree["space"]}, {}, Problems())["space"]
-            search = tree["search"]
-            return cls(search["metric"], search["mode"], template, space_of(template), None)
+        if isinstance(tree, dict) and "function" in tree:
+            return cls._of_function(paths, tree)
         experiment = Experiment.load(paths.experiment_yaml)
         search = experiment.search
         return cls(search.metric, search.mode, experiment.template, experiment.space, experiment)
+
+    @classmethod
+    def _of_function(cls, paths: ExperimentPaths, tree: dict[str, Any]) -> "_Earlier":
+        search: Any = tree.get("search")
+        problems = Problems()
+        template = parse({"space": tree.get("space")}, {}, problems)["space"]
+        problems.raise_if_any()
+        is_sound = isinstance(search, dict) and {"metric", "mode"} <= search.keys()
+        if not (is_sound and isinstance(template, dict)):
+            raise ResultsError(
+                "an experiment's file must hold its space, metric and mode, but "
+                f"{paths.experiment_yaml} does not; put back a copy of it"
+            )
+        return cls(search["metric"], search["mode"], template, space_of(template), None)
 
     def shares(self, space: Space) -> bool:
         """Whether something is searched in both."""
@@ -127,6 +139,7 @@ class _Earlier:
         """All that a trial was trained with, defaults included."""
         if self.experiment is not None:
             return self.experiment.resolve(params).model_dump()
+        self.space.check(params)
         config: Mapping[str, Any] = materialise(self.template, params)
         return config
 
@@ -137,7 +150,7 @@ def _observe(
     try:
         config = earlier.config(row.params)
         params = space.walk(partial(_value, row.params, config, earlier.experiment is None))
-    except (_Outside, ExperimentError):  # the latter: a trial that broke a rule between its parameters
+    except (_Outside, ExperimentError):  # the latter: a trial that broke a rule, also that of its own space
         return None
     metrics = row.last | row.objectives
     broken = violations(search.constraints, row.last)
@@ -185,9 +198,12 @@ def _curves(journal: Path) -> dict[int, dict[int, float]]:
     """Trial -> report -> value, of a study's journal; nothing where there is none."""
     if not journal.is_file():
         return {}
-    storage = JournalStorage(JournalFileBackend(str(journal)))
-    (study,) = storage.get_all_studies()
-    return {trial.number: dict(_sorted(trial)) for trial in storage.get_all_trials(study._study_id)}
+    storage = read_journal(journal)
+    return {
+        trial.number: dict(_sorted(trial))
+        for study in storage.get_all_studies()
+        for trial in storage.get_all_trials(study._study_id)
+    }
 
 
 def _sorted(trial: optuna.trial.FrozenTrial) -> Iterator[tuple[int, float]]:

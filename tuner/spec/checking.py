@@ -56,6 +56,7 @@ _PHRASES = {
     "float_type": "a number",
     "bool_type": "true or false",
     "string_type": "text",
+    "string_unicode": "text without halves of characters",
     "dict_type": "a mapping",
     "list_type": "a list",
     "string_too_short": "a single character",
@@ -194,6 +195,8 @@ def _check_corners(
     """Checks the template at all corners; returns the most reports that a full training has in any."""
     reports = []
     for params in space_of(template).corners():
+        if problems.are_many:
+            break
         find = partial(locate, template, params)
         sections = {**fixed, **_sections(_TRIAL, materialise(template, params), problems, find)}
         for path, rest in _cross_check(task, sections):
@@ -211,10 +214,10 @@ def _check_keys(tree: Mapping[str, Any], allowed: tuple[str, ...], problems: Pro
 
 def _check_name(tree: Mapping[str, Any], problems: Problems) -> None:
     name = tree.get("name")
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}", name):
         problems.add(
             ("name",),
-            "names a folder and must be letters, digits and _-. without a dot in front; "
+            "names a folder and must be up to 100 letters, digits and _-. without a dot in front; "
             f"found {show(name)}; use for example digits_cnn",
         )
 

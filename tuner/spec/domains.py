@@ -12,19 +12,27 @@ is made, never later.
 
 import difflib
 import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeGuard
 
 from tuner.errors import ExperimentError
 
 KINDS = ("float", "int", "choice")
+MAX_OPTIONS = 1000
+MAX_DEPTH = 50
+"""Levels of mappings and lists."""
 
 
 def show(value: Any) -> str:
     """`value` as an experiment file would write it, shortened; for messages."""
     words = {None: "null", True: "true", False: "false"}
-    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    try:
+        text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    except ValueError:
+        text = "a number of thousands of digits"
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -41,11 +49,20 @@ def known(name: object, allowed: Iterable[object]) -> str:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Whether it is a whole number that fits into 64 bits."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def is_path(text: str) -> bool:
+    """Whether a file may be called so."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -106,6 +123,10 @@ class Choice:
             raise ExperimentError(
                 f"a choice needs a list of at least one option; found {show(options)}; list the options"
             )
+        if len(options) > MAX_OPTIONS:
+            raise ExperimentError(
+                f"a choice may have {MAX_OPTIONS} options; found {len(options)}; use a range, or fewer"
+            )
         object.__setattr__(self, "options", tuple(_plain_option(option) for option in options))
         for position, label in enumerate(self.labels):
             if label in self.labels[:position]:
@@ -114,7 +135,7 @@ class Choice:
                     "drop one, or merge the two into one option that holds domains"
                 )
 
-    @property
+    @cached_property
     def labels(self) -> tuple[Any, ...]:
         return tuple(option_label(option, position) for position, option in enumerate(self.options))
 
@@ -162,16 +183,29 @@ def from_plain(mapping: Mapping[str, Any]) -> Domain:
     return cls(low, high, log=mapping.get("log", False), step=mapping.get("step"))
 
 
-def to_plain(node: Any) -> Any:
-    """`node` with every domain in the form of an experiment file, as fresh dicts and lists."""
+def to_plain(node: Any, depth: int = 1) -> Any:
+    """`node` with every domain in the form of an experiment file, as fresh dicts and lists.
+
+    Raises:
+        ExperimentError: it is nested too deep, or holds itself, or a number that no file could hold.
+    """
+    if depth > MAX_DEPTH:
+        raise ExperimentError(
+            f"an experiment may have {MAX_DEPTH} levels; found more, or a mapping or list that holds itself; "
+            "flatten it"
+        )
     if isinstance(node, Float | Int):
         return _plain_range(node)
     if isinstance(node, Choice):
-        return {"choice": to_plain(node.options)}
+        return {"choice": to_plain(node.options, depth + 1)}
     if isinstance(node, Mapping):
-        return {key: to_plain(value) for key, value in node.items()}
+        return {key: to_plain(value, depth + 1) for key, value in node.items()}
     if isinstance(node, list | tuple):
-        return [to_plain(value) for value in node]
+        return [to_plain(value, depth + 1) for value in node]
+    if isinstance(node, int) and not isinstance(node, bool) and not is_whole(node):
+        raise ExperimentError(
+            f"a whole number must fit into 64 bits; found {show(node)}; write a smaller one"
+        )
     return float(node) if isinstance(node, float) else node
 
 
@@ -194,6 +228,8 @@ def _check_range(kind: str, what: str, is_valid: Any, domain: Float | Int) -> No
     low, high, step = domain.low, domain.high, domain.step
     if not is_valid(low) or not is_valid(high):
         raise ExperimentError(f"the ends of {kind} must be {what}; found [{show(low)}, {show(high)}]")
+    if not math.isfinite(high - low):
+        raise ExperimentError(f"the range of {kind} must be finite; found [{low}, {high}]; narrow it")
     if low >= high:
         raise ExperimentError(
             f"the range of {kind} is empty, low must be below high; found [{low}, {high}]; "
@@ -211,11 +247,16 @@ def _check_range(kind: str, what: str, is_valid: Any, domain: Float | Int) -> No
 
 def _is_multiple(distance: float, step: float) -> bool:
     count = distance / step
-    return math.isclose(count, round(count), rel_tol=1e-9, abs_tol=1e-9)
+    return math.isfinite(count) and math.isclose(count, round(count), rel_tol=1e-9, abs_tol=1e-9)
 
 
 def _refuse_end(domain: Float | Int) -> None:
     assert domain.step is not None
+    if not math.isfinite((domain.high - domain.low) / domain.step):
+        raise ExperimentError(
+            f"the range must be a countable number of steps; found [{domain.low}, {domain.high}] "
+            f"with step {domain.step}; use a larger step"
+        )
     last = domain.low + math.floor((domain.high - domain.low) / domain.step) * domain.step
     raise ExperimentError(
         f"high must be low plus a whole number of steps; found [{domain.low}, {domain.high}] "
@@ -233,9 +274,9 @@ def _plain_option(option: Any) -> Any:
         return dict(option)
     if isinstance(option, list | tuple):
         return list(option)
-    if option is None or isinstance(option, str | int | float):
+    if option is None or isinstance(option, str | int | float) and option == option:
         return option
     raise ExperimentError(
-        "an option of a choice must be text, a number, true, false, null, a list or a mapping; "
+        "an option of a choice must be text, a number (not nan), true, false, null, a list or a mapping; "
         f"found {show(option)}; choose among names and look the objects up in your function"
     )

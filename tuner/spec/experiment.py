@@ -151,6 +151,10 @@ class Experiment:
 
         Paths of data files are relative to the working directory.
         """
+        if not isinstance(mapping, Mapping):
+            raise ExperimentError(
+                f"an experiment must be a mapping; found {show(mapping)}; give its sections"
+            )
         return cls._from_tree(to_plain(mapping), {}, overrides, Path.cwd())
 
     @classmethod

@@ -6,7 +6,8 @@
 
 Scalars follow YAML 1.2's core schema rather than PyYAML's 1.1: `1e-4` is a number, `off` and
 `2024-01-01` are text. Two equal keys in one mapping are an error. Merge keys (`<<`) are not supported;
-anchors are.
+anchors are. A text may come from anybody: nothing in it is run, and how large, deep and full it may be is
+bounded, with aliases counted where they are used.
 """
 
 import re
@@ -17,11 +18,18 @@ from typing import Any
 import yaml
 
 from tuner.errors import ExperimentError
-from tuner.spec.domains import is_plain_domain, known, nearest, option_label, show
+from tuner.spec.domains import MAX_DEPTH, is_plain_domain, known, nearest, option_label, show
 
 KeyPath = tuple[str | int, ...]
 SourceMap = dict[KeyPath, str]
 Where = Callable[[yaml.Mark], str]
+
+MAX_BYTES = 1 << 20
+MAX_VALUES = 10_000
+"""Scalars, lists and mappings; an anchor's as often as it is used."""
+
+MAX_DIGITS = 18
+"""Of a whole number, sign and underscores too: it fits into 64 bits."""
 
 _TAG = "tag:yaml.org,2002:"
 _WORDS = {"true": True, "false": False}
@@ -29,6 +37,18 @@ _WORDS = {"true": True, "false": False}
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}
+    depth = num_nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """As the base class does, which composes a text of any depth and length."""
+        self.depth += 1
+        self.num_nodes += 1
+        problem = _too_much(self.depth, self.num_nodes)
+        if problem:
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 class _Dumper(yaml.SafeDumper):
@@ -63,13 +83,20 @@ def read_file(path: str | Path) -> tuple[Any, SourceMap]:
         ExperimentError: the file cannot be read, is no YAML, or repeats a key.
     """
     try:
-        content = Path(path).read_bytes()
-    except OSError as error:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
         folder = Path(path).parent
+        found = getattr(error, "strerror", None) or error
         near = nearest(Path(path).name, [other.name for other in folder.glob("*.y*ml")])
         raise ExperimentError(
-            f"{path}: an experiment file must be readable; found: {error.strerror}; check the path{near}"
+            f"{path}: an experiment file must be readable; found: {found}; check the path{near}"
         ) from error
+    if len(content) > MAX_BYTES:
+        raise ExperimentError(
+            f"{path}: an experiment file may have {MAX_BYTES >> 20} MiB; found more; "
+            "keep data in a file of its own"
+        )
     return read_text(content, lambda mark: f"{path}:{mark.line + 1}")
 
 
@@ -77,7 +104,8 @@ def read_text(text: str | bytes, where: Where) -> tuple[Any, SourceMap]:
     """As `read_file`, from `text`; `where` turns a position in it into the words of a message."""
     try:
         node = yaml.compose(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # PyYAML lets the last two through for numbers in escapes and directives.
         mark = getattr(error, "problem_mark", None) or yaml.Mark("", 0, 0, 0, None, 0)
         problem = getattr(error, "problem", None) or getattr(error, "reason", error)
         raise ExperimentError(f"{where(mark)}: the text must be valid YAML; found: {problem}") from error
@@ -130,11 +158,25 @@ def source_at(sources: SourceMap, path: KeyPath) -> str:
     return ""
 
 
+def _too_much(depth: int, num_values: int) -> str | None:
+    """What is wrong with a text of so many levels and values."""
+    if depth > MAX_DEPTH:
+        return f"more than {MAX_DEPTH} levels"
+    return f"more than {MAX_VALUES} values" if num_values > MAX_VALUES else None
+
+
 def _build(node: yaml.Node, path: KeyPath, where: Where, sources: SourceMap) -> Any:
     sources.setdefault(path, where(node.start_mark))
-    if isinstance(node, yaml.MappingNode):
+    # What is small in the text may be large, even endless, when its aliases are followed.
+    problem = _too_much(len(path) + 1, len(sources))
+    if problem:
+        raise ExperimentError(
+            f"{where(node.start_mark)}: the text must be a small tree; found {problem} behind its aliases; "
+            "write out what you need"
+        )
+    if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
         return _build_mapping(node, path, where, sources)
-    if isinstance(node, yaml.SequenceNode):
+    if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
         return [_build(item, (*path, position), where, sources) for position, item in enumerate(node.value)]
     return _build_scalar(node, where)
 
@@ -143,11 +185,13 @@ def _build_mapping(node: yaml.MappingNode, path: KeyPath, where: Where, sources:
     mapping: dict[str, Any] = {}
     for key_node, value_node in node.value:
         key, source = key_node.value, where(key_node.start_mark)
-        if key_node.tag != _TAG + "str":
-            raise ExperimentError(f"{source}: a key must be text; found {key!r}; put it into quotes")
+        if key_node.tag != _TAG + "str" or not isinstance(key_node, yaml.ScalarNode):
+            raise ExperimentError(
+                f"{source}: a key must be text; found {_shown(key_node)}; put it into quotes"
+            )
         if key in mapping:
             raise ExperimentError(
-                f"{source}: a key must stand once in a mapping; found {key!r} twice; drop one"
+                f"{source}: a key must stand once in a mapping; found {show(key)} twice; drop one"
             )
         place = (*path, key)
         sources[place] = source
@@ -157,14 +201,25 @@ def _build_mapping(node: yaml.MappingNode, path: KeyPath, where: Where, sources:
 
 def _build_scalar(node: yaml.Node, where: Where) -> Any:
     tag = node.tag.removeprefix(_TAG)
-    if tag == "str":
+    is_scalar = isinstance(node, yaml.ScalarNode)
+    if is_scalar and tag == "str":
         return node.value
-    if tag not in _SCALARS or not re.fullmatch(_SCALARS[tag][0], node.value):
+    if not is_scalar or tag not in _SCALARS or not re.fullmatch(_SCALARS[tag][0], node.value):
         raise ExperimentError(
             f"{where(node.start_mark)}: a value must be plain text, a number, true, false or null; "
-            f"found {node.value!r} tagged {node.tag!r}; drop the tag"
+            f"found {_shown(node)} tagged {node.tag!r}; drop the tag"
+        )
+    if tag == "int" and len(node.value) > MAX_DIGITS:
+        raise ExperimentError(
+            f"{where(node.start_mark)}: a whole number may have {MAX_DIGITS} digits; "
+            f"found {len(node.value)}; write a smaller one"
         )
     return _SCALARS[tag][2](node.value)
+
+
+def _shown(node: yaml.Node) -> str:
+    """A node in a message; a collection by its kind, for its text has no bound."""
+    return show(node.value) if isinstance(node, yaml.ScalarNode) else f"a {type(node).__name__[:-4].lower()}"
 
 
 def _slot(node: Any, parents: list[str], key: str, where: str) -> tuple[Any, Any, KeyPath]:

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from tuner.spec.domains import is_number, show
+from tuner.spec.domains import is_number, is_path, show
 from tuner.spec.metrics import Mode, TaskName
 
 
@@ -53,6 +53,12 @@ def _auto_or_flag(value: Any) -> Any:
     return value
 
 
+def _is_path(path: str) -> str:
+    if not is_path(path):
+        raise broken_rule(f"must be the path of a file or folder; found {show(path)}; correct it")
+    return path
+
+
 def _absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
@@ -71,6 +77,7 @@ def _as_prior(value: Any) -> Any:
     return {"at": value} if isinstance(value, str | int | float) else value
 
 
+AnyPath = Annotated[str, AfterValidator(_is_path)]
 Seed = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -98,7 +105,7 @@ class CsvSource(Section):
     """A text table with a header row; every column but `label` is a feature."""
 
     type: Literal["csv"] = "csv"
-    path: str
+    path: AnyPath
     """relative to the experiment file (in Python: to the working directory)"""
     label: str
     """name of the column that is predicted"""
@@ -109,7 +116,7 @@ class NpzSource(Section):
     """Two arrays in a numpy archive, one row a sample."""
 
     type: Literal["npz"] = "npz"
-    path: str
+    path: AnyPath
     """relative to the experiment file (in Python: to the working directory)"""
     features: str = "x"
     """name of the array of inputs"""
@@ -536,7 +543,7 @@ class SearchSpec(Section):
     stop: StopSearch = StopSearch()
     points: list[dict[str, Any]] = []
     """configurations to try first, name -> value; what a point leaves out is drawn"""
-    warm_start: list[Annotated[str, AfterValidator(_absolute)]] = []
+    warm_start: list[Annotated[AnyPath, AfterValidator(_absolute)]] = []
     """folders of earlier experiments to learn from, relative to the working directory"""
     priors: dict[str, Annotated[Prior, BeforeValidator(_as_prior)]] = {}
     """parameter -> where its best value is believed to lie; also the bare value"""

@@ -6,13 +6,17 @@ which it exists (`("train.optimizer", "adamw")`). A choice's own values are its 
 that a searcher handles is a scalar.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any
 
 from tuner.errors import ExperimentError
 from tuner.spec.domains import Choice, Domain, Float, Int, known, show, to_plain
+
+MAX_CORNERS = 10_000
+"""Forty parameters of three to four values each have as many."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,8 @@ class Space:
     parameters: tuple[Parameter, ...]
 
     def __post_init__(self) -> None:
-        names = [parameter.name for parameter in self.parameters]
-        for name in names:
-            if names.count(name) > 1:
+        for name, count in Counter(parameter.name for parameter in self.parameters).items():
+            if count > 1:
                 raise ExperimentError(f"names of parameters must differ; found {name!r} twice; rename a key")
 
     def active(self, params: Mapping[str, Any]) -> tuple[Parameter, ...]:
@@ -66,8 +69,12 @@ class Space:
 
         Representatives are a range's ends (of whole numbers the first five values and the last, so that
         divisibility shows) and every option of a choice; what is not varied is at its first. So a rule about
-        one or two values is tried with all their extremes; what lies between may still break it in a trial.
+        one or two values is tried with all their extremes; what lies between may still break it in a trial,
+        and so may what comes after the first `MAX_CORNERS`.
         """
+        yield from islice(self._all_corners(), MAX_CORNERS)
+
+    def _all_corners(self) -> Iterator[dict[str, Any]]:
         yield self._corner({})
         for parameter in self.parameters:
             yield from self._corners_of(parameter)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import ExperimentError
-from tuner.spec.domains import Choice, Float, Int, from_plain, is_plain_domain, option_label, show
+from tuner.spec.domains import Choice, Float, Int, from_plain, is_path, is_plain_domain, option_label, show
 from tuner.spec.problems import Problems
 from tuner.spec.reading import KeyPath, SourceMap
 
@@ -57,9 +57,14 @@ def absolute_paths(node: Any, folder: Path, key: str = "") -> Any:
         return {k: absolute_paths(child, folder, key if k == "choice" else k) for k, child in node.items()}
     if isinstance(node, list):
         return [absolute_paths(child, folder, key) for child in node]
-    if key == "path" and isinstance(node, str):
+    if key == "path" and isinstance(node, str) and is_path(node):
         return os.path.abspath(folder / os.path.expanduser(node))
     return node
+
+
+def is_key(key: object) -> bool:
+    """Whether it may name a section, a value or a parameter: a column of a table, a word in a message."""
+    return isinstance(key, str) and key != "" and key.isprintable()
 
 
 class _Parser:
@@ -80,9 +85,11 @@ class _Parser:
 
     def _mapping(self, node: dict[Any, Any], raw: KeyPath, path: KeyPath) -> dict[str, Any]:
         for key in node:
-            if not isinstance(key, str):
-                self.problems.add(path, f"must have text as keys; found {show(key)}; put it into quotes")
-        texts = {key: child for key, child in node.items() if isinstance(key, str)}
+            if not is_key(key):
+                self.problems.add(
+                    path, f"must have printable text as keys; found {show(key)}; put it into quotes"
+                )
+        texts = {key: child for key, child in node.items() if is_key(key)}
         return {key: self.parse(child, (*raw, key), (*path, key)) for key, child in texts.items()}
 
     def _domain(self, node: dict[str, Any], raw: KeyPath, path: KeyPath) -> Any:

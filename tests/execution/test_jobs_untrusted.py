@@ -1,0 +1,38 @@
+"""What is sent to a cluster: words stay words, texts stay texts."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tuner.execution.jobs import entrypoint, pack
+from tuner.spec import Experiment
+
+
+@pytest.mark.parametrize(
+    "results", ["results", "it's here", "$(touch x)", "a; touch x", "--address=x", "a\nb", ""]
+)
+def test_the_folder_of_results_is_one_word(results: str) -> None:
+    assert shlex.split(entrypoint(results))[-1] == f"--results={results}"
+
+
+@pytest.mark.parametrize("label", ["off", "yes", "2024-01-01", "1e-4", "0x10", "~", "a: b", "é\n"])
+def test_an_experiment_arrives_as_it_was(tmp_path: Path, label: str) -> None:
+    data = tmp_path / "it's \"$data.csv"
+    data.write_text("a,b\n")
+    experiment = Experiment.from_dict(
+        {
+            "name": "sent",
+            "task": "tabular_classification",
+            "data": {"source": {"type": "csv", "path": str(data), "label": label}},
+            "model": {"type": "mlp"},
+            "train": {"epochs": 1},
+            "search": {"metric": "val/loss"},
+        }
+    )
+    (tmp_path / "job").mkdir()
+    pack(experiment, tmp_path / "job")
+    source = Experiment.load(tmp_path / "job" / "experiment.yaml").template["data"]["source"]
+    assert source["label"] == label
+    assert source["path"] == str(tmp_path / "job" / "data" / data.name)
+    assert Path(source["path"]).read_text() == "a,b\n"
