@@ -42,6 +42,7 @@ def run(folder, workers: int, fates: list[str]):
         scheduler="none",
         workers=workers,
         gpus_per_worker=0,
+        recovery={"retries": 0},
     )
     return tuner.run(experiment, results=folder)
 
