@@ -25,6 +25,7 @@ class DecisionLog:
     """Appends to the file; half a line, which a killed process left, is cut off first."""
 
     def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         _cut_half_line(path)
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
