@@ -115,9 +115,7 @@ def main() -> None:
         ("zombie processes, at most", str(max(meter.zombies)), "0"),
         ("left of processes and shared memory 5 s afterwards", ", ".join(left) or "nothing", "nothing"),
     ]
-    facts = {
-        "work": f"{trials} trials of {REPORTS} reports in {took_s:.0f} s, promotion ASHA, two gangs of one"
-    }
+    work = f"{trials} trials of {REPORTS} reports in {took_s:.0f} s, promotion ASHA, 2 gangs of a rank"
     header = ["driver", "found", "wanted"]
     write_table("leaks", "Leaks", {"work": work}, header, rows, is_complete=trials >= TRIALS)
 
