@@ -152,13 +152,13 @@ class MadeUpGangs:
             self._training.remove(number)
 
 
-def save(trial: TrialPaths, num_reports: int) -> None:
+def save(trial: TrialPaths, num_reports: int, keep_last: int = 1) -> None:
     """A sound checkpoint, as a gang writes it when its trial is paused."""
     name = name_of(num_reports, 0)
     folder = begin(trial, name)
     position = {"num_reports": num_reports, "num_ranks": 1}
     write_manifest(folder, 0, 1, {POSITION: write_file(folder, POSITION, json.dumps(position).encode())})
-    complete(trial, name, keep_last=1)
+    complete(trial, name, keep_last)
 
 
 def conduct(conductor: Conductor, curve: Curve, **gangs: Any) -> None:
