@@ -5,8 +5,8 @@
 One network, AdamW, fp32, ZeRO stage 1, one thread a rank. `torchrun` starts the ranks once for each number of
 them; there the same engine is saved in both ways in turn, with steps of training in between, so that a slow
 moment of the machine hits both alike. DeepSpeed's own way returns when its files are written, without an
-fsync; `tuner`'s when the state is copied in memory, and then it writes, fsyncs and checksums beside the steps.
-The next round waits for the end of the writing, which is measured too.
+fsync; `tuner`'s when the state is copied in memory, and then it writes, fsyncs and checksums beside the
+steps. The next round waits for the end of the writing, which is measured too.
 """
 
 import argparse

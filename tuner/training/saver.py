@@ -126,7 +126,9 @@ class _Write(Thread):
         super().__init__(name="checkpoint", daemon=True)
         self.checkpoint = checkpoint
         self.error: Exception | None = None
-        self._trial, self._ranks, self._keep_last, self._snapshot = trial, ranks, keep_last, snapshot
+        self._trial, self._ranks, self._keep_last = trial, ranks, keep_last
+        self._position = dict(snapshot.position) | {"num_ranks": ranks.num_ranks}
+        self._files = dict(snapshot.files)
         self._folder = beside(trial, checkpoint)
 
     def run(self) -> None:
@@ -142,12 +144,13 @@ class _Write(Thread):
                 discard(self._folder)
 
     def _write_files(self) -> None:
-        ranks = self._ranks
-        files = dict(self._snapshot.files)
+        ranks, files = self._ranks, self._files
         if ranks.is_first:
-            position = dict(self._snapshot.position) | {"num_ranks": ranks.num_ranks}
-            files[POSITION] = json.dumps(position).encode()
-        entries = {name: write_file(self._folder, name, content) for name, content in files.items()}
+            files[POSITION] = json.dumps(self._position).encode()
+        entries = {}
+        while files:  # Each file's memory is free again when it is written.
+            name, content = files.popitem()
+            entries[name] = write_file(self._folder, name, content)
         write_manifest(self._folder, ranks.rank, ranks.num_ranks, entries)
 
     def _wait_for_others(self) -> None:
