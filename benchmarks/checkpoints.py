@@ -1,6 +1,6 @@
 """How long training stands still for a checkpoint: DeepSpeed's `save_checkpoint` against `tuner`'s.
 
-    python benchmarks/checkpoints.py [--rounds 9]     # writes results/benchmarks/checkpoints.md
+    python benchmarks/checkpoints.py [--rounds 5]     # writes results/benchmarks/checkpoints.md
 
 One network, AdamW, fp32, ZeRO stage 1, one thread a rank. `torchrun` starts the ranks once for each number of
 them; there the same engine is saved in both ways in turn, with steps of training in between, so that a slow
@@ -25,7 +25,7 @@ from typing import Any
 from _table import write_table
 
 NUM_RANKS = (1, 2)
-ROUNDS = 9
+ROUNDS = 5
 MODEL = {"type": "mlp", "width": 2560, "depth": 4}
 BATCH_SIZE = 128
 SEED = 0

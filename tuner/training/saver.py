@@ -42,7 +42,7 @@ class Snapshot:
     position: Mapping[str, Any]
     """The same on all ranks; with `num_reports`."""
     files: Mapping[str, Content]
-    """This rank's, by their path inside the checkpoint."""
+    """This rank's, by their path inside the checkpoint; let go of when they are written, or cannot be."""
 
 
 class Saver:
@@ -138,19 +138,18 @@ class _Write(Thread):
                 self._wait_for_others()
                 complete(self._trial, self.checkpoint, self._keep_last)
         except Exception as error:  # Nobody hears what a thread raises.
-            self.error = error
+            self.error = error.with_traceback(None)  # Its frames would hold on to the snapshot's memory.
             if self._folder.exists():  # Else the trial has ended, or another rank has failed and said so.
                 _log(error)
                 discard(self._folder)
+        finally:
+            self._files.clear()  # The next snapshot uses the same memory.
 
     def _write_files(self) -> None:
         ranks, files = self._ranks, self._files
         if ranks.is_first:
             files[POSITION] = json.dumps(self._position).encode()
-        entries = {}
-        while files:  # Each file's memory is free again when it is written.
-            name, content = files.popitem()
-            entries[name] = write_file(self._folder, name, content)
+        entries = {name: write_file(self._folder, name, content) for name, content in files.items()}
         write_manifest(self._folder, ranks.rank, ranks.num_ranks, entries)
 
     def _wait_for_others(self) -> None:
