@@ -22,6 +22,7 @@ bench: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/turnaround.py
 	$(VENV)/bin/python benchmarks/idle.py
 	$(VENV)/bin/python benchmarks/loop.py
+	$(VENV)/bin/python benchmarks/checkpoints.py
 	$(VENV)/bin/python benchmarks/ask.py
 
 fuzz: $(INSTALLED)

@@ -154,13 +154,13 @@ class MadeUpGangs:
             self._training.remove(number)
 
 
-def write_checkpoint(trial: TrialPaths, num_reports: int) -> None:
+def write_checkpoint(trial: TrialPaths, num_reports: int, keep_last: int = 2) -> None:
     """A sound one with nothing in it but its position."""
     name, position = name_of(num_reports, 0), {"num_reports": num_reports, "num_ranks": 1}
     folder = begin(trial, name)
     entry = write_file(folder, POSITION, json.dumps(position).encode())
     write_manifest(folder, 0, 1, {POSITION: entry})
-    complete(trial, name, keep_last=2)
+    complete(trial, name, keep_last)
 
 
 def reported(conductor: Conductor) -> list[dict[str, Any]]:

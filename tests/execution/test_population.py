@@ -250,6 +250,7 @@ def make(tmp_path, kind, num_gangs, num_trials=NUM_TRIALS):
     experiment = experiment_of(kind, trials=num_trials)
     searcher = ListedSearcher(drawn(experiment.space, 0)[:num_trials])
     paths = ExperimentPaths(tmp_path)
+    paths.root.mkdir(exist_ok=True)
     conductor = Conductor(
         experiment,
         paths,

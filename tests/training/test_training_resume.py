@@ -1,7 +1,11 @@
 """Stopping and going on gives the same losses to the last bit."""
 
 import pytest
+import training_torchrun
 from training_cases import OPTIMIZERS, experiment_file
+
+from tuner.records.checkpoints import newest_sound
+from tuner.records.paths import TrialPaths
 
 EXACT = ("train/loss", "train/grad_norm", "train/lr", "val/loss", "val/accuracy")
 CASES = [
@@ -43,3 +47,27 @@ def test_resume_is_exact(gangs, tmp_path, stage, precision, num_ranks):
         assert {name: found.metrics[name] for name in EXACT} == {
             name: expected.metrics[name] for name in EXACT
         }
+
+
+@pytest.mark.slow
+def test_resume_is_exact_under_torchrun(gangs, tmp_path):
+    path, out = experiment_file(tmp_path, epochs=2, zero={"stage": 1}), tmp_path / "out"
+    whole = gangs(2).train(path, tmp_path / "whole")
+    training_torchrun.train(path, out, num_ranks=2, arguments=("--reports", "1"))
+    folder = newest_sound(TrialPaths(out)).folder
+    [rest] = training_torchrun.train(path, out, num_ranks=2, arguments=("--resume", str(folder)))
+    assert (rest["step"], rest["state"]) == (2, "COMPLETE")
+    assert {name: rest[name] for name in EXACT} == {name: whole[1].metrics[name] for name in EXACT}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_resume_is_exact_with_offload(gangs, tmp_path, stage):
+    gang, cut = gangs(2), tmp_path / "cut"
+    path = experiment_file(tmp_path, zero={"stage": stage, "offload": "cpu"})
+    whole = gang.train(path, tmp_path / "whole")
+    first = gang.train(path, cut, reports=1)
+    rest = gang.train(path, cut, resume=cut)
+    assert [report.metrics["val/loss"] for report in first + rest] == [
+        report.metrics["val/loss"] for report in whole
+    ]

@@ -126,7 +126,7 @@ def beside(trial: TrialPaths, name: str) -> Path:
 
 
 def discard(folder: Path) -> None:
-    """Gives up a write; those of the other ranks fail."""
+    """Removes it as far as that can be done; what still is written to it fails."""
     with suppress(OSError):
         _remove(folder)
 
@@ -174,10 +174,9 @@ def complete(trial: TrialPaths, name: str, keep_last: int) -> None:
         _remove(folder)
     written.rename(folder)
     _fsync_folder(trial.checkpoints)
-    names = _names(trial)
-    position = names.index(name)
-    for other in (*names[: max(0, position + 1 - keep_last)], *names[position + 1 :]):
-        _remove(trial.checkpoints / other)
+    until_it = [other for other in _names(trial) if other <= name]
+    for other in set(_names(trial)).difference(until_it[-keep_last:]):
+        discard(trial.checkpoints / other)
 
 
 # --- details -------------------------------------------------------------------------------------------

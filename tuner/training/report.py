@@ -66,8 +66,8 @@ class Trial:
     """`search.seed` in the search, another one in each fresh run of a confirmation. Whatever is random in the
     function must follow from it: fresh runs that ignore it repeat the search's luck."""
     num_reports: int = 0
-    """Reports already handed out; above 0 the trial was paused: the function goes on from what it kept in
-    `folder`, and its next `yield` is report `num_reports` + 1."""
+    """Reports already handed out; above 0 the trial goes on: `folder` holds what the function had kept when
+    it gave out the last of them, and its next `yield` is report `num_reports` + 1."""
 
 
 @dataclass

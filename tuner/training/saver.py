@@ -42,7 +42,7 @@ class Snapshot:
     position: Mapping[str, Any]
     """The same on all ranks; with `num_reports`."""
     files: Mapping[str, Content]
-    """This rank's, by their path inside the checkpoint."""
+    """This rank's, by their path inside the checkpoint; let go of when they are written, or cannot be."""
 
 
 class Saver:
@@ -126,7 +126,9 @@ class _Write(Thread):
         super().__init__(name="checkpoint", daemon=True)
         self.checkpoint = checkpoint
         self.error: Exception | None = None
-        self._trial, self._ranks, self._keep_last, self._snapshot = trial, ranks, keep_last, snapshot
+        self._trial, self._ranks, self._keep_last = trial, ranks, keep_last
+        self._position = dict(snapshot.position) | {"num_ranks": ranks.num_ranks}
+        self._files = dict(snapshot.files)
         self._folder = beside(trial, checkpoint)
 
     def run(self) -> None:
@@ -136,17 +138,17 @@ class _Write(Thread):
                 self._wait_for_others()
                 complete(self._trial, self.checkpoint, self._keep_last)
         except Exception as error:  # Nobody hears what a thread raises.
-            self.error = error
+            self.error = error.with_traceback(None)  # Its frames would hold on to the snapshot's memory.
             if self._folder.exists():  # Else the trial has ended, or another rank has failed and said so.
                 _log(error)
                 discard(self._folder)
+        finally:
+            self._files.clear()  # The next snapshot uses the same memory.
 
     def _write_files(self) -> None:
-        ranks = self._ranks
-        files = dict(self._snapshot.files)
+        ranks, files = self._ranks, self._files
         if ranks.is_first:
-            position = dict(self._snapshot.position) | {"num_ranks": ranks.num_ranks}
-            files[POSITION] = json.dumps(position).encode()
+            files[POSITION] = json.dumps(self._position).encode()
         entries = {name: write_file(self._folder, name, content) for name, content in files.items()}
         write_manifest(self._folder, ranks.rank, ranks.num_ranks, entries)
 

@@ -75,12 +75,13 @@ class Worker:
             self._let_go()
         return report
 
-    def save(self) -> None:
-        """Writes a checkpoint, from which any gang may go on."""
+    def save(self, *, wait: bool = True) -> None:
+        """Writes a checkpoint, from which any gang may go on; without `wait`, beside the next steps."""
         assert self._training is not None, "start() comes before save()"
         with self._at_work():
-            self._training.save()
-        self._let_go()
+            self._training.save(wait=wait)
+        if wait:
+            self._let_go()
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Before the first step of a trial that was started with the checkpoint's `num_reports`."""
