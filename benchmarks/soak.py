@@ -150,10 +150,12 @@ class Soak:
             self.driver.wait()
 
     def _harm(self) -> None:
-        kinds = [self._kill_rank, self._stop_rank, self._kill_trainable, self._spoil_checkpoint]
+        """One fault; those of gangs twice as likely as those of the driver, where there is a gang."""
+        kinds = [self._kill_rank, self._stop_rank, self._kill_trainable, self._spoil_checkpoint] * 2
         kinds += [self._kill_driver, self._terminate_driver, self._interrupt_driver, self._interrupt_twice]
-        kind = self.random.choice(kinds)
-        if kind():
+        self.random.shuffle(kinds)
+        kind = next((kind for kind in kinds if kind()), None)
+        if kind is not None:
             self.faults[kind.__name__.strip("_").replace("_", " ")] += 1
 
     def _kill_rank(self) -> bool:

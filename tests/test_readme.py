@@ -10,13 +10,13 @@ from typing import get_args
 import pytest
 import yaml
 
-from tuner.spec import Experiment
+from tuner.spec import Experiment, RecoverySpec
 from tuner.spec.sections import Cmaes, Gp, Nsgaii, SamplerName, Scheduler, Tpe
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *("README.md", "CONTRIBUTING.md", "cluster/README.md", "benchmarks/README.md"),
-    *("docs/structure.md", "docs/security.md"),
+    *("docs/structure.md", "docs/recovery.md", "docs/security.md"),
 ]
 SCHEDULERS = get_args(get_args(Scheduler)[0])
 
@@ -73,18 +73,23 @@ def test_every_command_is_in_the_readme():
 
 
 def test_the_experiment_of_the_readme_is_the_shipped_one():
-    text, _ = blocks("README.md", "yaml")
+    text, *_ = blocks("README.md", "yaml")
     shipped = Experiment.load(ROOT / "search_spaces" / "digits_cnn.yaml")
     assert Experiment.from_dict(yaml.safe_load(text)) == shipped
 
 
 def test_the_search_section_of_the_readme_fits_the_shipped_experiment():
-    _, text = blocks("README.md", "yaml")
+    _, text, _ = blocks("README.md", "yaml")
     section = yaml.safe_load(text)["search"]
     shipped = yaml.safe_load((ROOT / "search_spaces" / "digits_cnn.yaml").read_text())
     search = Experiment.from_dict({**shipped, "search": section}).search
     assert section.keys() <= search.model_fields_set
     assert search.points == section["points"]
+
+
+def test_the_recovery_section_of_the_readme_holds_the_defaults():
+    *_, text = blocks("README.md", "yaml")
+    assert yaml.safe_load(text)["recovery"] == RecoverySpec().model_dump()
 
 
 def test_the_readme_names_every_sampler_and_scheduler():
