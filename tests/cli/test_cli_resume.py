@@ -1,0 +1,155 @@
+"""`tuner resume` and `tuner stop`: what they refuse, and a real search that is told to leave again and again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from cli_program import Program, tree
+
+from tuner.execution.decisions import read_decisions
+from tuner.records.lock import hold
+from tuner.records.paths import ExperimentPaths
+from tuner.results.result import Result
+from tuner.spec import Experiment, Float
+
+EXPERIMENT = {
+    "name": "left",
+    "task": "tabular_classification",
+    "data": {"source": {"type": "two_class"}},
+    "model": {"type": "mlp", "width": {"int": [8, 16]}, "dropout": 0.1},
+    "train": {"epochs": 40, "batch_size": 10},
+    "search": {
+        "metric": "val/accuracy",
+        "trials": 4,
+        "sampler": "random",
+        "scheduler": {"type": "asha", "variant": "promotion", "factor": 2},
+    },
+    "resources": {"workers": 2},
+    "confirm": {"top": 1, "seeds": 2},
+}
+EXACT = ["val/loss", "train/loss"]
+PATIENCE_S = 120.0
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with an experiment file and nothing else."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "left.yaml").write_text(yaml.safe_dump(EXPERIMENT))
+    return tmp_path
+
+
+def stored(folder: Path) -> ExperimentPaths:
+    """An experiment's folder in which nothing has run."""
+    paths = ExperimentPaths(folder / "results" / "left")
+    paths.root.mkdir(parents=True)
+    paths.experiment_yaml.write_text(Experiment.load(folder / "left.yaml").to_yaml())
+    return paths
+
+
+def test_there_must_be_an_experiment(program: Program, folder: Path) -> None:
+    ended = program("resume", "results/none")
+    assert (ended.status, ended.out) == (2, "")
+    assert "holds experiment.yaml, but" in ended.err
+    assert tree(folder).keys() == {"left.yaml"}
+
+
+def test_a_function_is_gone_on_with_in_python(program: Program, folder: Path) -> None:
+    def train(config: dict[str, float], trial: object) -> None: ...
+
+    root = folder / "results" / "own"
+    root.mkdir(parents=True)
+    experiment = Experiment(train=train, space={"x": Float(0.0, 1.0)}, metric="loss")
+    ExperimentPaths(root).experiment_yaml.write_text(experiment.to_yaml())
+    ended = program("resume", root)
+    assert ended.status == 2
+    assert f'tuner.resume("{root}", train=function)' in ended.err
+
+
+def test_one_process_at_a_time(program: Program, folder: Path) -> None:
+    paths = stored(folder)
+    lock = hold(paths.lock, rule="a test", fix="wait")
+    before = tree(folder)
+    ended = program("resume", "results/left")
+    lock.release()
+    assert ended.status == 2
+    assert f"is being run by process {os.getpid()} on host" in ended.err
+    assert "tuner stop" in ended.err
+    assert tree(folder) == before
+
+
+def test_what_does_not_run_cannot_be_stopped(program: Program, folder: Path) -> None:
+    paths = stored(folder)
+    paths.lock.write_text('{"pid": 1, "host": "gone", "since": "long ago"}')
+    ended = program("stop", "results/left")
+    assert (ended.status, ended.err) == (
+        2,
+        "tuner: only a search that runs can be stopped, but nothing runs in results/left.\n",
+    )
+    assert not paths.leave.exists()
+
+
+def start(folder: Path, *words: str) -> "subprocess.Popen[bytes]":
+    """`tuner ...` as a process of its own; what it prints goes to a file."""
+    with (folder / "out.txt").open("ab") as out:
+        command = [sys.executable, "-m", "tuner.cli", *words]
+        return subprocess.Popen(command, cwd=folder, stdout=out, stderr=out)
+
+
+def wait_for_reports(paths: ExperimentPaths, number: int) -> None:
+    """Until so many reports of the search and its fresh runs have been heard."""
+    until_s = time.monotonic() + PATIENCE_S
+    while sum("metrics" in line for line in read_decisions(paths.decisions)) < number:
+        assert time.monotonic() < until_s, (paths.root.parent.parent / "out.txt").read_text()
+        time.sleep(0.05)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [signal.SIGTERM, signal.SIGKILL],
+        pytest.param([None, signal.SIGINT, signal.SIGKILL, signal.SIGKILL], marks=pytest.mark.faults),
+    ],
+)
+def test_a_search_that_leaves_again_and_again_ends_as_one_that_does_not(
+    folder: Path, ends: list[signal.Signals | None]
+) -> None:
+    whole = ["run", "left.yaml", "--results", "whole"]
+    assert start(folder, *whole).wait() == 0
+
+    paths = ExperimentPaths(folder / "results" / "left")
+    driver = start(folder, "run", "left.yaml")
+    for number, end in enumerate(ends):
+        wait_for_reports(paths, 5 + 12 * number)
+        if end is None:
+            assert start(folder, "stop", "results/left").wait() == 0
+        else:
+            driver.send_signal(end)
+        assert driver.wait(PATIENCE_S) == (-signal.SIGKILL if end is signal.SIGKILL else 130)
+        driver = start(folder, "resume", "results/left")
+    assert driver.wait(PATIENCE_S) == 0
+
+    found, expected = Result.open(paths.root), Result.open(folder / "whole" / "left")
+    for one, other in zip(found.rows, expected.rows, strict=True):
+        assert (one.number, one.state, one.reason) == (other.number, other.state, other.reason)
+        assert (one.params, one.reports, one.seed) == (other.params, other.reports, other.seed)
+        for tag in EXACT:
+            assert curve(found, tag, one.number) == curve(expected, tag, one.number)
+    text = (folder / "out.txt").read_text()
+    assert "Traceback" not in text
+    assert text.count("tuner: the search was interrupted after") == len(ends) - ends.count(signal.SIGKILL)
+    assert start(folder, "resume", "results/left").wait() == 0, "it is done already"
+
+
+def curve(result: Result, tag: str, number: int) -> list[tuple[int, float]]:
+    frame = result.curves(tag)
+    frame = frame[frame["trial"] == number].sort_values("step")
+    return list(zip(frame["step"], frame["value"], strict=True))
