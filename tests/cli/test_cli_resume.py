@@ -1,4 +1,4 @@
-"""`tuner resume` and `tuner stop`: what they refuse, and a real search that is told to leave again and again."""
+"""`tuner resume`, `tuner stop`: what they refuse, and a real search that is told to leave again and again."""
 
 import os
 import signal
