@@ -471,7 +471,10 @@ def _print_trials(result: "Result", as_json: bool) -> None:
         table.add_row(
             str(row.number), row.state.value, _short(value), str(row.reports), _short(row.seconds), reason
         )
-    _console().print(table)
+    console = _console()
+    console.print(table)
+    if result.standing == "interrupted":
+        console.print(f"interrupted; go on with: tuner resume {_near(result.paths.root)}", soft_wrap=True)
 
 
 def _readable_status(result: "Result") -> dict[str, Any] | None:
@@ -485,11 +488,12 @@ def _readable_status(result: "Result") -> dict[str, Any] | None:
 
 def _experiments_table(lines: list[dict[str, Any]]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("experiment", "trials", "states", "metric", "best"):
+    for column in ("experiment", "is", "trials", "states", "metric", "best"):
         table.add_column(column)
     for line in lines:
         states = ", ".join(f"{count} {state}" for state, count in line["states"].items())
-        table.add_row(line["experiment"], str(line["trials"]), states, line["metric"], _short(line["best"]))
+        found = [line["experiment"], line["is"], str(line["trials"]), states, line["metric"]]
+        table.add_row(*found, _short(line["best"]))
     return table
 
 
@@ -499,6 +503,7 @@ def _status_json(result: "Result") -> dict[str, Any]:
     row = best_row(result.rows, result.metric, result.mode)
     return {
         "experiment": result.paths.root.name,
+        "is": result.standing,
         "trials": len(result.search_rows),
         "states": {state.value: count for state, count in result.num_by_state().items()},
         "metric": result.metric,

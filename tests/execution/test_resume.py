@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 from execution_fakes import write_checkpoint
 
+from tuner.errors import ResultsError
 from tuner.execution.conductor import Conductor, new_state
 from tuner.execution.decisions import DecisionLog, read_decisions
 from tuner.execution.population import Population
@@ -106,7 +107,7 @@ def run(experiment, paths, fuse):
     state, search = new_state(experiment), experiment.search
     is_population = search.scheduler.type == "pbt"
     scheduler = Population(experiment) if is_population else make_scheduler(search, FULL, experiment.space)
-    curves = replay(read_decisions(paths.decisions), search, state, scheduler)
+    curves = replay(paths.decisions, search, state, scheduler)
     searcher = make_searcher(experiment.space, search, paths.journal, max_reports=FULL)
     drawn = catch_up(searcher, search, state, curves)
     fused = Fused(searcher, fuse, ("suggest", "report", "finish"))
@@ -192,6 +193,18 @@ def test_killed_again_and_again(tmp_path):
 def folder(path):
     path.mkdir()
     return ExperimentPaths(path)
+
+
+@pytest.mark.parametrize("bad", [b"garbage", b"[]", b"{}", b'{"action": "START", "trial": 99, "spent_s": 1}'])
+def test_a_damaged_line_is_one_clear_error(tmp_path, bad):
+    experiment, paths = make_experiment(scheduler="asha"), folder(tmp_path / "damaged")
+    with pytest.raises(Killed):
+        run(experiment, paths, Fuse(40))
+    lines = paths.decisions.read_bytes().split(b"\n")
+    lines[3] = bad
+    paths.decisions.write_bytes(b"\n".join(lines))
+    with pytest.raises(ResultsError, match=r"each line of .*decisions.jsonl .* but line [45] is not"):
+        run(experiment, paths, Fuse())
 
 
 def test_half_a_line_never_happened(tmp_path):

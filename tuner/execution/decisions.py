@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tuner.records.files import read_lines
+from tuner.errors import ResultsError
 
 Line = Mapping[str, Any]
 """One line of the file; `docs/recovery.md` says what each action's line holds."""
@@ -45,8 +45,32 @@ class DecisionLog:
 
 
 def read_decisions(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines, without a torn one; none where there is no file."""
-    return read_lines(path)
+    """The lines, without a torn last one; none where there is no file.
+
+    Raises ResultsError where a line before the last one is no object: what followed it would mean nothing.
+    """
+    if not path.is_file():
+        return
+    *whole, _ = path.read_bytes().split(b"\n")
+    for number, text in enumerate(whole, start=1):
+        yield _parsed(path, number, text)
+
+
+def damaged(path: Path, number: int) -> ResultsError:
+    return ResultsError(
+        f"each line of {path} must be what a search wrote there, but line {number} is not; put back a copy "
+        f"of the file, or start the experiment under another name."
+    )
+
+
+def _parsed(path: Path, number: int, text: bytes) -> dict[str, Any]:
+    try:
+        line: Any = json.loads(text)
+    except ValueError as error:
+        raise damaged(path, number) from error
+    if not isinstance(line, dict):
+        raise damaged(path, number)
+    return line
 
 
 def number_of(value: float | str) -> float:

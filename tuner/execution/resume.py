@@ -1,7 +1,6 @@
 """How a search goes on where an earlier run of its folder left it.
 
-    lines = list(read_decisions(paths.decisions))
-    curves = replay(lines, search, state, scheduler)     # state and scheduler stand where they stood
+    curves = replay(paths.decisions, search, state, scheduler)   # state and scheduler stand where they stood
     drawn = catch_up(searcher, search, state, curves)    # the study knows all; suggestions that nobody took
 
 `decisions.jsonl` was written before the study was told, so the study may lack a few reports and ends at most,
@@ -9,11 +8,12 @@ and is ahead only by suggestions.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tuner.errors import ResultsError
-from tuner.execution.decisions import Line, number_of
+from tuner.execution.decisions import Line, damaged, number_of, read_decisions
 from tuner.execution.state import REPORTED, SearchState, metrics_that_count
 from tuner.records.paths import ExperimentPaths
 from tuner.records.states import TrialState
@@ -28,15 +28,20 @@ Curves = Mapping[int, Mapping[int, float]]
 """trial -> report -> the searched metric, as the study should have it"""
 
 
-def replay(lines: Iterable[Line], search: SearchSpec, state: SearchState, scheduler: Scheduler) -> Curves:
-    """Brings a new state and a new scheduler to where the lines end.
+def replay(path: Path, search: SearchSpec, state: SearchState, scheduler: Scheduler) -> Curves:
+    """Brings a new state and a new scheduler to where the lines of `decisions.jsonl` end.
 
     The scheduler is told what it was told then; what it answers is known already.
+
+    Raises ResultsError where a line does not follow from those before it: the file is damaged.
     """
     curves: dict[int, dict[int, float]] = defaultdict(dict)
-    for line in lines:
-        _tell(line, state, scheduler)
-        state.apply(line)
+    for number, line in enumerate(read_decisions(path), start=1):
+        try:
+            _tell(line, state, scheduler)
+            state.apply(line)
+        except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise damaged(path, number) from error
         value = line["metrics"].get(search.metric) if line["action"] in REPORTED else None
         if value is not None and line["trial"] not in state.copies:
             curves[line["trial"]][line["report"]] = number_of(value)

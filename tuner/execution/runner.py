@@ -25,7 +25,6 @@ from tuner.errors import Interrupted, ResourceError, ResultsError, StorageError,
 from tuner.execution.bridge import Carriers, Gangs, TuneScheduler, TuneSearcher, trial_name
 from tuner.execution.checks import check_fit, check_precision, check_stop, check_warm_start
 from tuner.execution.conductor import Conductor, Listener, new_state
-from tuner.execution.decisions import read_decisions
 from tuner.execution.placement import GangSize, NodeSize, local_node, num_gangs, size_gang
 from tuner.execution.population import Population
 from tuner.execution.resume import catch_up, replay, stored_experiment
@@ -213,7 +212,7 @@ def _search(
 ) -> None:
     """From where the folder's decisions end to the end of search and confirmation."""
     search, state, scheduler = experiment.search, new_state(experiment), _scheduler(experiment)
-    curves = replay(read_decisions(paths.decisions), search, state, scheduler)
+    curves = replay(paths.decisions, search, state, scheduler)
     drawn = catch_up(searcher, search, state, curves)
     num_left = search.trials - state.num_suggested - len(drawn)
     conductor = Conductor(

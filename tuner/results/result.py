@@ -21,6 +21,7 @@ from tuner.errors import ResultsError, TunerError
 from tuner.records.confirmation import Confirmation, Confirmed, Estimate, confirmation_of
 from tuner.records.event_reader import read_scalars
 from tuner.records.files import read_lines
+from tuner.records.lock import holder_of
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, best_row, read_trials, search_rows, trials_frame
 from tuner.records.states import TrialState
@@ -178,6 +179,17 @@ class Result:
         """Which condition of `search.stop` ended the search; None where none did."""
         lines = read_lines(self.paths.decisions)
         return next((str(line.get("reason")) for line in lines if line.get("action") == "END"), None)
+
+    @property
+    def standing(self) -> str:
+        """`running`, `done`, or `interrupted`: nobody runs it, and `tuner resume` has something to do."""
+        if holder_of(self.paths.lock) is not None:
+            return "running"
+        has_ended = any(line.get("action") == "END" for line in read_lines(self.paths.decisions))
+        has_all = has_ended or len(self.search_rows) >= self.settings["search"]["trials"]
+        is_confirmed = self.confirmation is None or self.confirmation.num_missing == 0
+        is_done = has_all and is_confirmed and all(row.state.is_finished() for row in self.rows)
+        return "done" if is_done else "interrupted"
 
     @property
     def front(self) -> pd.DataFrame:
