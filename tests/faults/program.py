@@ -2,10 +2,10 @@
 
     FAULTS_HOOKS=DIR python program.py NAME RESULTS [ADDRESS]
 
-The training function keeps its state in the trial's folder, and each value follows from the one before, so that
-a report that is lost or comes twice shows in all later ones. It stops at the place that `plan.json` in
-$FAULTS_HOOKS names, says so in `reached`, and does what it then finds in `answer`. Both the search's process and
-the ranks add to the wall clock what `clock` holds.
+The training function keeps its state in the trial's folder, and each value follows from the one before, so
+that a report that is lost or comes twice shows in all later ones. It stops at the place that `plan.json` in
+$FAULTS_HOOKS names, says so in `reached`, and does what it then finds in `answer`. Both the search's process
+and the ranks add to the wall clock what `clock` holds.
 """
 
 import json
@@ -15,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 import tuner
 from tuner.errors import TunerError
 
@@ -22,6 +24,8 @@ REPORTS = 6
 STEP_S = 0.05
 KEPT_BYTES = 8 * 2**20
 """Of each trial, so that a checkpoint takes a moment to write."""
+SPARE_BYTES = 400 * 2**20
+"""What a rank that runs out of memory may still take."""
 
 
 def train(config, trial):
@@ -65,10 +69,19 @@ def meet(trial, num_reports):
     if answer == "raise":
         raise ValueError("it was told to")
     if answer == "fill":
-        raise MemoryError("it was told to")
+        fill_memory()
     while answer == "hang":
         time.sleep(1)
     return answer
+
+
+def fill_memory():
+    """Asks for more than the process may take."""
+    import resource
+
+    taken = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (taken + SPARE_BYTES, resource.RLIM_INFINITY))
+    bytearray(4 * SPARE_BYTES)
 
 
 def meet_the_others(trial):

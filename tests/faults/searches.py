@@ -84,15 +84,26 @@ class Search:
                 look_s = now_s + 0.5
             time.sleep(POLL_S)
 
+    def wait_until_gone(self) -> None:
+        """Until nothing of a program that has ended lives any more."""
+        psutil.wait_procs(self.seen, timeout=30)
+
+    def refused(self) -> str:
+        """What a second program on the same folder says; it must be refused."""
+        second = self.start(self.name, str(self.results))
+        self.wait_until(lambda: second.poll() is not None)
+        assert second.returncode == 2, self.account("it was not refused")
+        return self.messages.read_text().splitlines()[-1]
+
     def account(self, what: str) -> str:
         """For people, of a test that failed."""
         lines = self.paths.decisions.read_text() if self.paths.decisions.exists() else ""
         return f"{what}\n{self.messages.read_text()}\n{lines}"
 
-    def processes(self, title: str) -> list[psutil.Process]:
-        """Those whose title begins so: `ray::_Rank`, `raylet`, ..."""
+    def processes(self, name: str) -> list[psutil.Process]:
+        """The living ones whose program or title is so called: `ray::_Rank`, `raylet`, ..."""
         self._look_for_processes()
-        return [process for process in self.seen if _title(process).startswith(title)]
+        return [process for process in self.seen if _is_called(process, name)]
 
     def _look_for_processes(self) -> None:
         with suppress(psutil.NoSuchProcess):
@@ -273,7 +284,7 @@ def _first_rank(search: Search) -> int:
     return min(process.pid for process in search.processes("ray::_Rank"))
 
 
-def _title(process: psutil.Process) -> str:
+def _is_called(process: psutil.Process, name: str) -> bool:
     with suppress(psutil.NoSuchProcess):
-        return " ".join(process.cmdline()) or process.name()
-    return ""
+        return process.name() == name or " ".join(process.cmdline()).startswith(name)
+    return False
