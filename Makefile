@@ -3,13 +3,18 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types bench fuzz clean
+.PHONY: demo test faults lint types bench fuzz clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/tuner run search_spaces/digits_cnn.yaml --name digits_cnn_$$(date +%Y%m%d_%H%M%S)
 
 test: $(INSTALLED)
 	$(VENV)/bin/pytest -m "not gpu and not browser and not data and not faults"
+
+# The files of tests/faults whole, with what `make test` runs of them; of the others what it leaves out.
+faults: $(INSTALLED)
+	$(VENV)/bin/pytest tests/faults
+	$(VENV)/bin/pytest -m faults --ignore tests/faults
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -232,3 +232,23 @@ def test_promotion_on_made_up_gangs(tmp_path, num_gangs):
     assert conductor.rows[0].state is TrialState.COMPLETE
     assert not [row for row in conductor.rows.values() if not row.state.is_finished()]
     assert sum(row.reports for row in conductor.rows.values()) < 8 * FULL
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_trial_whose_pause_was_lost_is_resumed_and_goes_on_when_it_comes_there_again(tmp_path, waits):
+    clock = Clock()
+    conductor, _ = make(tmp_path, 2, PausesAt(2, [0]), num_gangs=2, clock=clock)
+    begin(conductor)
+    assert report(conductor, 0, 2).action is Action.PAUSE
+    conductor.on_fault(0, "lost", "its node is gone")
+    if waits:
+        assert [begin(conductor), states(conductor)] == [1, ["QUEUED", "RUNNING"]]
+    clock.now_s += 1.0
+    assert begin(conductor) == 0
+    if not waits:
+        assert [begin(conductor), states(conductor)] == [1, ["RUNNING", "RUNNING"]]
+    lines = read_decisions(conductor.paths.decisions)
+    assert [line["under_way"] for line in lines if line["action"] == "RESUME"] == [True]
+    assert [report(conductor, 0, step).action for step in (1, 2, 3)] == [Action.CONTINUE] * 3
+    report(conductor, 0, FULL, state=TrialState.COMPLETE)
+    assert states(conductor)[0] == "COMPLETE"

@@ -177,3 +177,19 @@ def test_repeated_step_in_one_file_keeps_the_order_of_writing(tmp_path: Path) ->
 def test_value_keeps_the_bits_of_its_float32(tmp_path: Path) -> None:
     write_file(tmp_path, [scalar_event(1.0, 1, [("loss", 0.1)])])
     assert read_scalars(tmp_path)["value"].tolist() == [float(np.float32(0.1))]
+
+
+def test_a_clock_that_was_set_back_between_two_files_changes_nothing(tmp_path: Path) -> None:
+    first = EventWriter(tmp_path)
+    for step in (1, 2, 3):
+        first.scalars(step, {"a": 1.0})
+    [file] = event_files(tmp_path)
+    # As if a day had passed when it was written.
+    secs, host, ns, pid = file.name.removeprefix("events.out.tfevents.").split(".")
+    tomorrow = f"events.out.tfevents.{int(secs) + 86400}.{host}.{int(ns) + 86400 * 10**9}.{pid}"
+    file.rename(tmp_path / tomorrow)
+    second = EventWriter(tmp_path, purge_step=3)
+    second.scalars(3, {"a": 2.0})
+    second.scalars(4, {"a": 2.0})
+    scalars = read_scalars(tmp_path)
+    assert list(zip(scalars["step"], scalars["value"], strict=True)) == [(1, 1), (2, 1), (3, 2), (4, 2)]

@@ -335,16 +335,22 @@ class Conductor:
         return None
 
     def _resume(self) -> TrialJob | None:
-        """The paused trial that the scheduler goes on with."""
-        resume = self._scheduler.resume(is_last=self.is_exhausted)
-        if resume is None:
-            return None
-        row = self.rows[resume.number]
-        if isinstance(resume, Exploit):
-            self._exploit(row, resume)
-        else:
-            self._happens("RESUME", row.number, report=row.reports, reason=resume.reason)
-        return self._job(row.number, row.params)
+        """The paused trial that the scheduler goes on with.
+
+        One whose pause was lost with its gang is no longer paused: it has a gang, or waits for one, and goes
+        on when it comes there again.
+        """
+        while (resume := self._scheduler.resume(is_last=self.is_exhausted)) is not None:
+            row = self.rows[resume.number]
+            is_paused = row.state is TrialState.PAUSED or row.number in self._pausing
+            if isinstance(resume, Exploit):
+                self._exploit(row, resume)
+            else:
+                under_way = {} if is_paused else {"under_way": True}
+                self._happens("RESUME", row.number, report=row.reports, reason=resume.reason, **under_way)
+            if is_paused:
+                return self._job(row.number, row.params)
+        return None
 
     def _exploit(self, row: TrialRow, exploit: Exploit) -> None:
         """The paused trial goes on from the donor's state, with new parameters."""

@@ -123,7 +123,8 @@ class SearchState:
 
     def _resume(self, line: Line) -> None:
         row = self.rows[line["trial"]]
-        row.state = advance(row.state, TrialState.QUEUED)
+        if not line.get("under_way"):
+            row.state = advance(row.state, TrialState.QUEUED)
         self.answers.pop(row.number, None)
 
     def _exploit(self, line: Line) -> None:

@@ -17,8 +17,11 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
 
+from tuner.records.event_reader import begun_ns, event_files
 from tuner.records.states import TrialState
 
+MOST_NS = 10**19
+"""A time in a file's name has 19 digits."""
 _FAILURES = {TrialState.FAILED, TrialState.DIVERGED, TrialState.INFEASIBLE}
 
 
@@ -36,7 +39,7 @@ class EventWriter:
     def __init__(self, folder: Path, *, purge_step: int | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # The name holds whole seconds; a trial that restarts within one must not overwrite its first file.
-        suffix = f".{time.time_ns()}.{os.getpid()}"
+        suffix = f".{_now_or_later_ns(folder)}.{os.getpid()}"
         self._writer = EventsWriter(str(folder / "events"), filename_suffix=suffix)
         if purge_step is not None:
             log = SessionLog(status=SessionLog.SessionStatus.Value("START"))
@@ -73,6 +76,12 @@ class EventWriter:
         wall_time = time.time() if wall_time_s is None else wall_time_s
         self._writer.write_event(Event(wall_time=wall_time, step=step, summary=summary))
         self._writer.flush()
+
+
+def _now_or_later_ns(folder: Path) -> int:
+    """Now, but after the files that are there, also where the clock was set back since."""
+    earlier = [ns for ns in map(begun_ns, event_files(folder)) if ns < MOST_NS]
+    return max([time.time_ns(), *(int(ns) + 1 for ns in earlier)])
 
 
 def _set_hparam(target: Any, value: Any) -> None:

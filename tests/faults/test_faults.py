@@ -1,0 +1,325 @@
+"""Faults x moments: each for real, in a real search, and each search ends as if nothing had happened."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from folders import check, curves
+from searches import MOMENTS, Search, Spot, while_training, worst_of
+
+from tuner.records.checkpoints import newest_sound
+from tuner.records.rows import read_trials
+from tuner.records.states import TrialState
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+
+Fault = Callable[[Search, Spot], None]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What happens to which search, and when."""
+
+    fault: str
+    moment: str
+    search: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.fault} {self.moment} ({self.search})"
+
+
+# --- faults of a rank and of its trainable: the search goes on by itself ------------------------------------
+
+
+def rank_is_killed(search: Search, spot: Spot) -> None:
+    os.kill(spot.rank, signal.SIGKILL)
+    search.let_go()
+
+
+def rank_crashes(search: Search, spot: Spot) -> None:
+    os.kill(spot.rank, signal.SIGSEGV)
+    search.let_go()
+
+
+def rank_is_stopped(search: Search, spot: Spot) -> None:
+    search.stop(spot.rank)
+    search.let_go(but=spot.rank)
+
+
+def rank_hangs(search: Search, spot: Spot) -> None:
+    search.answer("hang")
+
+
+def rank_raises(search: Search, spot: Spot) -> None:
+    search.answer("raise")
+
+
+def trainable_is_killed(search: Search, spot: Spot) -> None:
+    [trainable] = search.processes("ray::TrialRunner")
+    trainable.kill()
+    search.let_go()
+
+
+# --- faults of the search itself: it is resumed -----------------------------------------------------------
+
+
+def search_is_killed(search: Search, spot: Spot) -> None:
+    search.driver.kill()
+    search.let_go()
+    assert search.end() == -signal.SIGKILL
+    search.begin()
+
+
+def search_is_terminated(search: Search, spot: Spot) -> None:
+    search.driver.terminate()
+    search.let_go()
+    assert search.end() == 130, search.account("not interrupted")
+    search.begin()
+
+
+def search_is_interrupted(search: Search, spot: Spot) -> None:
+    os.killpg(search.driver.pid, signal.SIGINT)
+    search.let_go()
+    assert search.end() == 130, search.account("not interrupted")
+    search.begin()
+
+
+def search_is_interrupted_twice(search: Search, spot: Spot) -> None:
+    """The second time at once: the rank, which stands still, saves nothing."""
+    os.killpg(search.driver.pid, signal.SIGINT)
+    search.wait_until(search.paths.leave.exists)
+    os.killpg(search.driver.pid, signal.SIGINT)
+    assert search.end() == 130, search.account("not interrupted")
+    assert search.lines(spot.number, "LEAVE") == []
+    search.let_go()
+    search.begin()
+
+
+def cluster_part_is_killed(name: str) -> Fault:
+    def fault(search: Search, spot: Spot) -> None:
+        [process] = search.processes(name)
+        process.kill()
+        search.let_go()
+        assert search.end() == 1, search.account("it did not fail")
+        search.begin()
+
+    return fault
+
+
+def newest_checkpoint_is_damaged(search: Search, spot: Spot) -> None:
+    search.driver.kill()
+    search.end()
+    search.wait_until_gone()
+    newest = newest_sound(search.paths.trial(spot.number))
+    assert newest is not None
+    file = max(
+        (path for path in newest.folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
+    )
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert newest_sound(search.paths.trial(spot.number)) != newest
+    search.let_go()
+    search.begin()
+
+
+def clock_is_set(seconds: float) -> Fault:
+    """And a part of the training follows after a kill, so that there is a file of events from after it."""
+
+    def fault(search: Search, spot: Spot) -> None:
+        search.hooks.joinpath("clock").write_text(str(seconds))
+        search_is_killed(search, spot)
+
+    return fault
+
+
+FAULTS: dict[str, Fault] = {
+    "rank killed": rank_is_killed,
+    "rank crashes": rank_crashes,
+    "rank stopped": rank_is_stopped,
+    "rank hangs": rank_hangs,
+    "rank raises": rank_raises,
+    "trainable killed": trainable_is_killed,
+    "SIGKILL": search_is_killed,
+    "SIGTERM": search_is_terminated,
+    "SIGINT": search_is_interrupted,
+    "SIGINT twice": search_is_interrupted_twice,
+    "raylet killed": cluster_part_is_killed("raylet"),
+    "gcs_server killed": cluster_part_is_killed("gcs_server"),
+    "SIGKILL and a damaged checkpoint": newest_checkpoint_is_damaged,
+    "clock a day back and SIGKILL": clock_is_set(-86400.0),
+    "clock a day on and SIGKILL": clock_is_set(86400.0),
+}
+
+IN_THE_FUNCTION = ("before the first report", "while training", "while confirming")
+
+CELLS = [
+    *(Cell("rank killed", moment, "pair") for moment in MOMENTS),
+    *(Cell("rank crashes", moment, "pair") for moment in ("while training", "in a pause")),
+    *(Cell("rank stopped", moment, "pair") for moment in ("while training", "in a checkpoint", "in a pause")),
+    *(Cell("rank hangs", moment, "pair") for moment in IN_THE_FUNCTION),
+    *(Cell("rank raises", moment, "steady") for moment in IN_THE_FUNCTION),
+    *(Cell("trainable killed", moment, "steady") for moment in MOMENTS),
+    *(Cell("SIGKILL", moment, "adaptive") for moment in MOMENTS),
+    *(Cell("SIGTERM", moment, "adaptive") for moment in MOMENTS),
+    *(Cell("SIGINT", moment, "adaptive") for moment in ("while training", "in a pause")),
+    Cell("SIGINT twice", "while training", "adaptive"),
+    Cell("raylet killed", "while training", "adaptive"),
+    Cell("gcs_server killed", "while training", "adaptive"),
+    Cell("SIGKILL and a damaged checkpoint", "while training", "adaptive"),
+    Cell("SIGKILL and a damaged checkpoint", "while training", "mlp"),
+    Cell("clock a day back and SIGKILL", "while training", "adaptive"),
+    Cell("clock a day on and SIGKILL", "while training", "adaptive"),
+    *(Cell("rank killed", moment, "mlp") for moment in ("while training",)),
+    *(Cell("SIGKILL", moment, "mlp") for moment in ("while training", "in a checkpoint")),
+    *(Cell("SIGTERM", moment, "mlp") for moment in ("while training",)),
+]
+QUICK = {
+    Cell("rank killed", "in a pause", "pair"),
+    Cell("rank raises", "while training", "steady"),
+    Cell("SIGKILL", "in a report", "adaptive"),
+}
+
+
+def cells() -> list:
+    long = pytest.mark.faults
+    return [pytest.param(cell, id=cell.id, marks=() if cell in QUICK else long) for cell in CELLS]
+
+
+@dataclass(frozen=True)
+class SmallDisk:
+    """A file system in memory, where the test's results are."""
+
+    folder: Path
+
+    def fill(self, leave_bytes: int) -> None:
+        free = os.statvfs(self.folder)
+        self._ballast.write_bytes(bytes(free.f_bavail * free.f_bsize - leave_bytes))
+
+    def make_room(self) -> None:
+        self._ballast.unlink()
+
+    @property
+    def _ballast(self) -> Path:
+        return self.folder / "full"
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[SmallDisk]:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(folder)], check=False)
+    if mounted.returncode:
+        pytest.skip("only root can mount a small disk")
+    yield SmallDisk(folder)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("cell", cells())
+def test_the_search_ends_as_if_nothing_had_happened(cell, whole_of, search_of):
+    whole, search = whole_of(cell.search), search_of(cell.search)
+    search.begin()
+    FAULTS[cell.fault](search, MOMENTS[cell.moment](search, whole))
+    assert search.end() == 0, search.account("it failed")
+    check(search.paths.root, whole)
+
+
+@pytest.mark.parametrize(
+    ("answer", "num_reports", "state"),
+    [
+        ("raise", 0, TrialState.FAILED),
+        ("raise", 1, TrialState.FAILED),
+        ("fill", 1, TrialState.INFEASIBLE),
+        ("nan", 1, TrialState.DIVERGED),
+    ],
+)
+@pytest.mark.faults
+def test_a_trial_that_never_ends_well_harms_no_other(answer, num_reports, state, whole_of, search_of):
+    whole, search = whole_of("steady"), search_of("steady")
+    number = worst_of(whole)
+    search.begin()
+    search.hold(number, num_reports)
+    search.answer(answer, again=True)
+    assert search.end() == 0, search.account("it failed")
+    check(search.paths.root, whole, but=[number])
+    row = read_trials(search.paths.trials_csv)[number]
+    assert (row.state, row.retries) == (state, int(state is TrialState.FAILED))
+    assert (
+        curves(search.paths.root, number)["loss"][:num_reports] == curves(whole, number)["loss"][:num_reports]
+    )
+
+
+@pytest.mark.faults
+def test_a_folder_where_no_checkpoint_can_be_written(whole_of, search_of):
+    """The trial fails when it is to pause, after its retries."""
+    whole, search = whole_of("steady"), search_of("steady")
+    number = worst_of(whole)
+    search.begin()
+    search.hold(number, 0)
+    search.paths.trial(number).checkpoints.write_text("no folder")
+    search.answer("go on")
+    assert search.end() == 0, search.account("it failed")
+    check(search.paths.root, whole, but=[number])
+    row = read_trials(search.paths.trials_csv)[number]
+    assert row.state is TrialState.FAILED
+    assert "a checkpoint must be written before its trial stands still" in row.reason
+
+
+@pytest.mark.faults
+def test_killed_twice(whole_of, search_of):
+    whole, search = whole_of("adaptive"), search_of("adaptive")
+    search.begin()
+    for moment in ("in a pause", "in a checkpoint", "while confirming"):
+        search_is_killed(search, MOMENTS[moment](search, whole))
+    assert search.end() == 0, search.account("it failed")
+    check(search.paths.root, whole)
+
+
+@pytest.mark.faults
+def test_one_process_at_a_time_and_a_lock_that_a_killed_one_left(whole_of, search_of):
+    whole, search = whole_of("adaptive"), search_of("adaptive")
+    search.begin()
+    spot = while_training(search, whole)
+    assert re.fullmatch(
+        rf"tuner: an experiment is run by one process at a time, but .* is being run by process "
+        rf"{search.driver.pid} on host .*; wait for it, or end it with: tuner stop .*",
+        search.refused(),
+    )
+    search_is_killed(search, spot)
+    assert search.end() == 0, search.account("it failed")
+    check(search.paths.root, whole)
+
+
+@pytest.mark.faults
+def test_a_full_disk_ends_the_search_and_it_goes_on_with_room(whole_of, search_of, small_disk):
+    whole, search = whole_of("adaptive"), search_of("adaptive")
+    search.begin()
+    while_training(search, whole)
+    small_disk.fill(leave_bytes=0)
+    search.let_go()
+    assert search.end() == 1, search.account("it did not fail")
+    assert "does not take them" in search.messages.read_text()
+    small_disk.make_room()
+    search.begin()
+    assert search.end() == 0, search.account("it failed")
+    check(search.paths.root, whole)
+
+
+@pytest.mark.faults
+def test_a_disk_without_room_for_checkpoints(whole_of, search_of, small_disk):
+    whole, search = whole_of("adaptive"), search_of("adaptive")
+    search.begin()
+    spot = while_training(search, whole)
+    small_disk.fill(leave_bytes=2**20)
+    search.let_go()
+    log = search.paths.trial(spot.number).log
+    search.wait_until(lambda: "a checkpoint must be written" in log.read_text())
+    small_disk.make_room()
+    assert search.end() == 0, search.account("it failed")
+    check(search.paths.root, whole)
