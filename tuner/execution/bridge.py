@@ -4,8 +4,8 @@ Tune keeps its own trials. One of them carries a trial of ours for as long as it
 paused; after a fault, or when the search goes on in another process, another one carries it on. The trial's
 number travels in its configuration.
 
-An OSError of the conductor (a full disk) is kept, for Tune logs what some of its calls raise and goes on; it
-is raised again by the next `suggest`, which ends the run.
+What the disk or the study's database raises is kept by the conductor, for Tune logs what some of its calls
+raise and goes on; it is raised again by the next `suggest`, which ends the run.
 """
 
 from collections import deque

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tuner.errors import ExperimentError, UsageError
+from tuner.errors import ExperimentError, StorageError, UsageError
 from tuner.execution.confirmation import FreshRun, due
 from tuner.execution.decisions import DecisionLog
 from tuner.execution.memory import kind_of, micro_batch_of, smaller_micro_batch, with_micro_batch
@@ -104,7 +104,7 @@ class Conductor:
         """What was wrong with the experiment, where only a trial's report could tell; it ended the search."""
         self.leave_reason: str | None = None
         """Why the run ends while the search may not; None where it does not."""
-        self._trouble: OSError | None = None
+        self._trouble: OSError | StorageError | None = None
         self._asked_to_leave: str | None = None
         self._state = state or new_state(experiment)
         self._asker, self._scheduler = asker, scheduler
@@ -177,6 +177,7 @@ class Conductor:
         nothing is left to begin or to go on with and nothing runs, the search is over; then come the fresh
         runs that confirm its best.
         """
+        self._raise_trouble()
         self._leave_if_asked()
         self._check_rules()
         if self.is_leaving or self._num_busy >= self._num_gangs:
@@ -276,22 +277,31 @@ class Conductor:
 
         `reason`: why the search is not done, where it is not.
         """
-        if self._trouble is None:
-            self._asker.close()
-            if not self.is_done:
-                self._happens("LEAVE", None, reason=reason)
-            write_trials(self.paths.trials_csv, list(self.rows.values()))
-        self._log.close()
-        self.paths.leave.unlink(missing_ok=True)
+        try:
+            if self._trouble is None:
+                self._asker.close()
+                if not self.is_done:
+                    self._happens("LEAVE", None, reason=reason)
+                write_trials(self.paths.trials_csv, list(self.rows.values()))
+        finally:
+            self._log.close()
+            self.paths.leave.unlink(missing_ok=True)
 
     @contextmanager
     def noting_trouble(self) -> Iterator[None]:
-        """After an OSError in the block nothing is written any more: the folder stays as it was then."""
+        """After a disk's or a database's error in the block nothing is written any more.
+
+        The folder stays as it was then, and `next` raises the error again.
+        """
         try:
             yield
-        except OSError as error:
+        except (OSError, StorageError) as error:
             self._trouble = self._trouble or error
             raise
+
+    def _raise_trouble(self) -> None:
+        if self._trouble is not None:
+            raise self._trouble
 
     def _settle(self) -> None:
         """What an earlier run of the folder decided and had no time to do."""
@@ -667,8 +677,7 @@ class Conductor:
 
     def _happens(self, action: str, number: int | None, *, report: int | None = None, **content: Any) -> None:
         """Writes the line, and only then lets it happen."""
-        if self._trouble is not None:
-            raise self._trouble
+        self._raise_trouble()
         line = {"spent_s": self.spent_s, "action": action, "trial": number, "report": report, **content}
         self._log.write(line)
         self._state.apply(line)

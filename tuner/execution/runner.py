@@ -79,13 +79,14 @@ def run_experiment(
 
     Raises:
         UsageError: what was asked for is wrong; nothing was left behind.
+        StorageError: the disk or the study's database does not take what the search writes.
         ExperimentError: also when a function of one's own reports no metric of that name, which its first
             report tells: the search has ended with it, and the trials that ran keep their rows.
     """
     paths = ExperimentPaths(results.resolve() / experiment.name)
     check_is_free(paths)
     check_warm_start(experiment)
-    with _cluster_of(address) as (nodes, cluster):
+    with _saying_how_to_go_on(paths), _cluster_of(address) as (nodes, cluster):
         size = size_gang(experiment.resources, nodes)
         specs = list(experiment.representatives())
         check_stop(experiment, size)
@@ -116,11 +117,12 @@ def resume_experiment(
 
     Raises:
         UsageError: the folder holds no experiment, or what it holds cannot go on as asked.
+        StorageError: the disk or the study's database does not take what the search writes.
         Interrupted: the run was told to end before the search has.
     """
     paths = ExperimentPaths(folder.resolve())
     experiment = stored_experiment(paths, function)
-    with _held(paths):
+    with _held(paths), _saying_how_to_go_on(paths):
         if changes:
             experiment = experiment.replace(**changes)
             atomic_write(paths.experiment_yaml, experiment.to_yaml())
@@ -237,8 +239,8 @@ def _search(
             raise
         raise StorageError(_no_room(paths, error)) from error
     finally:
-        conductor.close(conductor.leave_reason or "the run failed")
         shutil.rmtree(paths.tune, ignore_errors=True)
+        conductor.close(conductor.leave_reason or "the run failed")
         if not conductor.rows:
             # Interrupted before the first trial: there is nothing to keep, and the name stays free.
             shutil.rmtree(paths.root)
@@ -276,11 +278,20 @@ def _how_to_go_on(conductor: Conductor) -> str:
     return f"the search was interrupted after {ended} of {conductor.experiment.search.trials} trials{kept}"
 
 
+@contextmanager
+def _saying_how_to_go_on(paths: ExperimentPaths) -> Iterator[None]:
+    """Completes the sentence of a StorageError: only here it is known where the search is."""
+    try:
+        yield
+    except StorageError as error:
+        fix = "nothing was begun: set that right, and begin again"
+        if paths.root.exists():
+            fix = f"nothing is lost: set that right, and go on with: tuner resume {paths.root}"
+        raise StorageError(f"{error}; {fix}") from error
+
+
 def _no_room(paths: ExperimentPaths, error: OSError) -> str:
-    return (
-        f"the search must be able to write its results, but {paths.root} does not take them ({error}); "
-        f"nothing is lost: set that right, and go on with: tuner resume {paths.root}"
-    )
+    return f"the search must be able to write its results, but {paths.root} does not take them ({error})"
 
 
 def _scheduler(experiment: Experiment) -> Scheduler:
@@ -350,7 +361,7 @@ def _make_folder(experiment: Experiment, paths: ExperimentPaths) -> None:
 
 @contextmanager
 def _undone_where_refused(paths: ExperimentPaths) -> Iterator[list[Path]]:
-    """Removes what the block made when it finds that what was asked for is wrong.
+    """Removes what the block made when what was asked for is wrong, or the study's database away.
 
     The block adds each store to the list before it makes it; those of other experiments stay.
     """
@@ -358,7 +369,7 @@ def _undone_where_refused(paths: ExperimentPaths) -> Iterator[list[Path]]:
     parents = [path for path in (paths.store_root, *paths.root.parents) if not path.exists()]
     try:
         yield made
-    except UsageError:
+    except (UsageError, StorageError):
         for path in [paths.root, *made]:
             shutil.rmtree(path, ignore_errors=True)
         for path in parents:

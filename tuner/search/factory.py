@@ -18,6 +18,7 @@ from tuner.search.iepoch import IEpoch
 from tuner.search.median import MedianStopping
 from tuner.search.none import NoStopping
 from tuner.search.optuna_searcher import OptunaSearcher
+from tuner.search.outage import Patience
 from tuner.search.promotion import AshaPromotion
 from tuner.search.scheduler import Scheduler
 from tuner.spec.sections import Asha as AshaSpec
@@ -35,16 +36,18 @@ def make_searcher(
     storage: Path | str | None,
     study_name: str = "study",
     max_reports: int | None = None,
+    patience: Patience | None = None,
 ) -> OptunaSearcher:
     """The searcher of an experiment, with its study in `storage`.
 
     `storage`: the path of a journal file (made when missing), an Optuna database URL, or None for a study in
     memory. In a database that holds several experiments, `study_name` tells them apart. A study that is
-    already there is continued; one that is new reads the folders of `search.warm_start`.
-    Raises ExperimentError when the URL cannot be opened or a folder is no start for this space, ResultsError
-    when the study that is there belongs to another search.
+    already there is continued; one that is new reads the folders of `search.warm_start`. `patience`: how a
+    database that does not answer is waited for, in real seconds by default.
+    Raises ExperimentError when the URL cannot be opened or a folder is no start for this space, StorageError
+    when the database stays away, ResultsError when the study that is there belongs to another search.
     """
-    return OptunaSearcher(space, search, storage, study_name, max_reports)
+    return OptunaSearcher(space, search, storage, study_name, max_reports, patience)
 
 
 def make_scheduler(search: SearchSpec, max_reports: int | None, space: Space = NO_SPACE) -> Scheduler:

@@ -172,6 +172,10 @@ class FreshSampler(BaseSampler):
         self._max_reports = max_reports
         self._current: tuple[Ask, BaseSampler] | None = None
 
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """A trial that is drawn again gets a new sampler, so that the same comes out."""
+        self._current = None
+
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:

@@ -4,9 +4,12 @@ The journal is a text file that only grows; every write is locked and synced (1.
 `optuna-dashboard study.journal` shows it as it is. A process that dies in the middle of a write leaves half
 a line, and Optuna's next append would glue a whole line to it, after which nobody can read the file. So
 half a line is cut off when the journal is opened. Where more is damaged it is refused, and left as it is.
+
+What a database does when it is away: `tuner.search.database`, and for how long: `tuner.search.outage`.
 """
 
 import json
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -16,6 +19,8 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import StudyDirection
 
 from tuner.errors import ExperimentError, ResultsError
+from tuner.search.database import open_database, shown
+from tuner.search.outage import Outage, Patience, first_line
 from tuner.spec.sections import SearchSpec
 from tuner.spec.space import Space
 
@@ -24,16 +29,27 @@ _IDENTITY = "tuner"
 """The study's attribute that says what is searched, so that two searches never share a study."""
 
 
-def open_storage(storage: Path | str | None) -> BaseStorage:
+def open_storage(storage: Path | str | None, patience: Patience | None = None) -> BaseStorage:
     """The journal at a path, the database at a URL (anything with `://`), or None: this process's memory.
 
-    Raises ExperimentError when the database cannot be opened, ResultsError when the journal is damaged.
+    Raises ExperimentError when the database cannot be opened, StorageError when its server is away,
+    ResultsError when the journal is damaged.
     """
     if storage is None:
         return InMemoryStorage()
-    if "://" in str(storage):
-        return _open_database(str(storage))
+    if is_database(storage):
+        return _open_database(str(storage), patience or Patience())
     return _open_journal(Path(storage))
+
+
+def name_of(storage: Path | str | None) -> str:
+    """For people: without a password."""
+    return shown(str(storage)) if is_database(storage) else str(storage)
+
+
+def is_database(storage: Path | str | None) -> bool:
+    """Whether it is a URL."""
+    return "://" in str(storage)
 
 
 def read_journal(path: Path) -> JournalStorage:
@@ -86,22 +102,18 @@ def _drop_half_line(path: Path) -> None:
             journal.truncate(content.rfind(b"\n") + 1)
 
 
-def _open_database(url: str) -> RDBStorage:
+def _open_database(url: str, patience: Patience) -> RDBStorage:
     try:
-        return RDBStorage(url)
-    except (ImportError, sqlalchemy.exc.SQLAlchemyError) as error:
+        if sqlalchemy.engine.make_url(url).host is None:
+            # A file that cannot be opened now will not be in a minute.
+            return open_database(url)
+        return patience.run(partial(open_database, url), shown(url))
+    except (ImportError, sqlalchemy.exc.SQLAlchemyError, Outage) as error:
         raise ExperimentError(
             "search.storage must be the URL of a database that Optuna can open; found "
-            f"{_without_password(url)}, which failed ({str(error).splitlines()[0]}); correct it, install the "
+            f"{shown(url)}, which failed ({first_line(error)}); correct it, install the "
             "database's driver, or leave search.storage out to keep the study in the experiment's folder"
         ) from error
-
-
-def _without_password(url: str) -> str:
-    try:
-        return sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError:
-        return "it"
 
 
 def open_study(storage: BaseStorage, name: str, space: Space, search: SearchSpec) -> optuna.Study:
