@@ -55,9 +55,7 @@ def running_server(folder: Path) -> Iterator[int]:
 def _run(*command: Path | str) -> None:
     is_root = os.getuid() == 0
     user = pwd.getpwnam(USER).pw_uid if is_root else None
-    subprocess.run(
-        [str(part) for part in command], check=True, user=user, cwd="/", stdout=subprocess.DEVNULL
-    )
+    subprocess.run([str(part) for part in command], check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)
 
 
 class Proxy:
