@@ -44,6 +44,12 @@ from tuner.search.factory import make_searcher
 MINUTES = 10.0
 PERIOD_S = (2.0, 12.0)
 """Between two faults."""
+DRIVER_SHARE = 0.25
+"""Of the faults, those that end the driver."""
+AT_ONCE_SHARE = 0.2
+"""Of the drivers, those that are harmed before they have heard a report."""
+START_S = 90.0
+"""The longest wait for a first report."""
 TRIALS = 4000
 """More than the time allows; the search is told to end with as many as it has by then, and 20 more."""
 MORE = 20
@@ -122,6 +128,14 @@ class Soak:
             time.sleep(self.random.uniform(*PERIOD_S))
             self._harm()
 
+    def _wait_for_life(self) -> None:
+        """Until the driver that has just begun hears its first report; but not always."""
+        if self.random.random() < AT_ONCE_SHARE:
+            return
+        before, until_s = _num_reports(self.paths), time.monotonic() + START_S
+        while _num_reports(self.paths) == before and time.monotonic() < until_s:
+            time.sleep(0.2)
+
     def finish(self) -> int:
         """To the end, without faults; how many trials there are."""
         self._end_driver()
@@ -133,6 +147,7 @@ class Soak:
     def _keep_driving(self, trials: int) -> None:
         if self.driver is None or self.driver.poll() is not None:
             self.driver = self._start(trials)
+            self._wait_for_life()
 
     def _drive(self, trials: int) -> int:
         return self._start(trials).wait()
@@ -150,11 +165,13 @@ class Soak:
             self.driver.wait()
 
     def _harm(self) -> None:
-        """One fault; those of gangs twice as likely as those of the driver, where there is a gang."""
-        kinds = [self._kill_rank, self._stop_rank, self._kill_trainable, self._spoil_checkpoint] * 2
-        kinds += [self._kill_driver, self._terminate_driver, self._interrupt_driver, self._interrupt_twice]
+        """One fault, of the driver or of a gang; where there is no gang, of the driver."""
+        kinds = [self._kill_rank, self._stop_rank, self._kill_trainable, self._spoil_checkpoint]
+        others = [self._kill_driver, self._terminate_driver, self._interrupt_driver, self._interrupt_twice]
         self.random.shuffle(kinds)
-        kind = next((kind for kind in kinds if kind()), None)
+        self.random.shuffle(others)
+        chosen = [*others, *kinds] if self.random.random() < DRIVER_SHARE else [*kinds, *others]
+        kind = next((kind for kind in chosen if kind()), None)
         if kind is not None:
             self.faults[kind.__name__.strip("_").replace("_", " ")] += 1
 
@@ -231,6 +248,10 @@ def ours() -> list[psutil.Process]:
         except psutil.Error:  # it has just ended, or belongs to the system
             continue
     return found
+
+
+def _num_reports(paths: ExperimentPaths) -> int:
+    return sum("metrics" in line for line in read_decisions(paths.decisions))
 
 
 def _num_trials(paths: ExperimentPaths) -> int:

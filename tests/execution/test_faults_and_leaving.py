@@ -214,6 +214,18 @@ def test_trials_that_cannot_be_saved_are_cut_when_the_run_leaves(tmp_path):
     assert conductor.is_over
 
 
+def test_a_gang_that_does_not_save_in_time_is_ended(tmp_path):
+    clock = Clock()
+    conductor, _ = make(tmp_path, 1, clock=clock, recovery={"grace_seconds": 5})
+    number = begin(conductor)
+    conductor.ask_to_leave("SIGTERM")
+    assert conductor.take_cut() == []
+    clock.now_s += 6
+    assert conductor.take_cut() == [number]
+    assert conductor.is_over
+    assert conductor.rows[number].state is TrialState.QUEUED
+
+
 def test_a_file_asks_to_leave_too(tmp_path):
     conductor, _ = make(tmp_path, 1)
     conductor.paths.leave.touch()

@@ -19,7 +19,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -106,6 +106,7 @@ class Conductor:
         """Why the run ends while the search may not; None where it does not."""
         self._trouble: OSError | StorageError | None = None
         self._asked_to_leave: str | None = None
+        self._grace_ends_s = math.inf
         self._state = state or new_state(experiment)
         self._asker, self._scheduler = asker, scheduler
         self._rules = StopRules(experiment.search)
@@ -167,8 +168,9 @@ class Conductor:
     def _num_busy(self) -> int:
         """Gangs that have a trial or are promised one. One that pauses keeps its gang until it is saved."""
         rows = self.rows
-        promised = sum(row.state in ON_A_GANG for row in rows.values()) - len(self._state.interrupted)
-        return promised + sum(rows[number].state is TrialState.QUEUED for number in self._pausing)
+        return len(list(self._on_gangs())) + sum(
+            rows[number].state is TrialState.QUEUED for number in self._pausing
+        )
 
     def next(self) -> TrialJob | None:
         """The trial that a free gang trains next: one that was interrupted or is paused, or a new one.
@@ -259,16 +261,28 @@ class Conductor:
         if self._asked_to_leave is None or self.is_leaving:
             return
         self.leave_reason = self._asked_to_leave
+        self._grace_ends_s = self._clock() + self.experiment.recovery.grace_seconds
         self.paths.leave.touch()
-        for row in list(self.rows.values()):
-            has_gang = row.state is TrialState.RUNNING and self.experiment.search.checkpoints
-            if row.state in ON_A_GANG and row.number not in self._state.interrupted and not has_gang:
-                self._leave_gang(row.number)
-                self._cut.append(row.number)
+        saves = self.experiment.search.checkpoints
+        self._let_go(row for row in self._on_gangs() if row.state is TrialState.QUEUED or not saves)
+
+    def _let_go(self, rows: Iterable[TrialRow]) -> None:
+        """Trials that nobody waits for when the run leaves: they go on from what they have saved."""
+        for row in list(rows):
+            self._leave_gang(row.number)
+            self._cut.append(row.number)
+
+    def _on_gangs(self) -> Iterator[TrialRow]:
+        """Of the trials that have a gang or are promised one."""
+        for row in self.rows.values():
+            if row.state in ON_A_GANG and row.number not in self._state.interrupted:
+                yield row
 
     def take_cut(self) -> list[int]:
         """The trials that ended since the last call without a word of their own."""
         self._leave_if_asked()
+        if self.is_leaving and self._clock() > self._grace_ends_s:
+            self._let_go(self._on_gangs())
         cut, self._cut = self._cut, []
         return cut
 

@@ -42,8 +42,8 @@ SILENCE = 1.25
 """After so many times `hang_seconds` (and STRAGGLER_S) a gang is silent: its own watchdogs would have spoken.
 """
 
-JOIN_S = 600.0
-"""For the ranks' processes to start, import and find each other."""
+JOIN_S = (60.0, 600.0)
+"""For the ranks' processes to start, import and find each other: `hang_seconds`, but within these."""
 
 
 class Gang:
@@ -74,7 +74,7 @@ class Gang:
     def start(self, job: TrialJob) -> None:
         """Builds the trial on every rank."""
         if not self._actors:
-            self._join()
+            self._join(job.recovery.hang_seconds)
         self._job = job
         self._on_all("start", job)
 
@@ -96,17 +96,18 @@ class Gang:
         for actor in self._unordered:
             ray.kill(actor)
 
-    def _join(self) -> None:
-        places: list[Place] = _within(JOIN_S, [actor.place.remote() for actor in self._unordered])
+    def _join(self, hang_seconds: float) -> None:
+        limit_s = min(max(JOIN_S[0], hang_seconds), JOIN_S[1])
+        places: list[Place] = _within(limit_s, [actor.place.remote() for actor in self._unordered])
         order = seats(places)
         actors = [self._unordered[seat.index] for seat in order]
-        [port] = _within(JOIN_S, [actors[0].free_port.remote()])
+        [port] = _within(limit_s, [actors[0].free_port.remote()])
         address = f"tcp://{places[order[0].index].address}:{port}"
         size = self._size
         for actor, seat in zip(actors, order, strict=True):
             actor.see_gpus.remote(seat.visible_gpus)
         _within(
-            JOIN_S,
+            limit_s,
             [
                 actor.join.remote(
                     seat.rank, size.workers, seat.local_rank, size.device_type, size.threads, address

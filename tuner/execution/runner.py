@@ -7,6 +7,7 @@ that holds a search already differs only in what its `decisions.jsonl` says.
 
 import errno
 import inspect
+import logging
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from typing import Any
 
 import ray
 from ray import cloudpickle, tune
+from ray._private import worker as ray_worker
 
 from tuner.data import Store, fingerprint, prepare
 from tuner.errors import Interrupted, ResourceError, ResultsError, StorageError, UsageError
@@ -230,7 +232,7 @@ def _search(
     )
     try:
         if not conductor.is_done:
-            with cluster(), _signals(conductor):
+            with _quiet_ray(), cluster(), _signals(conductor):
                 _drive(conductor, size, gangs)
     except KeyboardInterrupt:
         conductor.ask_to_leave("interrupted twice")
@@ -248,6 +250,21 @@ def _search(
         raise conductor.error
     if not conductor.is_done:
         raise Interrupted(_how_to_go_on(conductor))
+
+
+@contextmanager
+def _quiet_ray() -> Iterator[None]:
+    """Ray (2.60) prints what a raylet tells of each lost worker, and Tune which trials it has not ended.
+
+    There is no switch for either; the trial's reason and its log say it better.
+    """
+    logger, printed = logging.getLogger("ray.tune.tune"), ray_worker.print_to_stdstream
+    logger.setLevel(logging.CRITICAL)
+    ray_worker.print_to_stdstream = lambda *arguments, **options: None
+    try:
+        yield
+    finally:
+        ray_worker.print_to_stdstream = printed
 
 
 @contextmanager

@@ -576,6 +576,8 @@ class RecoverySpec(Section):
     """times that a trial begins again after a fault without a new report in between; then it is FAILED"""
     hang_seconds: Positive = 1800.0
     """without a step of training (a report, in a function of one's own), after which a gang is replaced"""
+    grace_seconds: Positive = 30.0
+    """for gangs to save when the run is told to end; then they are ended"""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
     """of training between two checkpoints of a running trial; 0: one at every report"""
     keep_last: Count = 2
