@@ -139,6 +139,11 @@ class Conductor:
         return self._state.end_reason
 
     @property
+    def is_asked_to_leave(self) -> bool:
+        """Whether `ask_to_leave` was called, also while nobody has had time for it."""
+        return self._asked_to_leave is not None
+
+    @property
     def is_leaving(self) -> bool:
         return self.leave_reason is not None
 
