@@ -250,9 +250,8 @@ def test_a_trial_that_never_ends_well_harms_no_other(answer, num_reports, state,
     check(search.paths.root, whole, but=[number])
     row = read_trials(search.paths.trials_csv)[number]
     assert (row.state, row.retries) == (state, int(state is TrialState.FAILED))
-    assert (
-        curves(search.paths.root, number)["loss"][:num_reports] == curves(whole, number)["loss"][:num_reports]
-    )
+    losses, expected = (curves(root, number).get("loss", []) for root in (search.paths.root, whole))
+    assert losses[:num_reports] == expected[:num_reports]
 
 
 @pytest.mark.faults
