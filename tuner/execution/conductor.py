@@ -245,6 +245,8 @@ class Conductor:
         self._pausing.discard(number)
         if self.rows[number].state.is_finished():
             return
+        # Where the disk takes nothing the trial is not to blame: this raises before it is.
+        self._write_table(at_once=True)
         if fault == "memory":
             self._shrink(number, reason)
         elif self._state.num_faults[number] < self.experiment.recovery.retries:
@@ -678,8 +680,8 @@ class Conductor:
         self._log.write(line)
         self._state.apply(line)
 
-    def _write_table(self) -> None:
-        if self._clock() - self._table_written_s >= TABLE_PERIOD_S:
+    def _write_table(self, *, at_once: bool = False) -> None:
+        if at_once or self._clock() - self._table_written_s >= TABLE_PERIOD_S:
             write_trials(self.paths.trials_csv, list(self.rows.values()))
             self._table_written_s = self._clock()
 
