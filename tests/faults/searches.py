@@ -30,7 +30,7 @@ from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import read_trials, search_rows
 
 HERE = Path(__file__).parent
-LIMIT_S = 120.0
+LIMIT_S = 240.0
 POLL_S = 0.005
 DELIVERED_S = 0.5
 """From a rank's report on the disk until the search's process, which is stopped, would find it."""
