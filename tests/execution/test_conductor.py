@@ -212,3 +212,16 @@ def test_parameters_that_break_a_rule_between_them_are_infeasible_and_the_search
     assert conductor.next().number == 1
     assert conductor.rows[0].state is TrialState.INFEASIBLE
     assert "must divide every batch_size; found 7 x 1" in searcher.ends[0][2]
+
+
+def test_a_trial_is_not_to_blame_for_a_disk_that_takes_nothing(tmp_path):
+    conductor, _ = make(tmp_path, values(1))
+    conductor.on_start(conductor.next().number)
+    conductor.paths.trials_csv.mkdir()
+    with pytest.raises(IsADirectoryError), conductor.noting_trouble():
+        conductor.on_fault(0, "error", "OSError: [Errno 28] No space left on device")
+    assert [line["action"] for line in read_decisions(conductor.paths.decisions)] == [
+        "OPEN",
+        "BEGIN",
+        "START",
+    ]

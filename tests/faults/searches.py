@@ -30,7 +30,7 @@ from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import read_trials, search_rows
 
 HERE = Path(__file__).parent
-LIMIT_S = 120.0
+LIMIT_S = 240.0
 POLL_S = 0.005
 DELIVERED_S = 0.5
 """From a rank's report on the disk until the search's process, which is stopped, would find it."""
@@ -69,8 +69,12 @@ class Search:
 
     def end(self) -> int:
         """Waits for the program; its exit status."""
-        self.wait_until(lambda: self._process.poll() is not None, may_end=True)
+        self.wait_until(lambda: not self.is_running, may_end=True)
         return self._process.returncode
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
 
     def wait_until(self, is_so: Callable[[], object], *, may_end: bool = False) -> None:
         """Fails when it takes too long, or the program ends before."""
@@ -78,7 +82,7 @@ class Search:
         while not is_so():
             now_s = time.monotonic()
             assert now_s < end_s, self.account("it took too long")
-            assert may_end or self._process.poll() is None, self.account("it ended")
+            assert may_end or self.is_running, self.account("it ended")
             if now_s > look_s:
                 self._look_for_processes()
                 look_s = now_s + 0.5

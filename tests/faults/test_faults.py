@@ -102,11 +102,13 @@ def search_is_interrupted_twice(search: Search, spot: Spot) -> None:
 
 
 def cluster_part_is_killed(name: str) -> Fault:
+    """Of the search's own cluster. Ray may end the search's process itself, then with a status of its own."""
+
     def fault(search: Search, spot: Spot) -> None:
         [process] = search.processes(name)
         process.kill()
         search.let_go()
-        assert search.end() == 1, search.account("it did not fail")
+        assert search.end() not in (0, 2), search.account("it did not fail")
         search.begin()
 
     return fault
@@ -200,7 +202,8 @@ class SmallDisk:
 
     def fill(self, leave_bytes: int) -> None:
         free = os.statvfs(self.folder)
-        self._ballast.write_bytes(bytes(free.f_bavail * free.f_bsize - leave_bytes))
+        with self._ballast.open("ab") as file:
+            file.write(bytes(max(0, free.f_bavail * free.f_bsize - leave_bytes)))
 
     def make_room(self) -> None:
         self._ballast.unlink()
@@ -250,9 +253,8 @@ def test_a_trial_that_never_ends_well_harms_no_other(answer, num_reports, state,
     check(search.paths.root, whole, but=[number])
     row = read_trials(search.paths.trials_csv)[number]
     assert (row.state, row.retries) == (state, int(state is TrialState.FAILED))
-    assert (
-        curves(search.paths.root, number)["loss"][:num_reports] == curves(whole, number)["loss"][:num_reports]
-    )
+    losses, expected = (curves(root, number).get("loss", []) for root in (search.paths.root, whole))
+    assert losses[:num_reports] == expected[:num_reports]
 
 
 @pytest.mark.faults
@@ -301,8 +303,10 @@ def test_a_full_disk_ends_the_search_and_it_goes_on_with_room(whole_of, search_o
     whole, search = whole_of("adaptive"), search_of("adaptive")
     search.begin()
     while_training(search, whole)
-    small_disk.fill(leave_bytes=0)
     search.let_go()
+    while search.is_running:
+        # Again and again, for the search removes files of its own.
+        small_disk.fill(leave_bytes=0)
     assert search.end() == 1, search.account("it did not fail")
     assert "does not take them" in search.messages.read_text()
     small_disk.make_room()

@@ -39,8 +39,11 @@ def add_node(cluster) -> None:
 
 
 def lose_node_of(search: Search, rank: int) -> None:
+    """All of it at once, as when a machine is switched off."""
     search.seen |= set(psutil.Process().children(recursive=True))
-    psutil.Process(rank).parent().kill()
+    raylet = psutil.Process(rank).parent()
+    for process in (raylet, *raylet.children(recursive=True)):
+        process.kill()
     search.let_go()
 
 

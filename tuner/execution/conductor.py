@@ -140,6 +140,11 @@ class Conductor:
         return self._state.end_reason
 
     @property
+    def is_asked_to_leave(self) -> bool:
+        """Whether `ask_to_leave` was called, also while nobody has had time for it."""
+        return self._asked_to_leave is not None
+
+    @property
     def is_leaving(self) -> bool:
         return self.leave_reason is not None
 
@@ -243,6 +248,8 @@ class Conductor:
         self._pausing.discard(number)
         if self.rows[number].state.is_finished():
             return
+        # Where the disk takes nothing the trial is not to blame: this raises before it is.
+        self._write_table(at_once=True)
         if fault == "memory":
             self._shrink(number, reason)
         elif self._state.num_faults[number] < self.experiment.recovery.retries:
@@ -696,8 +703,8 @@ class Conductor:
         self._log.write(line)
         self._state.apply(line)
 
-    def _write_table(self) -> None:
-        if self._clock() - self._table_written_s >= TABLE_PERIOD_S:
+    def _write_table(self, *, at_once: bool = False) -> None:
+        if at_once or self._clock() - self._table_written_s >= TABLE_PERIOD_S:
             write_trials(self.paths.trials_csv, list(self.rows.values()))
             self._table_written_s = self._clock()
 

@@ -8,11 +8,10 @@ takes about 10 s to start (the import of torch and DeepSpeed), a trial on a warm
 import faulthandler
 import os
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +25,7 @@ from tuner.execution.placement import GangSize, Place, seats
 from tuner.records.checkpoints import Checkpoint
 from tuner.records.paths import TrialPaths
 from tuner.training.job import TrialJob
+from tuner.training.logged import flush, say_error
 from tuner.training.memory import is_out_of_memory
 from tuner.training.report import Report
 from tuner.training.watchdog import STDERR, is_silent
@@ -220,8 +220,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:  # Whatever a trial's own code raises is the trial's failure.
-        traceback.print_exc()
-        sys.stderr.flush()
+        say_error()
         failure = RankFailed(describe(error), is_out_of_memory(error))
         traceback.clear_frames(error.__traceback__)
     else:
@@ -273,17 +272,18 @@ def free_port() -> int:
 
 def log_fault(job: TrialJob, error: GangError) -> None:
     """Appends to the trial's log what the ranks could not write there: the fault, and Ray's account of it."""
-    log = TrialPaths(job.folder).log
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as file:
-        file.write(f"tuner: {error}\n")
-        if isinstance(error.__cause__, RayError) and not isinstance(_cause(error.__cause__), RankFailed):
-            file.write(f"{error.__cause__}\n")
+    log_line(job, f"tuner: {error}")
+    if isinstance(error.__cause__, RayError) and not isinstance(_cause(error.__cause__), RankFailed):
+        log_line(job, str(error.__cause__))
 
 
 def log_line(job: TrialJob, line: str) -> None:
-    with TrialPaths(job.folder).log.open("a") as file:
-        print(line, file=file)
+    """Appends to the trial's log, where the disk takes it."""
+    log = TrialPaths(job.folder).log
+    with suppress(OSError):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a") as file:
+            print(line, file=file)
 
 
 def _text_from(log: Path, start: int) -> str:
@@ -297,8 +297,7 @@ def _text_from(log: Path, start: int) -> str:
 def _write_output_to(log: Path) -> None:
     """From here on what this process prints, native code included, goes to the trial's log."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush()
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(file, 1)
     os.dup2(file, 2)

@@ -275,7 +275,7 @@ def _signals(conductor: Conductor) -> Iterator[None]:
         return
 
     def on_signal(number: int, frame: Any) -> None:
-        if number == signal.SIGINT and conductor.is_leaving:
+        if number == signal.SIGINT and conductor.is_asked_to_leave:
             raise KeyboardInterrupt
         conductor.ask_to_leave(signal.Signals(number).name)
 

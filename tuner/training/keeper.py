@@ -1,12 +1,12 @@
 """What both kinds of training share: a trial is saved when it is due, and when it is told to leave."""
 
-import sys
 from collections.abc import Callable
 
 from tuner.errors import TunerError
 from tuner.records.checkpoints import Checkpoint
 from tuner.records.paths import TrialPaths
 from tuner.training.job import TrialJob
+from tuner.training.logged import say
 from tuner.training.ranks import Ranks
 from tuner.training.save_clock import SaveClock, Wish
 from tuner.training.saver import Saver, Snapshot
@@ -65,4 +65,4 @@ class Keeper:
             self.save(wait=wait)
         except TunerError as error:
             self._clock.saved()
-            print(error, file=sys.stderr, flush=True)
+            say(str(error))

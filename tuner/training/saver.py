@@ -7,7 +7,6 @@ the others' writing too. How long training stands still: `results/benchmarks/che
 """
 
 import json
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from tuner.records.checkpoints import (
     write_manifest,
 )
 from tuner.records.paths import POSITION, TrialPaths
+from tuner.training.logged import say
 from tuner.training.ranks import Ranks, is_anywhere
 
 OTHERS_S = 600.0
@@ -140,8 +140,8 @@ class _Write(Thread):
         except Exception as error:  # Nobody hears what a thread raises.
             self.error = error.with_traceback(None)  # Its frames would hold on to the snapshot's memory.
             if self._folder.exists():  # Else the trial has ended, or another rank has failed and said so.
-                _log(error)
                 discard(self._folder)
+                _log(error)
         finally:
             self._files.clear()  # The next snapshot uses the same memory.
 
@@ -164,5 +164,4 @@ class _Write(Thread):
 
 def _log(error: Exception | None) -> None:
     if error is not None:
-        line = f"a checkpoint was not written, the training goes on and will try again: {error!r}"
-        print(line, file=sys.stderr, flush=True)
+        say(f"a checkpoint was not written, the training goes on and will try again: {error!r}")

@@ -10,12 +10,13 @@ A process has one such timer, hence the functions of this module and no object. 
 """
 
 import faulthandler
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tuner.training.logged import flush
 
 STDERR = 2
 """In a gang this is the trial's `log.txt`."""
@@ -79,7 +80,7 @@ def is_silent(heartbeat: Path, hang_seconds: float, now_s: float) -> bool:
 
 
 def _set(timer: _Timer) -> None:
-    sys.stderr.flush()
+    flush()
     # It is set too late by as much as `progress` may skip, and so never fires too early.
     faulthandler.dump_traceback_later(timer.hang_seconds + timer.pause_s, exit=True, file=STDERR)
     timer.set_at_s = time.monotonic()
