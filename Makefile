@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types bench fuzz clean
+.PHONY: demo test postgres lint types bench fuzz clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/tuner run search_spaces/digits_cnn.yaml --name digits_cnn_$$(date +%Y%m%d_%H%M%S)
 
 test: $(INSTALLED)
-	$(VENV)/bin/pytest -m "not gpu and not browser and not data and not faults"
+	$(VENV)/bin/pytest -m "not gpu and not browser and not data and not postgres and not faults"
+
+postgres: $(INSTALLED)
+	$(VENV)/bin/pytest -m "postgres and not faults" tests/search tests/execution
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
