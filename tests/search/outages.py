@@ -1,13 +1,8 @@
-"""Outages of a study's database at any moment, and what must be true of the study afterwards."""
+"""A small search of one's own for tests of outages, and what must be true of its study afterwards."""
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import sqlalchemy
 from search_cases import SPACES, TOLD, make_search
-from sqlalchemy import event
 
 from tuner.records.states import TrialState
 from tuner.search.factory import make_searcher
@@ -76,61 +71,3 @@ def check_study(searcher: OptunaSearcher, suggestions: list[Suggestion]) -> None
         assert trial.params == suggestion.params
         assert trial.state is TOLD[ENDS[trial.number]]
         assert trial.intermediate_values == {1: 2.0, 2: 1.0}
-
-
-class FailingSqlite:
-    """SQLite's driver with a network in between: one statement or commit from now on fails, or all do.
-
-    `fail_at(n)`: the n-th from now on; before it is done, or, with `is_lost_answer`, after.
-    """
-
-    def __init__(self) -> None:
-        self.num_calls = 0
-        self.is_away = False
-        self._fails_at: int | None = None
-        self._is_lost_answer = False
-
-    def fail_at(self, num_calls: int, *, is_lost_answer: bool) -> None:
-        self._fails_at, self._is_lost_answer = self.num_calls + num_calls, is_lost_answer
-
-    def mend(self) -> None:
-        self._fails_at, self.is_away = None, False
-
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """All connections that are made in the block are such."""
-        event.listen(sqlalchemy.Engine, "do_connect", self._connect)
-        try:
-            yield
-        finally:
-            event.remove(sqlalchemy.Engine, "do_connect", self._connect)
-
-    def passes(self, call: Any, *arguments: Any) -> Any:
-        self.num_calls += 1
-        is_now = self.is_away or self.num_calls == self._fails_at
-        if is_now and not self._is_lost_answer:
-            raise sqlite3.OperationalError("it is away")
-        result = call(*arguments)
-        if is_now:
-            raise sqlite3.OperationalError("its answer was lost")
-        return result
-
-    def _connect(self, dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
-        if self.is_away:
-            raise sqlite3.OperationalError("it is away")
-        network = self
-
-        class Cursor(sqlite3.Cursor):
-            def execute(self, *arguments: Any) -> Any:
-                return network.passes(super().execute, *arguments)
-
-        class Connection(sqlite3.Connection):
-            def cursor(self, *arguments: Any) -> Any:
-                return super().cursor(Cursor)
-
-            def commit(self) -> None:
-                network.passes(super().commit)
-
-        connection = sqlite3.connect(*arguments, factory=Connection, **options)
-        sqlite3.Connection.execute(connection, "PRAGMA synchronous = OFF")
-        return connection

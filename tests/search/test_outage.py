@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
-from outages import FailingSqlite, check_study, contents, open_patient, search_of_four, tell
+from failing_sqlite import FailingSqlite
+from outages import check_study, contents, open_patient, search_of_four, tell
 from postgres_server import free_port
 
 from tuner.errors import StorageError
@@ -107,6 +108,7 @@ def test_one_statement_fails(
             network.fail_at(at, is_lost_answer=is_lost_answer)
             suggestions = search_of_four(searcher)
             num_calls = network.num_calls - before
+            network.mend()
             check_study(searcher, suggestions)
             assert contents(searcher) == undisturbed, at
             at += spread
@@ -153,14 +155,12 @@ def test_a_trial_that_is_half_drawn_is_completed_as_it_would_have_been(tmp_path:
         url = f"sqlite:///{tmp_path}/half.db"
         searcher = open_patient(url, sampler, sleep=lambda seconds: setattr(network, "is_away", True))
         search_of_four(searcher, range(3))
-        before = network.num_calls
-        network.fail_at(35, is_lost_answer=False)
+        network.fail_at(3, is_lost_answer=False, kind="INSERT INTO trial_params")
         with pytest.raises(StorageError):
             searcher.suggest()
-        assert network.num_calls > before + 34
         network.mend()
         half = searcher._study.get_trials()[3].params
-        assert 0 < len(half) < len(expected[3].params)
+        assert half == dict(list(expected[3].params.items())[:2])
         assert open_patient(url, sampler).unfinished() == [expected[3]]
 
 
@@ -181,16 +181,21 @@ def test_the_thread_that_asks_ahead_hands_the_error_on(tmp_path: Path) -> None:
         network.is_away = True
         asker.report(first.number, 1, 1.0)
         with pytest.raises(StorageError, match="did not for"):
-            for _ in range(2):
-                # One may be held already.
-                asker.suggest()
+            suggest_all(asker)
         asker.close()
+
+
+def suggest_all(asker: AskAhead) -> None:
+    while asker.suggest() is not None:
+        pass
 
 
 def test_a_server_that_is_away_at_the_beginning() -> None:
     pytest.importorskip("psycopg")
     url = f"postgresql://me:secret@127.0.0.1:{free_port()}/studies"
-    with pytest.raises(StorageError, match=r"me:\*\*\*@127.0.0.1.* did not for .*Connection refused") as caught:
+    with pytest.raises(
+        StorageError, match=r"me:\*\*\*@127.0.0.1.* did not for .*Connection refused"
+    ) as caught:
         open_patient(url)
     assert "secret" not in str(caught.value)
 

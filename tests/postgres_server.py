@@ -55,9 +55,7 @@ def running_server(folder: Path) -> Iterator[int]:
 def _run(*command: Path | str) -> None:
     is_root = os.getuid() == 0
     user = pwd.getpwnam(USER).pw_uid if is_root else None
-    subprocess.run(
-        [str(part) for part in command], check=True, user=user, cwd="/", stdout=subprocess.DEVNULL
-    )
+    subprocess.run([str(part) for part in command], check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)
 
 
 class Proxy:
@@ -89,6 +87,12 @@ class Proxy:
     def silent_after(self, num_packets: int) -> None:
         with self._lock:
             self._silent_at = self.num_packets + num_packets
+
+    def mend(self) -> None:
+        """Breaks nothing any more."""
+        with self._lock:
+            self._drop_at = self._silent_at = None
+        self.is_refusing = self.is_silent = False
 
     def drop_all(self) -> None:
         """Closes all connections that there are."""
