@@ -5,6 +5,7 @@ Searcher, study, scheduler and conductor are real; the gang is made up.
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tuner.errors import StorageError
 from tuner.execution.conductor import Conductor, new_state
 from tuner.execution.decisions import read_decisions
 from tuner.execution.resume import catch_up, replay
+from tuner.execution.runner import _saying_how_to_go_on, _undone_where_refused
 from tuner.records.paths import ExperimentPaths
 from tuner.search.ahead import make_asker
 from tuner.search.factory import make_scheduler, make_searcher
@@ -192,3 +194,29 @@ def test_after_the_error_nothing_is_written_and_nothing_begins(tmp_path: Path) -
         conductor.close("over")
         assert search.paths.decisions.read_bytes() == before
         assert json.loads(before.splitlines()[-1])["action"] != "LEAVE"
+
+
+def test_the_sentence_says_how_to_go_on(tmp_path: Path) -> None:
+    paths = ExperimentPaths(tmp_path / "one")
+    paths.root.mkdir()
+    with pytest.raises(StorageError, match=r"did not; nothing is lost: .* go on with: tuner resume .*/one$"):
+        fail_in(_saying_how_to_go_on(paths))
+
+
+def test_a_database_that_is_away_at_the_beginning_leaves_nothing_behind(tmp_path: Path) -> None:
+    paths = ExperimentPaths(tmp_path / "results" / "one")
+
+    @contextmanager
+    def beginning() -> Iterator[None]:
+        with _saying_how_to_go_on(paths), _undone_where_refused(paths):
+            paths.root.mkdir(parents=True)
+            yield
+
+    with pytest.raises(StorageError, match=r"did not; nothing was begun: set that right, and begin again$"):
+        fail_in(beginning())
+    assert list(tmp_path.iterdir()) == []
+
+
+def fail_in(block: AbstractContextManager[Any]) -> None:
+    with block:
+        raise StorageError("a database must answer, but it did not")
