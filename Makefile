@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test faults lint types bench fuzz clean
+.PHONY: demo test faults postgres lint types bench fuzz clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/tuner run search_spaces/digits_cnn.yaml --name digits_cnn_$$(date +%Y%m%d_%H%M%S)
 
 test: $(INSTALLED)
-	$(VENV)/bin/pytest -m "not gpu and not browser and not data and not faults"
+	$(VENV)/bin/pytest -m "not gpu and not browser and not data and not postgres and not faults"
+
+postgres: $(INSTALLED)
+	$(VENV)/bin/pytest -m "postgres and not faults" tests/search tests/execution
 
 # The files of tests/faults whole, with what `make test` runs of them; of the others what it leaves out.
 faults: $(INSTALLED)
@@ -29,6 +32,8 @@ bench: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/loop.py
 	$(VENV)/bin/python benchmarks/checkpoints.py
 	$(VENV)/bin/python benchmarks/ask.py
+	$(VENV)/bin/python benchmarks/leaks.py
+	$(VENV)/bin/python benchmarks/soak.py
 
 fuzz: $(INSTALLED)
 	$(VENV)/bin/python tests/fuzz/experiments.py

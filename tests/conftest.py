@@ -4,8 +4,13 @@ Properties are tried with the same examples every time; `make fuzz` is there to 
 """
 
 import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+from postgres_server import programs, running_server
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -20,3 +25,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("tuner")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[int]:
+    """The port of a server of one's own, with the user and the database `postgres`."""
+    pytest.importorskip("psycopg")
+    if programs() is None:
+        pytest.skip("PostgreSQL's programs (initdb, pg_ctl) are not installed")
+    # pytest's folders are closed to the user that the server runs as.
+    with tempfile.TemporaryDirectory() as folder, running_server(Path(folder)) as port:
+        yield port

@@ -10,7 +10,7 @@ where nobody has configured it).
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -36,11 +36,12 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     """seconds that only go forward"""
+    pauses_s: Sequence[float] = PAUSES_S
 
     def run(self, call: Callable[[], _Result], name: str) -> _Result:
         """What `call` returns, or raises where that is no outage; StorageError where `name` stays away."""
         began_s, is_out = self.clock(), False
-        for pause_s in (*PAUSES_S, None):
+        for pause_s in (*self.pauses_s, None):
             try:
                 result = call()
             except Exception as error:

@@ -64,6 +64,7 @@ class Proxy:
     `is_refusing`: closes whatever connects. `is_silent`: accepts and passes nothing on, either way.
     `drop_after(n)`: the n-th packet from a client from now on is its connection's last: dropped before it is
     passed on, or, with `is_lost_answer`, passed on and the connection closed before the answer comes.
+    `silent_after(n)`: it falls silent with the n-th packet from a client.
     """
 
     def __init__(self, target: int) -> None:
@@ -71,7 +72,8 @@ class Proxy:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         self.is_refusing = self.is_silent = False
-        self.num_packets = 0
+        self.num_packets = self.num_silences = 0
+        self._silent_at: int | None = None
         self._drop_at: int | None = None
         self._is_lost_answer = False
         self._sockets: list[socket.socket] = []
@@ -81,6 +83,16 @@ class Proxy:
     def drop_after(self, num_packets: int, *, is_lost_answer: bool) -> None:
         with self._lock:
             self._drop_at, self._is_lost_answer = self.num_packets + num_packets, is_lost_answer
+
+    def silent_after(self, num_packets: int) -> None:
+        with self._lock:
+            self._silent_at = self.num_packets + num_packets
+
+    def mend(self) -> None:
+        """Breaks nothing any more."""
+        with self._lock:
+            self._drop_at = self._silent_at = None
+        self.is_refusing = self.is_silent = False
 
     def drop_all(self) -> None:
         """Closes all connections that there are."""
@@ -118,9 +130,10 @@ class Proxy:
     def _pass_on(self, source: socket.socket, target: socket.socket, is_client: bool) -> None:
         with suppress(OSError):
             while content := source.recv(1 << 16):
+                is_last = is_client and self._is_last()
                 if self.is_silent:
                     continue
-                if is_client and self._is_last():
+                if is_last:
                     if self._is_lost_answer:
                         _close(source)
                         target.sendall(content)
@@ -136,6 +149,8 @@ class Proxy:
     def _is_last(self) -> bool:
         with self._lock:
             self.num_packets += 1
+            if self.num_packets == self._silent_at:
+                self.is_silent, self.num_silences = True, self.num_silences + 1
             return self.num_packets == self._drop_at
 
 
