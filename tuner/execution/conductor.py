@@ -21,7 +21,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,25 +31,23 @@ from tuner.execution.decisions import DecisionLog
 from tuner.execution.memory import kind_of, micro_batch_of, smaller_micro_batch, with_micro_batch
 from tuner.execution.state import ON_A_GANG, SearchState, metrics_that_count
 from tuner.execution.stopwatch import Stopwatch
+from tuner.execution.verdicts import Judge, Verdict
 from tuner.records.checkpoints import drop_checkpoints, newest_sound, take_over
 from tuner.records.confirmation import note
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, ranked_rows, write_trials
 from tuner.records.states import TrialState
 from tuner.search.ahead import Asker
-from tuner.search.constraints import broken_bound
 from tuner.search.scheduler import (
     Action,
     Copies,
     Decision,
     Exploit,
     Scheduler,
-    stop_if_not_finite,
 )
 from tuner.search.searcher import Suggestion
 from tuner.search.stopping import Progress, StopRules
 from tuner.spec import METRICS, Experiment, SearchSpec, TrialSpec
-from tuner.spec.domains import known, show
 from tuner.training.job import TrialJob
 from tuner.training.report import Fault, Objective, Report
 
@@ -60,17 +58,6 @@ TABLE_PERIOD_S = 1.0
 """`trials.csv` is rewritten at most this often while trials end, and once at the end."""
 MAX_BACKOFF_S = 60.0
 """Between a fault and the trial's next beginning; the first time a second, then twice as long each time."""
-
-
-@dataclass(frozen=True)
-class _Verdict:
-    """What becomes of a report."""
-
-    decision: Decision
-    end: TrialState | None = None
-    """The state in which the trial ends with it."""
-    heard: float | None = None
-    """What the scheduler was told; None: nothing."""
 
 
 class Conductor:
@@ -100,8 +87,6 @@ class Conductor:
         self.experiment = experiment
         self.paths = paths
         self.objective = _objective(experiment.search)
-        self.error: ExperimentError | None = None
-        """What was wrong with the experiment, where only a trial's report could tell; it ended the search."""
         self.leave_reason: str | None = None
         """Why the run ends while the search may not; None where it does not."""
         self._trouble: OSError | StorageError | None = None
@@ -109,6 +94,7 @@ class Conductor:
         self._grace_ends_s = math.inf
         self._state = state or new_state(experiment)
         self._asker, self._scheduler = asker, scheduler
+        self._judge = Judge(experiment.search, self.objective, scheduler, self._state)
         self._rules = StopRules(experiment.search)
         self._store_of = store_of
         self._num_gangs, self._gpus_per_gang = num_gangs, gpus_per_gang
@@ -128,6 +114,11 @@ class Conductor:
     @property
     def rows(self) -> dict[int, TrialRow]:
         return self._state.rows
+
+    @property
+    def error(self) -> ExperimentError | None:
+        """What was wrong with the experiment, where only a trial's report could tell; it ended the search."""
+        return self._judge.error
 
     @property
     def is_search_over(self) -> bool:
@@ -228,7 +219,7 @@ class Conductor:
             return Decision(Action.STOP, report.reason)
         if report.state is None and report.step <= self.rows[number].reports:
             return self._answer_again(number, report.step)
-        verdict = self._verdict(number, report)
+        verdict = self._judge.verdict(number, report)
         self._note(number, report, nodes, verdict)
         if verdict.end is not None:
             self._after_end(number)
@@ -514,7 +505,7 @@ class Conductor:
         gpu_seconds = (row.gpu_seconds or 0.0) + lap_s * self._gpus_per_gang
         return {"seconds": seconds, "gpu_seconds": gpu_seconds or None}
 
-    def _note(self, number: int, report: Report, nodes: Sequence[str], verdict: _Verdict) -> None:
+    def _note(self, number: int, report: Report, nodes: Sequence[str], verdict: Verdict) -> None:
         """Writes the report down with what becomes of it, and tells the searcher."""
         decision = asdict(verdict.decision) | {"action": verdict.decision.action.value}
         end = {} if verdict.end is None else {"state": verdict.end.value}
@@ -544,77 +535,6 @@ class Conductor:
         if answer.action is Action.PAUSE:
             self._pausing.add(number)
         return Decision(answer.action, answer.reason)
-
-    def _verdict(self, number: int, report: Report) -> _Verdict:
-        value = self.objective.of(report.metrics)
-        missing, broken = self._missing(report), self._broken_bound(number, report)
-        if missing is not None:
-            return self._lack(number, report, missing)
-        if broken is not None:
-            return self._refuse(number, report, broken)
-        if report.state is not None:
-            return self._end_by_itself(number, report, value)
-        assert value is not None, "a report holds the searched metric"
-        return self._judge(number, report.step, value)
-
-    def _judge(self, number: int, step: int, value: float) -> _Verdict:
-        if self.rows[number].confirms is not None:
-            go_on = Decision(Action.CONTINUE, "a fresh run trains to its end", value=value)
-            decision, heard = stop_if_not_finite(step, value) or go_on, None
-        else:
-            decision, heard = self._scheduler.on_report(number, step, value), value
-        if not math.isfinite(value):
-            return _Verdict(decision, TrialState.DIVERGED, heard)
-        is_stopped = decision.action is Action.STOP
-        return _Verdict(decision, TrialState.STOPPED if is_stopped else None, heard)
-
-    def _end_by_itself(self, number: int, report: Report, value: float | None) -> _Verdict:
-        assert report.state is not None
-        is_finite = value is not None and math.isfinite(value)
-        heard = value if is_finite and self.rows[number].confirms is None else None
-        if heard is not None:
-            # The scheduler hears the last report too: later trials are measured against it.
-            self._scheduler.on_report(number, report.step, heard)
-        state, reason = report.state, report.reason
-        if state is TrialState.COMPLETE and self.value_of(number) is None and not is_finite:
-            state, reason = TrialState.DIVERGED, f"{self.objective.metric} was never finite"
-        return _Verdict(Decision(Action.STOP, reason), state, heard)
-
-    def _missing(self, report: Report) -> str | None:
-        """A metric that is compared or bounded and that the report does not hold; None: it holds all."""
-        is_row = bool(report.metrics) or report.state is None
-        if report.state not in (None, TrialState.COMPLETE) or not is_row:
-            return None
-        needed = (self.objective.metric, *self.objective.also)
-        return next((metric for metric in needed if metric not in report.metrics), None)
-
-    def _lack(self, number: int, report: Report, metric: str) -> _Verdict:
-        """A function of one's own reports no `metric`: where no trial ever has, none ever will."""
-        found = f"found no {show(metric)} in report {report.step} of trial {number}"
-        reason = (
-            f"{_place(self.experiment.search, metric)} must be in every report of the training function; "
-        )
-        reason += found + known(metric, sorted(report.metrics))
-        is_known = any(metric in row.last for row in self.rows.values())
-        if not is_known and not self.is_search_over:
-            self.error = ExperimentError(reason)
-        return _Verdict(Decision(Action.STOP, reason), TrialState.FAILED)
-
-    def _broken_bound(self, number: int, report: Report) -> str | None:
-        """What the report breaks, of a fresh run too; nothing where the trial ended badly anyway."""
-        if report.state not in (None, TrialState.COMPLETE):
-            return None
-        return broken_bound(self.experiment.search.constraints, report.metrics)
-
-    def _refuse(self, number: int, report: Report, reason: str) -> _Verdict:
-        """The report breaks a bound of `search.constraints`; no other trial is measured against it.
-
-        The scheduler hears of a trial that ends badly as of one that diverges.
-        """
-        heard = math.nan if self.rows[number].confirms is None else None
-        if heard is not None:
-            self._scheduler.on_report(number, report.step, heard)
-        return _Verdict(Decision(Action.STOP, reason), TrialState.INFEASIBLE, heard)
 
     def value_of(self, number: int) -> float | None:
         """A trial's value: the best finite one of its reports, the one whose weights are kept."""
@@ -720,13 +640,6 @@ def new_state(experiment: Experiment) -> SearchState:
 
 def _left_behind(row: TrialRow) -> str:
     return f"paused at report {row.reports} and not among those that went on"
-
-
-def _place(search: SearchSpec, metric: str) -> str:
-    """Where the experiment names a metric."""
-    if metric == search.metric:
-        return "search.metric"
-    return f"search.also.{metric}" if metric in search.also else f"search.constraints.{metric}"
 
 
 def _objective(search: SearchSpec) -> Objective:

@@ -177,8 +177,9 @@ class Result:
     @property
     def end_reason(self) -> str | None:
         """Which condition of `search.stop` ended the search; None where none did."""
-        lines = read_lines(self.paths.decisions)
-        return next((str(line.get("reason")) for line in lines if line.get("action") == "END"), None)
+        ends = [line for line in read_lines(self.paths.decisions) if line.get("action") == "END"]
+        reason = ends[0].get("reason") if ends else None
+        return None if reason is None else str(reason)
 
     @property
     def standing(self) -> str:
