@@ -14,7 +14,7 @@ from tuner.errors import ResultsError
 from tuner.execution.conductor import Conductor, new_state
 from tuner.execution.decisions import DecisionLog, read_decisions
 from tuner.execution.population import Population
-from tuner.execution.resume import catch_up, replay
+from tuner.execution.resume import catch_up, check_changes, replay
 from tuner.records.checkpoints import newest_sound
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import read_trials
@@ -193,6 +193,32 @@ def test_killed_again_and_again(tmp_path):
 def folder(path):
     path.mkdir()
     return ExperimentPaths(path)
+
+
+def test_a_search_that_is_done_goes_on_with_more_trials(tmp_path):
+    paths = folder(tmp_path / "longer")
+    first = outcome(run(make_experiment(scheduler="asha"), paths, Fuse()))
+    longer = make_experiment(scheduler="asha").replace(trials=12)
+    check_changes(paths.decisions, make_experiment(scheduler="asha").search, longer.search)
+    found = outcome(run(longer, paths, Fuse()))
+    assert found[: len(first)] == first
+    assert [row[0] for row in found] == list(range(12))
+    assert outcome(run(longer, paths, Fuse())) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "trials", "words"),
+    [
+        ("pbt", 9, "not that of a population"),
+        ("asha", 3, "8 have begun; found 3 instead of 8; ask for at least 8"),
+        ("confirm", 9, "not when its best trials have been trained again"),
+    ],
+)
+def test_numbers_of_trials_that_cannot_be(tmp_path, name, trials, words):
+    experiment, paths = make_experiment(**SEARCHES[name]), folder(tmp_path / "changed")
+    run(experiment, paths, Fuse())
+    with pytest.raises(ResultsError, match=words):
+        check_changes(paths.decisions, experiment.search, experiment.replace(trials=trials).search)
 
 
 @pytest.mark.parametrize("bad", [b"garbage", b"[]", b"{}", b'{"action": "START", "trial": 99, "spent_s": 1}'])

@@ -326,11 +326,20 @@ class Conductor:
             is_pause = answer is not None and answer.action is Action.PAUSE
             if answer is not None and is_pause and self._is_saved_at(number, answer.step):
                 self._pause(number)
+        if self._may_reopen():
+            self._happens("REOPEN", None)
         if self.is_search_over:
             self._end_rest(self.end_reason)
         for row in self.rows.values():
             if row.state.is_finished():
                 self._drop_checkpoints(row)
+
+    def _may_reopen(self) -> bool:
+        """Whether the trials were spent, and now there are more."""
+        state = self._state
+        is_spent = state.is_over and state.end_reason is None
+        is_confirmed = any(row.confirms is not None for row in self.rows.values())
+        return is_spent and not is_confirmed and state.num_suggested < self.experiment.search.trials
 
     def _is_saved_at(self, number: int, num_reports: int) -> bool:
         saved = newest_sound(self.paths.trial(number))

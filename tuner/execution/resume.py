@@ -20,7 +20,7 @@ from tuner.records.states import TrialState
 from tuner.search.optuna_searcher import OptunaSearcher
 from tuner.search.scheduler import Copies, Scheduler
 from tuner.search.searcher import Suggestion
-from tuner.spec import Experiment, SearchSpec
+from tuner.spec import Experiment, Pb2, Pbt, SearchSpec
 from tuner.spec.reading import read_file
 from tuner.training.job import TrainFunction
 
@@ -69,6 +69,27 @@ def catch_up(
         elif row.state.is_finished():
             searcher.finish(number, row.state, best, row.reason, metrics_that_count(row))
     return drawn
+
+
+def check_changes(path: Path, old: SearchSpec, new: SearchSpec) -> None:
+    """Raises ResultsError where a search that has begun cannot go on with another number of trials."""
+    if old.trials == new.trials:
+        return
+    begun = [line for line in read_decisions(path) if line.get("action") == "BEGIN"]
+    num_begun = sum(line.get("confirms") is None for line in begun)
+    rule = "search.trials can change while a search goes on"
+    found = f"found {new.trials} instead of {old.trials}"
+    if isinstance(new.scheduler, Pbt | Pb2):
+        raise ResultsError(f"{rule}, but not that of a population; {found}; start another search.")
+    if new.trials < num_begun:
+        raise ResultsError(
+            f"{rule}, but {num_begun} trials have begun; {found}; ask for at least {num_begun}."
+        )
+    if num_begun < len(begun):
+        raise ResultsError(
+            f"{rule}, but not when its best trials have been trained again; {found}; start another search "
+            f"with search.warm_start."
+        )
 
 
 def _tell(line: Line, state: SearchState, scheduler: Scheduler) -> None:

@@ -29,7 +29,7 @@ from tuner.execution.checks import check_fit, check_precision, check_stop, check
 from tuner.execution.conductor import Conductor, Listener, new_state
 from tuner.execution.placement import GangSize, NodeSize, local_node, num_gangs, size_gang
 from tuner.execution.population import Population
-from tuner.execution.resume import catch_up, replay, stored_experiment
+from tuner.execution.resume import catch_up, check_changes, replay, stored_experiment
 from tuner.execution.trainable import TrialRunner
 from tuner.records.environment import environment
 from tuner.records.files import atomic_write, atomic_write_json
@@ -125,15 +125,16 @@ def resume_experiment(
     paths = ExperimentPaths(folder.resolve())
     experiment = stored_experiment(paths, function)
     with _held(paths), _saying_how_to_go_on(paths):
-        if changes:
-            experiment = experiment.replace(**changes)
-            atomic_write(paths.experiment_yaml, experiment.to_yaml())
+        changed = experiment.replace(**(changes or {}))
+        check_changes(paths.decisions, experiment.search, changed.search)
+        experiment = changed
         with _cluster_of(address) as (nodes, cluster):
             size = size_gang(experiment.resources, nodes)
             specs = list(experiment.representatives())
             check_precision(specs, size)
             store_of = _prepare(experiment, specs, paths.store_root, [])
             searcher = _searcher(experiment, paths)
+            atomic_write(paths.experiment_yaml, experiment.to_yaml())
             _search(experiment, paths, searcher, store_of, size, num_gangs(size, nodes), listeners, cluster)
     return paths
 

@@ -152,6 +152,9 @@ class SearchState:
         self.is_over = True
         self.end_reason = line["reason"]
 
+    def _reopen(self, line: Line) -> None:
+        self.is_over = False
+
     def _leave(self, line: Line) -> None:
         """One trial, or (None) all that are on gangs, stop here and go on another time."""
         left = self.rows.values() if line["trial"] is None else [self.rows[line["trial"]]]
