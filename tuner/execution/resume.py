@@ -82,9 +82,7 @@ def check_changes(path: Path, old: SearchSpec, new: SearchSpec) -> None:
     if isinstance(new.scheduler, Pbt | Pb2):
         raise ResultsError(f"{rule}, but not that of a population; {found}; start another search.")
     if new.trials < num_begun:
-        raise ResultsError(
-            f"{rule}, but {num_begun} trials have begun; {found}; ask for at least {num_begun}."
-        )
+        raise ResultsError(f"{rule}, but {num_begun} have begun; {found}; ask for at least {num_begun}.")
     if num_begun < len(begun):
         raise ResultsError(
             f"{rule}, but not when its best trials have been trained again; {found}; start another search "
