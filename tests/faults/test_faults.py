@@ -116,8 +116,8 @@ def cluster_part_is_killed(name: str) -> Fault:
 
 def newest_checkpoint_is_damaged(search: Search, spot: Spot) -> None:
     search.driver.kill()
-    search.end()
-    search.wait_until_gone()
+    assert search.end() == -signal.SIGKILL
+    assert search.wait_until_gone() == []
     newest = newest_sound(search.paths.trial(spot.number))
     assert newest is not None
     file = max(
