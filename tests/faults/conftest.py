@@ -54,7 +54,7 @@ def search_of(tmp_path, ray_folder) -> Iterator[Callable[..., Search]]:
     yield make
     for search in made:
         try:
-            check_processes(search.seen, shared_memory)
+            check_processes(search, shared_memory)
         finally:
             for process in search.seen:
                 if process.is_running():

@@ -3,13 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 
 import optuna
 import psutil
 import yaml
 from program import train
+from searches import Search
 
 from tuner.execution.conductor import new_state
 from tuner.execution.decisions import read_decisions
@@ -52,13 +52,9 @@ def check_by_itself(folder: Path) -> None:
     assert [path for path in folder.rglob(".*") if path.name not in (".lock", ".heartbeat")] == []
 
 
-def check_processes(seen: Collection[psutil.Process], shared_memory: Collection[str]) -> None:
-    """No process of a search that has ended still lives, and its shared memory is gone.
-
-    Ray's own agents look for their raylet a minute after a kill, and hold nothing of ours.
-    """
-    _, living = psutil.wait_procs([process for process in seen if not _is_agent(process)], timeout=30)
-    assert [process for process in living if process.status() != psutil.STATUS_ZOMBIE] == []
+def check_processes(search: Search, shared_memory: Collection[str]) -> None:
+    """No process of a search that has ended still lives, and its shared memory is gone."""
+    assert search.wait_until_gone() == []
     assert [name for name in shared_memory_files() if name not in shared_memory and _is_unused(name)] == []
 
 
@@ -131,12 +127,6 @@ def _study(folder: Path, but: Collection[int]) -> list[tuple]:
 
 def _texts(values: dict[int, float]) -> dict[int, str]:
     return {step: "NaN" if math.isnan(value) else repr(value) for step, value in values.items()}
-
-
-def _is_agent(process: psutil.Process) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return " ".join(process.cmdline()) in ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
-    return False
 
 
 def _is_unused(name: str) -> bool:

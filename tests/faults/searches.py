@@ -32,6 +32,7 @@ from tuner.records.rows import read_trials, search_rows
 HERE = Path(__file__).parent
 LIMIT_S = 240.0
 POLL_S = 0.005
+AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 DELIVERED_S = 0.5
 """From a rank's report on the disk until the search's process, which is stopped, would find it."""
 
@@ -88,9 +89,16 @@ class Search:
                 look_s = now_s + 0.5
             time.sleep(POLL_S)
 
-    def wait_until_gone(self) -> None:
-        """Until nothing of a program that has ended lives any more."""
-        psutil.wait_procs(self.seen, timeout=30)
+    def wait_until_gone(self) -> list[psutil.Process]:
+        """Until nothing of a program that has ended lives any more; what does all the same.
+
+        Ray's own agents look for their raylet a minute after a kill, and hold nothing of ours.
+        """
+        waited_for = [
+            process for process in self.seen if not any(_is_called(process, name) for name in AGENTS)
+        ]
+        _, living = psutil.wait_procs(waited_for, timeout=30)
+        return [process for process in living if process.status() != psutil.STATUS_ZOMBIE]
 
     def refused(self) -> str:
         """What a second program on the same folder says; it must be refused."""

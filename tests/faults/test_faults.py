@@ -102,22 +102,22 @@ def search_is_interrupted_twice(search: Search, spot: Spot) -> None:
 
 
 def cluster_part_is_killed(name: str) -> Fault:
-    """Of the search's own cluster. Ray may end the search's process itself, then with a status of its own."""
+    """Of the search's own cluster. Where Ray does without, the search ends well, else in an error."""
 
     def fault(search: Search, spot: Spot) -> None:
         [process] = search.processes(name)
         process.kill()
         search.let_go()
-        assert search.end() not in (0, 2), search.account("it did not fail")
-        search.begin()
+        if search.end() != 0:
+            search.begin()
 
     return fault
 
 
 def newest_checkpoint_is_damaged(search: Search, spot: Spot) -> None:
     search.driver.kill()
-    search.end()
-    search.wait_until_gone()
+    assert search.end() == -signal.SIGKILL
+    assert search.wait_until_gone() == []
     newest = newest_sound(search.paths.trial(spot.number))
     assert newest is not None
     file = max(
@@ -169,6 +169,7 @@ CELLS = [
     *(Cell("rank raises", moment, "steady") for moment in IN_THE_FUNCTION),
     *(Cell("trainable killed", moment, "steady") for moment in MOMENTS),
     *(Cell("SIGKILL", moment, "adaptive") for moment in MOMENTS),
+    Cell("SIGKILL", "in a report", "steady"),
     *(Cell("SIGTERM", moment, "adaptive") for moment in MOMENTS),
     *(Cell("SIGINT", moment, "adaptive") for moment in ("while training", "in a pause")),
     Cell("SIGINT twice", "while training", "adaptive"),
@@ -178,15 +179,17 @@ CELLS = [
     Cell("SIGKILL and a damaged checkpoint", "while training", "mlp"),
     Cell("clock a day back and SIGKILL", "while training", "adaptive"),
     Cell("clock a day on and SIGKILL", "while training", "adaptive"),
-    *(Cell("rank killed", moment, "mlp") for moment in ("while training",)),
-    *(Cell("SIGKILL", moment, "mlp") for moment in ("while training", "in a checkpoint")),
-    *(Cell("SIGTERM", moment, "mlp") for moment in ("while training",)),
+    Cell("rank killed", "while training", "mlp"),
+    Cell("SIGKILL", "while training", "mlp"),
+    Cell("SIGKILL", "in a checkpoint", "mlp"),
+    Cell("SIGTERM", "while training", "mlp"),
 ]
 QUICK = {
     Cell("rank killed", "in a pause", "pair"),
     Cell("rank raises", "while training", "steady"),
-    Cell("SIGKILL", "in a report", "adaptive"),
+    Cell("SIGKILL", "in a report", "steady"),
 }
+"""For `make test`, with one trial that diverges."""
 
 
 def cells() -> list:
@@ -236,13 +239,12 @@ def test_the_search_ends_as_if_nothing_had_happened(cell, whole_of, search_of):
 @pytest.mark.parametrize(
     ("answer", "num_reports", "state"),
     [
-        ("raise", 0, TrialState.FAILED),
-        ("raise", 1, TrialState.FAILED),
-        ("fill", 1, TrialState.INFEASIBLE),
+        pytest.param("raise", 0, TrialState.FAILED, marks=pytest.mark.faults),
+        pytest.param("raise", 1, TrialState.FAILED, marks=pytest.mark.faults),
+        pytest.param("fill", 1, TrialState.INFEASIBLE, marks=pytest.mark.faults),
         ("nan", 1, TrialState.DIVERGED),
     ],
 )
-@pytest.mark.faults
 def test_a_trial_that_never_ends_well_harms_no_other(answer, num_reports, state, whole_of, search_of):
     whole, search = whole_of("steady"), search_of("steady")
     number = worst_of(whole)
@@ -274,7 +276,7 @@ def test_a_folder_where_no_checkpoint_can_be_written(whole_of, search_of):
 
 
 @pytest.mark.faults
-def test_killed_twice(whole_of, search_of):
+def test_killed_again_and_again(whole_of, search_of):
     whole, search = whole_of("adaptive"), search_of("adaptive")
     search.begin()
     for moment in ("in a pause", "in a checkpoint", "while confirming"):
