@@ -102,8 +102,9 @@ def seconds_of_asks(
     """(CPU, wall) of each."""
     search = search_of(sampler, len(known), work)
     with tempfile.TemporaryDirectory() as folder:
-        searcher = make_searcher(SPACE, search, Path(folder, "study.journal"))
-        searcher._study.add_trials(known)
+        journal = Path(folder, "study.journal")
+        make_searcher(SPACE, search, journal)._study.add_trials(known)
+        searcher = make_searcher(SPACE, search, journal)
         pending = deque(drawn(searcher) for _ in range(NUM_PENDING))
         seconds = []
         for _ in range(num_asks):

@@ -1,7 +1,6 @@
 """The picture of a running search, composed from a made-up conductor."""
 
 import io
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +24,7 @@ class MadeUp:
     experiment: Experiment
     rows: dict[int, TrialRow] = field(default_factory=dict)
     objective: Objective = Objective("val/accuracy", "max")
-    started_at_s: float = field(default_factory=time.time)
+    spent_s: float = 0.0
 
     def best(self) -> TrialRow | None:
         return best_row(self.rows.values(), self.objective.metric, self.objective.mode)
@@ -123,8 +122,10 @@ def test_time_left_counts_the_running_trials_share() -> None:
 def test_a_pipe_gets_one_line_a_finished_trial() -> None:
     text = io.StringIO()
     lines = PlainLines(Console(file=text, width=40))
-    running = conductor(row(0, "STOPPED", 0.5, 3, 2.0), row(1, "RUNNING", 0.75, 3, 2.0))
+    running = conductor(row(0, "RUNNING", 0.5, 2, 1.0), row(1, "RUNNING", 0.75, 3, 2.0))
 
+    lines(running)
+    running.rows[0] = row(0, "STOPPED", 0.5, 3, 2.0)
     lines(running)
     lines(running)
     running.rows[1] = row(1, "FAILED", None, 0, 1.0)
@@ -141,10 +142,13 @@ def test_fresh_runs_are_named_after_the_trial_that_they_repeat() -> None:
     again = row(10, "COMPLETE", 0.875, 9, 3.0)
     running = row(11, "RUNNING", 0.875, 3, 1.0)
     again.confirms = running.confirms = 4
-    confirming = conductor(*ended, again, running, confirm={"top": 2, "seeds": 2})
+    confirm = {"top": 2, "seeds": 2}
+    confirming = conductor(*ended, again, running, confirm=confirm)
     text = io.StringIO()
 
-    PlainLines(Console(file=text))(confirming)
+    plain = PlainLines(Console(file=text))
+    plain(conductor(*ended, confirm=confirm))
+    plain(confirming)
     lines = shown(confirming)
 
     assert text.getvalue().splitlines()[-1] == (

@@ -65,7 +65,7 @@ class Search:
         """A process that goes on with what is there."""
         experiment, search = self.experiment, self.experiment.search
         state, scheduler = new_state(experiment), make_scheduler(search, FULL, experiment.space)
-        curves = replay(read_decisions(self.paths.decisions), search, state, scheduler)
+        curves = replay(self.paths.decisions, search, state, scheduler)
         self.searcher = self._open()
         drawn = catch_up(self.searcher, search, state, curves)
         num_left = search.trials - state.num_suggested - len(drawn)

@@ -12,6 +12,7 @@ LEGAL = {
     ("RUNNING", "PAUSED"),
     ("RUNNING", "QUEUED"),
     ("PAUSED", "QUEUED"),
+    ("PAUSED", "RUNNING"),
     ("PAUSED", "STOPPED"),
     *product(["RUNNING"], ENDS),
 }

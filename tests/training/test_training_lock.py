@@ -66,7 +66,7 @@ def test_a_trial_that_raises_is_let_go_of(worker, tmp_path):
 
 def test_a_trial_that_is_saved_or_closed_is_let_go_of(worker, tmp_path):
     worker.start(job(tmp_path / "saved"))
-    worker.save(tmp_path / "checkpoint")
+    worker.save()
     assert not is_held(tmp_path / "saved")
     worker.start(job(tmp_path / "closed"))
     worker.close()

@@ -35,7 +35,7 @@ _ENDS = {
 _NEXT: dict[TrialState, set[TrialState]] = {
     TrialState.QUEUED: {TrialState.RUNNING},
     TrialState.RUNNING: {TrialState.PAUSED, TrialState.QUEUED, *_ENDS},
-    TrialState.PAUSED: {TrialState.QUEUED, TrialState.STOPPED},
+    TrialState.PAUSED: {TrialState.QUEUED, TrialState.RUNNING, TrialState.STOPPED},
     **{end: set() for end in _ENDS},
 }
 
