@@ -371,6 +371,8 @@ def _undone_where_refused(paths: ExperimentPaths) -> Iterator[list[Path]]:
 @contextmanager
 def _local_cluster(node: NodeSize) -> Iterator[None]:
     ray.init(
+        # Without it Ray joins a cluster that somebody has started on this machine.
+        address="local",
         num_cpus=int(node.cpus),
         num_gpus=int(node.gpus),
         include_dashboard=False,
