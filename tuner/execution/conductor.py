@@ -300,6 +300,11 @@ class Conductor:
             self._trouble = self._trouble or error
             raise
 
+    def raise_trouble(self) -> None:
+        """Raises again what was noted."""
+        if self._trouble is not None:
+            raise self._trouble
+
     def _settle(self) -> None:
         """What an earlier run of the folder decided and had no time to do."""
         state = self._state
@@ -674,8 +679,7 @@ class Conductor:
 
     def _happens(self, action: str, number: int | None, *, report: int | None = None, **content: Any) -> None:
         """Writes the line, and only then lets it happen."""
-        if self._trouble is not None:
-            raise self._trouble
+        self.raise_trouble()
         line = {"spent_s": self.spent_s, "action": action, "trial": number, "report": report, **content}
         self._log.write(line)
         self._state.apply(line)

@@ -19,6 +19,7 @@ from typing import Any
 
 import ray
 from ray import cloudpickle, tune
+from ray.tune.error import TuneError
 
 from tuner.data import Store, fingerprint, prepare
 from tuner.errors import Interrupted, ResourceError, ResultsError, StorageError, UsageError
@@ -304,22 +305,27 @@ def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(gangs)
     carriers = Carriers()
     # `tune.Tuner` would pickle and copy searcher and scheduler; `tune.run` uses the very objects.
-    tune.run(
-        TrialRunner,
-        name="run",
-        storage_path=str(conductor.paths.tune),
-        resources_per_trial=tune.PlacementGroupFactory(size.bundles(), strategy="PACK"),
-        search_alg=TuneSearcher(conductor, size, carriers),
-        scheduler=TuneScheduler(conductor, gangs, carriers),
-        callbacks=[Gangs(conductor)],
-        # The conductor counts: Tune would let go of the gangs with the last new trial.
-        num_samples=-1,
-        reuse_actors=True,
-        raise_on_failed_trial=False,
-        trial_name_creator=trial_name,
-        trial_dirname_creator=trial_name,
-        verbose=0,
-    )
+    try:
+        tune.run(
+            TrialRunner,
+            name="run",
+            storage_path=str(conductor.paths.tune),
+            resources_per_trial=tune.PlacementGroupFactory(size.bundles(), strategy="PACK"),
+            search_alg=TuneSearcher(conductor, size, carriers),
+            scheduler=TuneScheduler(conductor, gangs, carriers),
+            callbacks=[Gangs(conductor)],
+            # The conductor counts: Tune would let go of the gangs with the last new trial.
+            num_samples=-1,
+            reuse_actors=True,
+            raise_on_failed_trial=False,
+            trial_name_creator=trial_name,
+            trial_dirname_creator=trial_name,
+            verbose=0,
+        )
+    except TuneError:
+        # Tune wraps an error of the conductor in one of its own.
+        conductor.raise_trouble()
+        raise
 
 
 def _prepare(
