@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -205,7 +206,8 @@ class SmallDisk:
 
     def fill(self, leave_bytes: int) -> None:
         free = os.statvfs(self.folder)
-        with self._ballast.open("ab") as file:
+        # Somebody else may have taken what was free.
+        with suppress(OSError), self._ballast.open("ab", buffering=0) as file:
             file.write(bytes(max(0, free.f_bavail * free.f_bsize - leave_bytes)))
 
     def make_room(self) -> None:

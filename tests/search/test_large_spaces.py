@@ -3,6 +3,7 @@
 How long it takes is measured in `benchmarks/ask.py`.
 """
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,9 +28,10 @@ def told() -> list[FrozenTrial]:
 
 
 @pytest.mark.parametrize("sampler", LEARNING)
-def test_suggestions_lie_inside_the_space(told: list[FrozenTrial], sampler: str) -> None:
-    searcher = make_searcher(SPACE, make_search(sampler, trials=600), None)
-    searcher._study.add_trials(told)
+def test_suggestions_lie_inside_the_space(tmp_path: Path, told: list[FrozenTrial], sampler: str) -> None:
+    search, journal = make_search(sampler, trials=600), tmp_path / "study.journal"
+    make_searcher(SPACE, search, journal)._study.add_trials(told)
+    searcher = make_searcher(SPACE, search, journal)
     for number in range(NUM_TOLD, NUM_TOLD + 2):
         suggestion = searcher.suggest()
         assert suggestion is not None

@@ -175,7 +175,7 @@ class Conductor:
         nothing is left to begin or to go on with and nothing runs, the search is over; then come the fresh
         runs that confirm its best.
         """
-        self._raise_trouble()
+        self.raise_trouble()
         self._leave_if_asked()
         self._check_rules()
         if self.is_leaving or self._num_busy >= self._num_gangs:
@@ -311,7 +311,8 @@ class Conductor:
             self._trouble = self._trouble or error
             raise
 
-    def _raise_trouble(self) -> None:
+    def raise_trouble(self) -> None:
+        """Raises again what was noted."""
         if self._trouble is not None:
             raise self._trouble
 
@@ -627,7 +628,7 @@ class Conductor:
 
     def _happens(self, action: str, number: int | None, *, report: int | None = None, **content: Any) -> None:
         """Writes the line, and only then lets it happen."""
-        self._raise_trouble()
+        self.raise_trouble()
         line = {"spent_s": self.spent_s, "action": action, "trial": number, "report": report, **content}
         self._log.write(line)
         self._state.apply(line)

@@ -21,6 +21,7 @@ from typing import Any
 import ray
 from ray import cloudpickle, tune
 from ray._private import worker as ray_worker
+from ray.tune.error import TuneError
 
 from tuner.data import Store, fingerprint, prepare
 from tuner.errors import Interrupted, ResourceError, ResultsError, StorageError, UsageError
@@ -332,22 +333,27 @@ def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(gangs)
     carriers = Carriers()
     # `tune.Tuner` would pickle and copy searcher and scheduler; `tune.run` uses the very objects.
-    tune.run(
-        TrialRunner,
-        name="run",
-        storage_path=str(conductor.paths.tune),
-        resources_per_trial=tune.PlacementGroupFactory(size.bundles(), strategy="PACK"),
-        search_alg=TuneSearcher(conductor, size, carriers),
-        scheduler=TuneScheduler(conductor, gangs, carriers),
-        callbacks=[Gangs(conductor)],
-        # The conductor counts: Tune would let go of the gangs with the last new trial.
-        num_samples=-1,
-        reuse_actors=True,
-        raise_on_failed_trial=False,
-        trial_name_creator=trial_name,
-        trial_dirname_creator=trial_name,
-        verbose=0,
-    )
+    try:
+        tune.run(
+            TrialRunner,
+            name="run",
+            storage_path=str(conductor.paths.tune),
+            resources_per_trial=tune.PlacementGroupFactory(size.bundles(), strategy="PACK"),
+            search_alg=TuneSearcher(conductor, size, carriers),
+            scheduler=TuneScheduler(conductor, gangs, carriers),
+            callbacks=[Gangs(conductor)],
+            # The conductor counts: Tune would let go of the gangs with the last new trial.
+            num_samples=-1,
+            reuse_actors=True,
+            raise_on_failed_trial=False,
+            trial_name_creator=trial_name,
+            trial_dirname_creator=trial_name,
+            verbose=0,
+        )
+    except TuneError:
+        # Tune wraps an error of the conductor in one of its own.
+        conductor.raise_trouble()
+        raise
 
 
 def _prepare(
@@ -399,6 +405,8 @@ def _undone_where_refused(paths: ExperimentPaths) -> Iterator[list[Path]]:
 @contextmanager
 def _local_cluster(node: NodeSize) -> Iterator[None]:
     ray.init(
+        # Without it Ray joins a cluster that somebody has started on this machine.
+        address="local",
         num_cpus=int(node.cpus),
         num_gpus=int(node.gpus),
         include_dashboard=False,
