@@ -14,7 +14,7 @@ from tuner.spec import TrainSpec
 from tuner.training.checkpoints import MemoryEngine
 from tuner.training.optimizers import build_optimizer, schedule_factor
 from tuner.training.precision import Precision
-from tuner.training.ranks import Ranks
+from tuner.training.ranks import Ranks, hand_to_deepspeed
 
 NEVER = 2**31
 
@@ -70,6 +70,7 @@ def build_engine(
     model: torch.nn.Module, train: TrainSpec, ranks: Ranks, *, precision: Precision, num_steps: int
 ) -> Any:
     """Shards `model` over the ranks; `num_steps` is the length of the whole training in optimizer steps."""
+    hand_to_deepspeed()
     factor = schedule_factor(train.schedule, num_steps)
     model.to(ranks.device)
     engine, _, _, _ = deepspeed.initialize(
