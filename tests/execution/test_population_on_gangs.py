@@ -94,6 +94,7 @@ def test_rows_files_and_events_of_a_population(population):
     for line in exploits(population)[-2:]:
         assert params[line["trial"]] == line["new"]
     assert sorted(path.name for path in population.paths.root.iterdir()) == [
+        ".lock",
         "decisions.jsonl",
         "environment.json",
         "experiment.yaml",
