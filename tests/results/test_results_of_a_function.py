@@ -79,6 +79,7 @@ def test_trials_and_curves_are_tables(result: Result) -> None:
 
 def test_nothing_is_left_over(result: Result) -> None:
     assert sorted(path.name for path in result.paths.root.iterdir()) == [
+        ".lock",
         "decisions.jsonl",
         "environment.json",
         "experiment.yaml",
