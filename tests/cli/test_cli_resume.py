@@ -33,7 +33,7 @@ EXPERIMENT = {
     "confirm": {"top": 1, "seeds": 2},
 }
 EXACT = ["val/loss", "train/loss"]
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def wait_for_reports(paths: ExperimentPaths, number: int) -> None:
 
 @pytest.mark.ray
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "ends",
     [
