@@ -95,9 +95,7 @@ def test_out_of_memory_on_one_rank_while_the_other_waits(two, fate):
 
 
 def test_a_rank_that_sleeps_for_ever(two):
-    began_s = time.monotonic()
     two.train("sleep", 1)
-    assert time.monotonic() - began_s < 5 * HANG_SECONDS
     assert "in _sleep" in two.log()
     assert "all_reduce" in two.log()
     reason = f"no progress for {HANG_SECONDS:g} s; the stacks of all ranks are in log.txt"
