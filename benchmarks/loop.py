@@ -1,10 +1,11 @@
 """Samples a second of the training loop: `tuner` against hand-written loops in DeepSpeed and in torch.
 
-    python benchmarks/loop.py [--rounds 15]
+    python benchmarks/loop.py [--rounds 15] [--device cuda]
 
 Same networks (built by `tuner.models`), same rows, same global batch, AdamW, fp32, one thread a rank;
 DeepSpeed with ZeRO stage 1, torch with DistributedDataParallel where there are two ranks. The hand-written
-loops index in-memory tensors by a permutation, the fastest simple way, look at no loss and write nothing.
+loops index tensors that lie in the device's memory by a permutation, the fastest simple way, look at no loss
+and write nothing. On GPUs as many ranks are measured as there are GPUs.
 
 For each network and number of ranks `torchrun` starts the ranks once. There each loop trains one epoch in
 turn, A B C C B A A B C ..., after one epoch each that does not count: the machine's slow moments then hit all
@@ -36,8 +37,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "mlp_wide": {"type": "mlp", "width": 512, "depth": 3},
     "cnn": {"type": "cnn", "channels": 64, "depth": 3},
 }
-NUM_RANKS = (1, 2)
 BATCH_SIZE = 128
+BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 LR = 1e-3
 COPIES = 4
 TRAIN_SHARE = 0.7
@@ -56,6 +57,11 @@ class Work:
     num_epochs: int
     rank: int
     num_ranks: int
+    device_type: str
+
+    @property
+    def device(self) -> str:
+        return f"cuda:{self.rank}" if self.device_type == "cuda" else "cpu"
 
     @property
     def data(self) -> Path:
@@ -66,7 +72,8 @@ class Work:
 
         arrays = np.load(self.data, allow_pickle=False)
         num_rows = int(TRAIN_SHARE * len(arrays["x"]))
-        return torch.from_numpy(arrays["x"][:num_rows]), torch.from_numpy(arrays["y"][:num_rows])
+        x, y = (torch.from_numpy(arrays[name][:num_rows]) for name in ("x", "y"))
+        return x.to(self.device), y.to(self.device)
 
     def network(self) -> "torch.nn.Module":
         import torch
@@ -76,7 +83,8 @@ class Work:
         from tuner.spec.sections import ModelSpec
 
         torch.manual_seed(SEED)
-        return models.build(TypeAdapter(ModelSpec).validate_python(self.model), (1, 8, 8), 10)
+        network = models.build(TypeAdapter(ModelSpec).validate_python(self.model), (1, 8, 8), 10)
+        return network.to(self.device)
 
 
 def save_digits(path: Path) -> None:
@@ -115,7 +123,7 @@ def run_deepspeed(work: Work) -> Epoch:
     import torch
     from torch import nn
 
-    deepspeed.init_distributed(dist_backend="gloo")
+    deepspeed.init_distributed(dist_backend=BACKENDS[work.device_type])
     x, y = work.train_rows()
     model = work.network()
     engine, *_ = deepspeed.initialize(
@@ -138,10 +146,14 @@ def run_deepspeed(work: Work) -> Epoch:
 
 def time_epoch(update: "Callable[[torch.Tensor], None]", num_rows: int, work: Work) -> float:
     """One epoch of full global batches through `update`; samples a second over all ranks."""
+    import torch
+
     num_batches = num_rows // BATCH_SIZE
     started = perf_counter()
     for rows in rank_batches(num_rows, num_batches, work):
         update(rows)
+    if work.device_type == "cuda":
+        torch.cuda.synchronize()
     return num_batches * BATCH_SIZE / (perf_counter() - started)
 
 
@@ -149,11 +161,13 @@ def rank_batches(num_rows: int, num_batches: int, work: Work) -> "Iterator[torch
     import torch
 
     # The default generator was seeded alike on all ranks, so they draw the same permutation.
-    order = torch.randperm(num_rows)[: num_batches * BATCH_SIZE]
+    order = torch.randperm(num_rows, device=work.device)[: num_batches * BATCH_SIZE]
     yield from order.reshape(num_batches, work.num_ranks, -1)[:, work.rank]
 
 
 def run_tuner(work: Work) -> Epoch:
+    import torch
+
     from tuner.data import prepare
     from tuner.spec import Experiment
     from tuner.training.deepspeed_training import DeepSpeedTraining
@@ -174,9 +188,22 @@ def run_tuner(work: Work) -> Epoch:
     )
     training = DeepSpeedTraining(
         job,
-        Ranks(rank=work.rank, num_ranks=work.num_ranks, local_rank=work.rank),
+        Ranks(
+            rank=work.rank,
+            num_ranks=work.num_ranks,
+            local_rank=work.rank,
+            device_type=work.device_type,
+        ),
     )
-    return lambda: training.step().metrics["train/samples_per_s"]
+
+    def epoch() -> float:
+        # As ranks of a gang do on GPUs; the hand-written loops need not.
+        torch.use_deterministic_algorithms(work.device_type == "cuda", warn_only=True)
+        speed: float = training.step().metrics["train/samples_per_s"]
+        torch.use_deterministic_algorithms(False)
+        return speed
+
+    return epoch
 
 
 def tuner_experiment(work: Work) -> dict[str, Any]:
@@ -215,13 +242,16 @@ def rank_main(arguments: argparse.Namespace) -> None:
     """One rank, under `torchrun`: trains the loops in turn; rank 0 writes their speeds down."""
     import torch
 
-    torch.distributed.init_process_group("gloo")
+    if arguments.device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.distributed.init_process_group(BACKENDS[arguments.device])
     work = Work(
         MODELS[arguments.model],
         arguments.folder,
         arguments.rounds + 1,
         torch.distributed.get_rank(),
         torch.distributed.get_world_size(),
+        arguments.device,
     )
     figures = take_turns({name: LOOPS[name](work) for name in arguments.loops}, arguments.rounds)
     if work.rank == 0:
@@ -249,10 +279,16 @@ def measure(model: str, num_ranks: int, arguments: argparse.Namespace) -> dict[s
         save_digits(Path(folder) / "digits.npz")
         launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(num_ranks)]
         options = ["--model", model, "--folder", folder, "--rounds", str(arguments.rounds)]
+        options += ["--device", arguments.device]
         subprocess.run(
             [sys.executable, *launcher, __file__, *options, "--loops", *arguments.loops],
             check=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"},
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": "1",
+                "DS_ACCELERATOR": arguments.device,
+                "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+            },
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,
         )
@@ -275,6 +311,7 @@ def ratio(figures: Mapping[str, list[float]], other: str) -> str:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Samples a second of the training loop.")
     parser.add_argument("--rounds", type=int, default=15, help="epochs of each loop that count")
+    parser.add_argument("--device", choices=list(BACKENDS), default="cpu")
     parser.add_argument("--loops", nargs="+", choices=list(LOOPS), default=list(LOOPS))
     parser.add_argument("--model", choices=sorted(MODELS), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -286,17 +323,17 @@ def main() -> None:
     if arguments.folder:
         rank_main(arguments)
         return
-    rows = [
-        table_row(model, num_ranks, measure(model, num_ranks, arguments))
-        for model, num_ranks in itertools.product(MODELS, NUM_RANKS)
-    ]
+    rows = []
+    for model, num_ranks in itertools.product(MODELS, numbers_of_ranks(arguments.device)):
+        rows.append(table_row(model, num_ranks, measure(model, num_ranks, arguments)))
+        print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
     write_table(
-        "loop",
+        "loop" if arguments.device == "cpu" else "loop_gpu",
         "Samples a second of the training loop",
         {
             "model": "; ".join(describe(name) for name in MODELS),
-            "work": f"handwritten digits, global batch {BATCH_SIZE}, AdamW, fp32, ZeRO stage 1, gloo, "
-            f"one thread a rank; median of {arguments.rounds} epochs",
+            "work": f"handwritten digits, global batch {BATCH_SIZE}, AdamW, fp32, ZeRO stage 1, "
+            f"{BACKENDS[arguments.device]}, one thread a rank; median of {arguments.rounds} epochs",
         },
         ["model", "ranks", *arguments.loops, "tuner / deepspeed", "tuner / torch"],
         rows,
@@ -304,8 +341,14 @@ def main() -> None:
     )
 
 
+def numbers_of_ranks(device: str) -> list[int]:
+    import torch
+
+    return [1, 2] if device == "cpu" else sorted({1, torch.cuda.device_count()})
+
+
 def describe(model: str) -> str:
-    network = Work(MODELS[model], Path(), 0, 0, 1).network()
+    network = Work(MODELS[model], Path(), 0, 0, 1, "cpu").network()
     num_weights = sum(weight.numel() for weight in network.parameters())
     settings = ", ".join(f"{key} {value}" for key, value in MODELS[model].items() if key != "type")
     return f"{model} ({settings}; {num_weights / 1e3:,.0f} k weights)"

@@ -275,14 +275,21 @@ WRONG = [
     ({"resources__cpus_per_worker": 0}, "resources.cpus_per_worker must be > 0; found 0"),
     (
         {"resources__gpus_per_worker": "all"},
-        "resources.gpus_per_worker must be 'auto' or a number >= 0; found 'all'",
+        "resources.gpus_per_worker must be 'auto', a share of one GPU below 1, or a whole number of GPUs; "
+        "found 'all'",
     ),
     (
         {"resources__gpus_per_worker": -1},
-        "resources.gpus_per_worker must be 'auto' or a number >= 0; found -1",
+        "a whole number of GPUs; found -1",
     ),
     ({"resources__gpus_per_worker": True}, "found true"),
+    ({"resources__gpus_per_worker": 1.5}, "a whole number of GPUs; found 1.5"),
     # between sections
+    (
+        {"resources__workers": 2, "resources__gpus_per_worker": 0.5},
+        "resources.gpus_per_worker may be a share of a GPU in gangs of one worker only, because NCCL refuses "
+        "two ranks on one GPU; found 0.5 with resources.workers = 2; use workers 1 or whole GPUs",
+    ),
     (
         {"resources__workers": 3},
         "train.batch_size must be a multiple of resources.workers = 3; found 64; use 66",

@@ -6,10 +6,11 @@ import pytest
 import torch
 from training_cases import OPTIMIZERS, experiment_file
 from training_gang import is_complete
+from training_reference import train_plainly
 
 from tuner.records.event_reader import read_scalars
 from tuner.records.states import TrialState
-from tuner.spec import METRICS
+from tuner.spec import METRICS, Experiment
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,29 @@ def test_every_precision_learns(gangs, tmp_path, stage, precision):
     assert is_complete(reports)
     losses = [report.metrics["train/loss"] for report in reports]
     assert losses[-1] < 0.85 * losses[0]
-    assert ("train/loss_scale" in reports[-1].metrics) == (precision == "fp16")
+    # DeepSpeed begins at 2 ** 16 and doubles after 1,000 steps without an overflow.
+    assert [report.metrics.get("train/loss_scale") for report in reports] == [
+        2.0**16 if precision == "fp16" else None
+    ] * len(reports)
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_fp16_takes_the_steps_of_plain_torch(gangs, tmp_path, stage):
+    """With an optimizer that feels the size of a gradient, and with clipping, which does so too."""
+    gang = gangs(2)
+    gang.call("override_fp16")
+    path = experiment_file(
+        tmp_path,
+        precision="fp16",
+        zero={"stage": stage},
+        optimizer=OPTIMIZERS["sgd"],
+        gradient_clip=0.5,
+        micro_batch=32,
+    )
+    expected = train_plainly(Experiment.load(path), tmp_path / "plain")
+    reports = gang.train(path, tmp_path / "out")
+    assert [report.metrics["train/loss"] for report in reports] == pytest.approx(expected, rel=0.02)
+    assert all(0.1 < report.metrics["train/grad_norm"] < 10 for report in reports)
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2])

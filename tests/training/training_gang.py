@@ -14,12 +14,12 @@ from tuner.spec import Experiment
 class RankProcesses:
     """`num_ranks` processes that train experiments one after another on the same process group."""
 
-    def __init__(self, num_ranks: int, rendezvous: Path) -> None:
+    def __init__(self, num_ranks: int, rendezvous: Path, device_type: str = "cpu") -> None:
         context = multiprocessing.get_context("spawn")
         self._pipes, self._processes = [], []
         for rank in range(num_ranks):
             ours, theirs = context.Pipe()
-            arguments = (theirs, rank, num_ranks, f"file://{rendezvous}")
+            arguments = (theirs, rank, num_ranks, f"file://{rendezvous}", device_type)
             process = context.Process(target=_serve, args=arguments, daemon=True)
             process.start()
             self._pipes.append(ours)
@@ -59,19 +59,19 @@ class RankProcesses:
 
 
 @contextmanager
-def rank_processes(num_ranks: int, folder: Path):
-    gang = RankProcesses(num_ranks, folder / f"rendezvous_{num_ranks}")
+def rank_processes(num_ranks: int, folder: Path, device_type: str = "cpu"):
+    gang = RankProcesses(num_ranks, folder / f"rendezvous_{device_type}_{num_ranks}", device_type)
     try:
         yield gang
     finally:
         gang.close()
 
 
-def _serve(pipe, rank: int, num_ranks: int, init_method: str) -> None:
+def _serve(pipe, rank: int, num_ranks: int, init_method: str, device_type: str) -> None:
     from tuner.training.ranks import Ranks, join, leave
     from tuner.training.worker import Worker
 
-    ranks = Ranks(rank=rank, num_ranks=num_ranks, local_rank=rank, device_type="cpu")
+    ranks = Ranks(rank=rank, num_ranks=num_ranks, local_rank=rank, device_type=device_type)
     join(ranks, threads=1, init_method=init_method)
     worker = Worker(ranks)
     while (request := pipe.recv()) is not None:
@@ -176,7 +176,22 @@ def _resident_bytes(worker, rank: int) -> int:
     return psutil.Process().memory_info().rss
 
 
+def _allow_gpu_memory(worker, rank: int, share: float) -> None:
+    import torch
+
+    torch.cuda.set_per_process_memory_fraction(share)
+
+
+def _gpu_bytes(worker, rank: int) -> tuple[int, int]:
+    """Allocated by tensors, and held by torch."""
+    import torch
+
+    return torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+
+
 METHODS = {
+    "allow_gpu_memory": _allow_gpu_memory,
+    "gpu_bytes": _gpu_bytes,
     "train": _train,
     "start": _start,
     "start_with": _start_with,

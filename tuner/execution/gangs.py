@@ -109,9 +109,7 @@ class Gang:
         _within(
             limit_s,
             [
-                actor.join.remote(
-                    seat.rank, size.workers, seat.local_rank, size.device_type, size.threads, address
-                )
+                actor.join.remote(seat.rank, seat.local_rank, size, address)
                 for actor, seat in zip(actors, order, strict=True)
             ],
         )
@@ -181,17 +179,16 @@ class _Rank:
         if visible:
             os.environ["CUDA_VISIBLE_DEVICES"] = visible
 
-    def join(
-        self, rank: int, num_ranks: int, local_rank: int, device_type: str, threads: int, address: str
-    ) -> None:
+    def join(self, rank: int, local_rank: int, size: GangSize, address: str) -> None:
         # torch starts its threads by this variable when it is first imported.
-        os.environ["OMP_NUM_THREADS"] = str(threads)
+        os.environ["OMP_NUM_THREADS"] = str(size.threads)
         faulthandler.enable(file=STDERR)
         from tuner.training.ranks import Ranks, join
         from tuner.training.worker import Worker
 
-        ranks = Ranks(rank=rank, num_ranks=num_ranks, local_rank=local_rank, device_type=device_type)
-        join(ranks, threads=threads, init_method=address)
+        ranks = Ranks(rank=rank, num_ranks=size.workers, local_rank=local_rank, device_type=size.device_type)
+        share = min(1.0, size.gpus_per_worker)
+        join(ranks, threads=size.threads, init_method=address, gpu_share=share)
         self._is_first = ranks.is_first
         self._worker = Worker(ranks)
 

@@ -338,6 +338,8 @@ def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tupl
         yield from _check_zero(sections["train"])
     if "train" in sections and "resources" in sections:
         yield from _check_batch(sections["train"], sections["resources"].workers)
+    if "resources" in sections:
+        yield from _check_shares(sections["resources"])
 
 
 def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
@@ -387,6 +389,16 @@ def _check_batch(train: TrainSpec, workers: int) -> Iterator[tuple[KeyPath, str]
             ("train", "micro_batch"),
             f"x resources.workers must divide every batch_size; found {micro_batch} x {workers} "
             f"with batch_size {batch_size}; choose a divisor of {batch_size // workers}",
+        )
+
+
+def _check_shares(resources: ResourcesSpec) -> Iterator[tuple[KeyPath, str]]:
+    gpus = resources.gpus_per_worker
+    if resources.workers > 1 and gpus != "auto" and 0 < gpus < 1:
+        yield (
+            ("resources", "gpus_per_worker"),
+            "may be a share of a GPU in gangs of one worker only, because NCCL refuses two ranks on one GPU; "
+            f"found {gpus:g} with resources.workers = {resources.workers}; use workers 1 or whole GPUs",
         )
 
 

@@ -42,8 +42,12 @@ def _two_betas(value: Any) -> tuple[float, float]:
 
 
 def _auto_or_count(value: Any) -> Any:
-    if value != "auto" and not (is_number(value) and value >= 0):
-        raise broken_rule(f"must be 'auto' or a number >= 0; found {show(value)}")
+    if value == "auto":
+        return value
+    if not (is_number(value) and value >= 0 and (value < 1 or value == int(value))):
+        raise broken_rule(
+            f"must be 'auto', a share of one GPU below 1, or a whole number of GPUs; found {show(value)}"
+        )
     return value
 
 
@@ -591,7 +595,8 @@ class ResourcesSpec(Section):
     """ranks that train one trial together"""
     cpus_per_worker: Positive = 1.0
     gpus_per_worker: Annotated[Literal["auto"] | float, BeforeValidator(_auto_or_count)] = "auto"
-    """auto: one where the cluster has any"""
+    """auto: one where the cluster has any; below 1, for gangs of one worker: a share of one and of its memory
+    """
 
 
 class TrialSpec(Section):

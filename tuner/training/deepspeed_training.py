@@ -113,6 +113,7 @@ class DeepSpeedTraining:
         )
         # The one engine that keeps no gradient norm: torch's own optimizer, neither sharded nor scaled.
         self._is_plain = train.zero.stage == 0 and self._precision == "fp32"
+        self._scales_itself = train.zero.stage == 0 and self._precision == "fp16"
         self._norm_tells = ranks.num_ranks > 1 and _norm_tells(train, self._precision)
         if self._norm_tells:
             _watch_norm(self._engine.optimizer)
@@ -253,7 +254,7 @@ class DeepSpeedTraining:
         loss, penalised = self._forward(last)
         mean = (total + loss.detach()) / len(micro_batches)
         if self._norm_tells:
-            self._engine.backward(penalised)
+            self._backward(penalised)
         else:
             self._backward_and_check(penalised, mean)
         if is_last:
@@ -265,7 +266,7 @@ class DeepSpeedTraining:
         """The loss of all ranks is added up while the backward pass runs."""
         everywhere = mean.clone()
         work = torch.distributed.all_reduce(everywhere, async_op=True) if self._ranks.num_ranks > 1 else None
-        self._engine.backward(penalised)
+        self._backward(penalised)
         if work is not None:
             work.wait()
         if not math.isfinite(everywhere.item()):
@@ -273,9 +274,15 @@ class DeepSpeedTraining:
 
     def _accumulate(self, micro_batch: MicroBatch) -> torch.Tensor:
         loss, penalised = self._forward(micro_batch)
-        self._engine.backward(penalised)
+        self._backward(penalised)
         self._engine.step()
         return loss.detach()
+
+    def _backward(self, loss: torch.Tensor) -> None:
+        """DeepSpeed scales no loss at stage 0, where its fp16 update takes the scale out all the same; see
+        docs/decisions/fp16-at-stage-0.md.
+        """
+        self._engine.backward(loss * self._engine.optimizer.loss_scale if self._scales_itself else loss)
 
     def _forward(self, micro_batch: MicroBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss of a micro-batch, and the same with the penalties that are minimised beside it."""
@@ -297,6 +304,7 @@ class DeepSpeedTraining:
     def _note_before_update(self) -> None:
         """What the report says of the last step, and the step itself would change."""
         self._lr = self._engine.get_lr()[0]
+        self._norm_unit = self._engine.optimizer.loss_scale if self._scales_itself else 1.0
         if self._is_plain:
             self._grad_norm = _norm_of_grads(self._engine.module)
 
@@ -310,7 +318,7 @@ class DeepSpeedTraining:
 
     def _training_metrics(self, sums: _Sums) -> dict[str, float]:
         if not self._is_plain:
-            self._grad_norm = float(self._engine.get_global_grad_norm())
+            self._grad_norm = float(self._engine.get_global_grad_norm()) / self._norm_unit
         metrics = {
             "train/loss": self._mean_over_ranks(sums.loss / sums.num_steps),
             "train/lr": self._lr,
@@ -321,7 +329,7 @@ class DeepSpeedTraining:
             "system/peak_memory_bytes": self._peak_memory_bytes(),
         }
         if self._precision == "fp16":
-            metrics["train/loss_scale"] = float(self._engine.loss_scale())
+            metrics["train/loss_scale"] = float(self._engine.optimizer.loss_scale)
         return metrics
 
     def _validate(self) -> dict[str, float]:

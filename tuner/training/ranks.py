@@ -55,12 +55,14 @@ class Ranks:
         return self.rank == 0
 
 
-def join(ranks: Ranks, *, threads: int, init_method: str | None = None) -> None:
+def join(ranks: Ranks, *, threads: int, init_method: str | None = None, gpu_share: float = 1.0) -> None:
     """Joins the process group of the gang: NCCL on GPUs, gloo on CPUs.
 
     Args:
         threads: torch threads of this process, one a core.
         init_method: a `tcp://host:port` or `file://` rendezvous; None reads MASTER_ADDR and MASTER_PORT.
+        gpu_share: of the GPU's memory, that torch may take; beyond it this process runs out of memory, not
+            one that shares the GPU.
     """
     os.environ["LOCAL_RANK"] = str(ranks.local_rank)
     # DeepSpeed looks for an accelerator when it is imported; without this it warns on every CPU machine.
@@ -68,6 +70,8 @@ def join(ranks: Ranks, *, threads: int, init_method: str | None = None) -> None:
     torch.set_num_threads(threads)
     if ranks.device_type == "cuda":
         torch.cuda.set_device(ranks.local_rank)
+        torch.cuda.set_per_process_memory_fraction(gpu_share)
+        _repeat_exactly()
     torch.distributed.init_process_group(
         "nccl" if ranks.device_type == "cuda" else "gloo",
         init_method=init_method,
@@ -75,6 +79,17 @@ def join(ranks: Ranks, *, threads: int, init_method: str | None = None) -> None:
         world_size=ranks.num_ranks,
         timeout=COLLECTIVE_TIMEOUT,
     )
+
+
+def _repeat_exactly() -> None:
+    """Has CUDA add up in the same order every time, so that a resumed trial goes on to the last bit.
+
+    What has no such kernel warns in the trial's log. To be called before the first CUDA operation.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # That would also write over all new memory, against reading it before it is written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def is_anywhere(mine: bool, ranks: Ranks) -> bool:
