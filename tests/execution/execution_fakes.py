@@ -8,7 +8,7 @@ from typing import Any
 from tuner.execution.conductor import Conductor
 from tuner.execution.decisions import read_decisions
 from tuner.execution.state import REPORTED
-from tuner.records.checkpoints import begin, complete, name_of, write_file, write_manifest
+from tuner.records.checkpoints import begin, complete, name_of, newest_sound, write_file, write_manifest
 from tuner.records.paths import POSITION, TrialPaths
 from tuner.records.states import TrialState
 from tuner.search.scheduler import Action, Decision, Resume
@@ -105,7 +105,10 @@ class PausesAt:
 
 @dataclass
 class MadeUpGangs:
-    """Gangs that train side by side, a report each in turn; `curve` gives a trial's values of the metric."""
+    """Gangs that train side by side, a report each in turn; `curve` gives a trial's values of the metric.
+
+    A trial begins from its newest checkpoint, which here only a pause writes.
+    """
 
     conductor: Conductor
     curve: Curve
@@ -116,6 +119,7 @@ class MadeUpGangs:
 
     def __post_init__(self) -> None:
         self._training: list[int] = []
+        self._num_reports: dict[int, int] = {}
 
     def run(self) -> None:
         """Until nothing is left to do."""
@@ -130,6 +134,8 @@ class MadeUpGangs:
         if found is None:
             return False
         self.conductor.on_start(found.number)
+        saved = newest_sound(self.conductor.paths.trial(found.number))
+        self._num_reports[found.number] = saved.num_reports if saved else 0
         self._training.append(found.number)
         return self._take_on() or True
 
@@ -139,10 +145,12 @@ class MadeUpGangs:
             return
         self.clock.now_s += self.seconds
         values = self.curve(row.params)
-        is_last = row.reports + 1 == len(values)
+        self._num_reports[number] += 1
+        step = self._num_reports[number]
+        is_last = step == len(values)
         report = Report(
-            row.reports + 1,
-            {self.conductor.objective.metric: values[row.reports]},
+            step,
+            {self.conductor.objective.metric: values[step - 1]},
             TrialState.COMPLETE if is_last else None,
             "trained" if is_last else "",
         )

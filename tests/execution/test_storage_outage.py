@@ -117,7 +117,7 @@ class Search:
 
 @pytest.mark.parametrize("is_lost_answer", [False, True])
 @pytest.mark.parametrize("name", SEARCHES)
-@pytest.mark.parametrize("spread", [101, pytest.param(7, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("spread", [101, pytest.param(23, marks=pytest.mark.faults)])
 def test_a_file_that_is_away_for_good(tmp_path: Path, name: str, is_lost_answer: bool, spread: int) -> None:
     network = FailingSqlite()
     url = f"sqlite:///{tmp_path}/studies.db"
@@ -152,7 +152,7 @@ def goes_away(search: Search, arm: Callable[[], None]) -> bool:
 @pytest.mark.postgres
 @pytest.mark.parametrize("is_lost_answer", [False, True])
 @pytest.mark.parametrize("name", SEARCHES)
-@pytest.mark.parametrize("spread", [149, pytest.param(11, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("spread", [149, pytest.param(41, marks=pytest.mark.faults)])
 def test_a_server_that_is_away_for_good(
     tmp_path: Path, postgres: int, name: str, is_lost_answer: bool, spread: int
 ) -> None:
@@ -220,3 +220,26 @@ def test_a_database_that_is_away_at_the_beginning_leaves_nothing_behind(tmp_path
 def fail_in(block: AbstractContextManager[Any]) -> None:
     with block:
         raise StorageError("a database must answer, but it did not")
+
+
+def test_a_database_that_goes_away_between_a_pause_and_its_checkpoint(tmp_path: Path) -> None:
+    """The pause stands, its checkpoint does not: the trial trains to that report again, and pauses there."""
+    network = FailingSqlite()
+    url = f"sqlite:///{tmp_path}/studies.db"
+
+    def search_in(folder: str) -> Search:
+        return Search(tmp_path / folder, url, "promotion", lambda: setattr(network, "is_away", True))
+
+    with network.in_place():
+        whole, search = search_in("whole"), search_in("cut")
+        whole.run()
+        for at in range(40, network.num_calls):
+            if goes_away(search, partial(network.fail_at, at, is_lost_answer=False)):
+                *_, last = read_decisions(search.paths.decisions)
+                if last["action"] == "PAUSE":
+                    break
+            network.mend()
+            search = search_in(f"cut_{at}")
+        network.mend()
+        search.run()
+        assert search.outcome() == whole.outcome()
