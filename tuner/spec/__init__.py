@@ -2,7 +2,7 @@
 
 from tuner.spec.domains import Choice, Domain, Float, Int
 from tuner.spec.experiment import Experiment
-from tuner.spec.metrics import CLASSIFICATION, METRICS, TASKS, Mode, TaskName
+from tuner.spec.metrics import CLASSIFICATION, LANGUAGE_MODELLING, METRICS, TASKS, Mode, TaskName
 from tuner.spec.sections import (
     Adam,
     AdamW,
@@ -51,6 +51,7 @@ from tuner.spec.space import Parameter, Space
 
 __all__ = [
     "CLASSIFICATION",
+    "LANGUAGE_MODELLING",
     "METRICS",
     "TASKS",
     "Adam",

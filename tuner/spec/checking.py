@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tuner.spec.domains import is_whole, known, nearest, show
-from tuner.spec.metrics import CLASSIFICATION, METRICS, TASKS
+from tuner.spec.metrics import CLASSIFICATION, LANGUAGE_MODELLING, METRICS, ROW_TASKS, TASKS, TEXT_TASKS
 from tuner.spec.population_rules import check_population
 from tuner.spec.problems import Problems, dotted
 from tuner.spec.reading import KeyPath, SourceMap
@@ -29,6 +29,8 @@ from tuner.spec.sections import (
     RecoverySpec,
     ResourcesSpec,
     SearchSpec,
+    Split,
+    SplitFiles,
     TrainSpec,
     TrialSpec,
 )
@@ -70,20 +72,24 @@ _PHRASES = {
     "less_than_equal": "<= {le:g}",
 }
 _SOURCE_TASKS: dict[str, tuple[str, ...]] = {
-    "digits": CLASSIFICATION,
+    "digits": ("image_classification", "tabular_classification"),
     "iris": ("tabular_classification",),
     "wine": ("tabular_classification",),
     "breast_cancer": ("tabular_classification",),
     "diabetes": ("regression",),
     "csv": ("tabular_classification", "regression"),
-    "npz": TASKS,
+    "npz": ROW_TASKS,
     "two_class": ("tabular_classification",),
+    "labelled_text": ("text_classification",),
+    "text": (LANGUAGE_MODELLING,),
 }
 _CLASSIFICATION_LOSSES = ("auto", "cross_entropy", "bce")
 _LOSSES: dict[str, tuple[str, ...]] = {
     "image_classification": _CLASSIFICATION_LOSSES,
     "tabular_classification": _CLASSIFICATION_LOSSES,
     "regression": ("auto", "mse", "huber"),
+    "text_classification": _CLASSIFICATION_LOSSES,
+    LANGUAGE_MODELLING: ("auto", "cross_entropy"),
 }
 
 
@@ -348,6 +354,10 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
     if task not in _SOURCE_TASKS[name]:
         tasks = ", ".join(_SOURCE_TASKS[name])
         yield ("data", "source"), f"must fit the task; found {name} with {task}; {name} allows: {tasks}"
+    if data.text is not None and task not in TEXT_TASKS:
+        yield ("data", "text"), f"is for tasks that read texts; found it with task {task}; drop it"
+    if data.split != Split() and isinstance(getattr(source, "path", None), SplitFiles):
+        yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
     if data.split.stratify and task not in CLASSIFICATION:
         yield ("data", "split", "stratify"), f"needs classes; found true with task {task}; drop it"
 
@@ -361,7 +371,7 @@ def _check_loss(task: str, train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:
     if train.loss not in _LOSSES[task]:
         allowed = ", ".join(_LOSSES[task])
         yield ("train", "loss"), f"must fit the task {task}; found {train.loss}; allowed: {allowed}"
-    elif train.label_smoothing and task not in CLASSIFICATION:
+    elif train.label_smoothing and task not in (*CLASSIFICATION, LANGUAGE_MODELLING):
         yield (
             ("train", "label_smoothing"),
             f"needs the loss cross_entropy or bce; found {train.label_smoothing} with task {task}; drop it",

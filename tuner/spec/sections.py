@@ -139,8 +139,39 @@ class TwoClassSource(Section):
     seed: Seed = 0
 
 
+class SplitFiles(Section):
+    """One file a split; `data.split` is not used then."""
+
+    train: AnyPath
+    val: AnyPath
+    test: AnyPath | None = None
+
+
+class LabelledTextSource(Section):
+    """A table with a column of texts and a column of labels."""
+
+    type: Literal["labelled_text"] = "labelled_text"
+    path: AnyPath | SplitFiles
+    """one file, or one a split; relative to the experiment file (in Python: to the working directory)"""
+    text: str = "text"
+    """name of the column of texts"""
+    label: str = "label"
+    """name of the column that is predicted"""
+    columns: list[str] | None = None
+    """names of the columns, where the file has no header row"""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
+
+
+class TextSource(Section):
+    """A running text in UTF-8; its beginning, middle and end are train, val and test."""
+
+    type: Literal["text"] = "text"
+    path: AnyPath
+    """relative to the experiment file (in Python: to the working directory)"""
+
+
 Source = Annotated[
-    SklearnSource | CsvSource | NpzSource | TwoClassSource,
+    SklearnSource | CsvSource | NpzSource | TwoClassSource | LabelledTextSource | TextSource,
     Field(discriminator="type"),
 ]
 
@@ -165,9 +196,46 @@ class Split(Section):
         return self
 
 
+class ByteTokens(Section):
+    """256 bytes."""
+
+    type: Literal["byte"] = "byte"
+
+
+class CharacterTokens(Section):
+    """The characters of the training texts."""
+
+    type: Literal["character"] = "character"
+
+
+class BpeTokens(Section):
+    """Byte pairs, learned on the training texts."""
+
+    type: Literal["bpe"] = "bpe"
+    vocabulary: Annotated[int, Field(ge=257)] = 8192
+    """tokens, at most: 256 bytes, one for padding, the rest pairs"""
+
+
+TokensSpec = Annotated[
+    ByteTokens | CharacterTokens | BpeTokens,
+    BeforeValidator(_as_type),
+    Field(discriminator="type"),
+]
+
+
+class TextSpec(Section):
+    """How texts become rows of tokens."""
+
+    tokenizer: TokensSpec = BpeTokens()
+    max_length: Count = 128
+    """tokens of a row; longer texts are cut"""
+
+
 class DataSpec(Section):
     source: Source
     split: Split = Split()
+    text: TextSpec | None = None
+    """for tasks that read texts; None: byte pairs, 128 a row"""
     standardise: bool = True
     """subtract the mean and divide by the standard deviation of the training rows"""
 
