@@ -28,7 +28,8 @@ def build(
     fields: dict[str, Any], shape: tuple[int, ...] = (1, 8, 8), num_outputs: int = 3
 ) -> torch.nn.Module:
     torch.manual_seed(0)
-    return models.build(TypeAdapter(ModelSpec).validate_python(fields), shape, num_outputs)
+    spec = TypeAdapter(ModelSpec).validate_python(fields)
+    return models.build(spec, models.DataShape(input_shape=shape), num_outputs)
 
 
 @pytest.mark.parametrize("fields", CHOICES, ids=str)

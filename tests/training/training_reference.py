@@ -24,7 +24,7 @@ def train_in_parts(parts: list[tuple[Experiment, int]], store_root: Path) -> lis
     store = prepare(spec.data, spec.task, store_root)
     torch.manual_seed(spec.train.seed)
     num_outputs = tasks.get(spec.task, spec.train, store.manifest).num_outputs
-    model = models.build(spec.model, store.manifest.input_shape, num_outputs)
+    model = models.build(spec.model, models.DataShape(input_shape=store.manifest.input_shape), num_outputs)
     losses: list[float] = []
     state = None
     for experiment, num_epochs in parts:

@@ -101,7 +101,8 @@ class ExportedModel:
     @classmethod
     def _load(cls, spec: TrialSpec, manifest: Manifest, weights: Path) -> "ExportedModel":
         task = tasks.get(spec.task, spec.train, manifest)
-        network = models.build(spec.model, manifest.input_shape, task.num_outputs)
+        shape = models.DataShape(input_shape=manifest.input_shape)
+        network = models.build(spec.model, shape, task.num_outputs)
         try:
             network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         except Exception as error:
