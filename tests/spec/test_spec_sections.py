@@ -322,6 +322,31 @@ WRONG = [
         "model.type must be mlp for task tabular_classification; found cnn, which needs images",
     ),
     (
+        {"data__text": {"max_length": 8}},
+        "data.text is for tasks that read texts; found it with task tabular_classification; drop it",
+    ),
+    (
+        {
+            "task": "text_classification",
+            "data__source": {"type": "labelled_text", "path": {"train": "a.tsv", "val": "b.tsv"}},
+            "data__split": {"train": 0.5, "val": 0.5, "test": 0.0},
+        },
+        "data.split is decided by the files of data.source.path; found both; drop one",
+    ),
+    (
+        {"task": "language_modelling", "search__metric": "val/loss"},
+        "data.source must fit the task; found iris with language_modelling; iris allows: "
+        "tabular_classification",
+    ),
+    (
+        {
+            "task": "text_classification",
+            "data__source": {"type": "labelled_text", "path": "a.tsv"},
+            "data__text": {"tokenizer": {"type": "bpe", "vocabulary": 100}},
+        },
+        "data.text.tokenizer.vocabulary must be >= 257; found 100",
+    ),
+    (
         {"data__source__name": "diabetes"},
         "data.source must fit the task; found diabetes with tabular_classification; "
         "diabetes allows: regression",

@@ -39,7 +39,7 @@ class Manifest:
     num_tokens: int | None = None
     """Size of the vocabulary."""
     padding: int | None = None
-    """The token that fills up short rows."""
+    """The token that fills up short rows; None: every row is full."""
 
     @property
     def num_classes(self) -> int | None:

@@ -33,7 +33,7 @@ from tuner.data.split import split_rows
 from tuner.data.table import AnyArray
 from tuner.data.text import prepare_text
 from tuner.errors import DataError
-from tuner.spec.metrics import TEXT_TASKS
+from tuner.spec.metrics import LANGUAGE_MODELLING, TEXT_TASKS
 from tuner.spec.sections import DataSpec
 
 CODE_VERSION = 2
@@ -157,7 +157,7 @@ def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[
         target_std=None,
         tokenizer=rows.tokenizer.to_json(),
         num_tokens=rows.tokenizer.num_tokens,
-        padding=tokens.PADDING,
+        padding=None if task == LANGUAGE_MODELLING else tokens.PADDING,
     )
     return manifest, splits
 

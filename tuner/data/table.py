@@ -17,7 +17,10 @@ class Table:
     """All rows of a source, in memory, in the source's own order."""
 
     features: AnyArray
-    """Float32 [rows, features], images [rows, height, width] or [rows, channels, height, width]; texts [rows]."""
+    """Float32 [rows, features], images [rows, height, width] or [rows, channels, height, width].
+
+    Texts are objects [rows].
+    """
     targets: AnyArray
     """[rows]: numbers or text; the index into `class_names` where those are given."""
     feature_names: tuple[str, ...] | None = None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuner.data.clean import Cleaned, to_classes
-from tuner.data.split import SPLITS, split_rows
+from tuner.data.split import SPLITS, Indices, split_rows
 from tuner.data.table import AnyArray, Table
 from tuner.data.tokens import TokenArray, Tokenizer, encode_rows, fit
 from tuner.errors import DataError
@@ -48,6 +48,7 @@ def _labelled(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
         rows = split_rows(cleaned, spec.split)
     else:
         rows = {name: np.flatnonzero(table.parts == name) for name in SPLITS}
+        _check_seen(rows, targets, class_names)
     texts = {name: [str(table.features[row]) for row in rows[name]] for name in SPLITS}
     tokenizer = fit(text.tokenizer, texts["train"])
     splits = {
@@ -66,10 +67,10 @@ def _running_text(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
     splits = {name: _stretches(tokenizer.encode(parts[name]), text.max_length) for name in SPLITS}
     for name in SPLITS:
         if len(splits[name][0]) == 0 and getattr(spec.split, name) > 0:
+            found = len(tokenizer.encode(parts[name]))
             raise DataError(
                 f"each split of a text must fill a row of data.text.max_length = {text.max_length} tokens "
-                f"and one more, but {name} has {len(tokenizer.encode(parts[name]))} tokens; lower max_length or "
-                "give more text"
+                f"and one more, but {name} has {found} tokens; lower max_length or give more text"
             )
     return TextRows(splits, tokenizer, text.max_length, None)
 
@@ -79,6 +80,18 @@ def _stretches(tokens: TokenArray, length: int) -> tuple[TokenArray, TokenArray]
     num_rows = max(0, (len(tokens) - 1) // length)
     inputs, targets = tokens[: num_rows * length], tokens[1 : num_rows * length + 1]
     return inputs.reshape(num_rows, length), targets.reshape(num_rows, length)
+
+
+def _check_seen(rows: Mapping[str, Indices], targets: AnyArray, class_names: tuple[str, ...]) -> None:
+    known = np.bincount(targets[rows["train"]], minlength=len(class_names)) > 0
+    for name in SPLITS:
+        unseen = np.flatnonzero(~known[targets[rows[name]]])
+        if len(unseen):
+            label = class_names[targets[rows[name][unseen[0]]]]
+            raise DataError(
+                f"every label must stand in the training file, but row {unseen[0] + 1} of {name} (the first "
+                f"one is 1) has '{label}'; correct it or remove the row"
+            )
 
 
 def _check_texts(table: Table) -> None:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from tuner.errors import ExperimentError
+
+
+class Described(Protocol):
+    """What is known of prepared data; `tuner.data.Manifest` answers."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
+    def num_tokens(self) -> int | None: ...
+    @property
+    def padding(self) -> int | None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +32,10 @@ class DataShape:
     """size of the vocabulary; None: the rows are float features"""
     padding: int | None = None
     """the token at the end of short rows, below `num_tokens`; None: every row is full"""
+
+    @classmethod
+    def of(cls, data: Described) -> DataShape:
+        return cls(input_shape=data.input_shape, num_tokens=data.num_tokens, padding=data.padding)
 
 
 def features(data: DataShape, model: str, *, per_token: bool) -> tuple[int, ...]:

@@ -101,8 +101,8 @@ class ExportedModel:
     @classmethod
     def _load(cls, spec: TrialSpec, manifest: Manifest, weights: Path) -> "ExportedModel":
         task = tasks.get(spec.task, spec.train, manifest)
-        shape = models.DataShape(input_shape=manifest.input_shape)
-        network = models.build(spec.model, shape, task.num_outputs)
+        shape = models.DataShape.of(manifest)
+        network = models.build(spec.model, shape, task.num_outputs, per_token=task.is_per_token)
         try:
             network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         except Exception as error:

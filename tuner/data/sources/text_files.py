@@ -38,7 +38,8 @@ def read_running(source: TextSource) -> Table:
 def read_texts(path: Path, column: str, delimiter: str) -> AnyArray:
     """New texts, without labels: one a line of a .txt file, or the column of a table."""
     if path.suffix == ".txt":
-        return np.array(_decode(path).splitlines(), dtype=object)
+        lines = _decode(path).removesuffix("\n").split("\n")
+        return np.array([line.removesuffix("\r") for line in lines], dtype=object)
     frame = _read_frame(path, None, delimiter)
     if column not in frame:
         raise missing_column(path, column, list(frame.columns))
