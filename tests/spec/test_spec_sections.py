@@ -125,7 +125,8 @@ WRONG = [
     ({"name": 3}, "found 3"),
     (
         {"task": "regresion"},
-        "task must be one of image_classification, tabular_classification, regression; "
+        "task must be one of image_classification, tabular_classification, regression, "
+        "text_classification, language_modelling; "
         "found 'regresion'; did you mean 'regression'?",
     ),
     (
@@ -136,11 +137,11 @@ WRONG = [
     ({"data": {}}, "data.source is required; found nothing; add it"),
     (
         {"data__source": {"name": "iris"}},
-        "data.source.type must be one of sklearn, csv, npz, two_class; found null",
+        "data.source.type must be one of sklearn, csv, npz, two_class, labelled_text, text; found null",
     ),
     (
         {"data__source": {"type": "sql"}},
-        "data.source.type must be one of sklearn, csv, npz, two_class; found 'sql'",
+        "data.source.type must be one of sklearn, csv, npz, two_class, labelled_text, text; found 'sql'",
     ),
     ({"data__source": {"type": ["csv"]}}, "found ['csv']"),
     (
