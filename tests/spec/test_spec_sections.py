@@ -168,7 +168,10 @@ WRONG = [
         "data.standardize is not a known key of data; "
         "did you mean 'standardise'? allowed: source, split, standardise",
     ),
-    ({"model": {"type": "cnnn"}}, "model.type must be one of mlp, cnn; found 'cnnn'; did you mean 'cnn'?"),
+    (
+        {"model": {"type": "cnnn"}},
+        "model.type must be one of mlp, cnn, resnet, rnn, transformer; found 'cnnn'; did you mean 'cnn'?",
+    ),
     (
         {"model__dropuot": 0.1},
         "model.dropuot is not a known key of model (type mlp); "
@@ -320,7 +323,7 @@ WRONG = [
     ),
     (
         {"model__type": "cnn"},
-        "model.type must be mlp for task tabular_classification; found cnn, which needs images",
+        "model.type must fit the task tabular_classification; found cnn; allowed: mlp",
     ),
     (
         {"data__text": {"max_length": 8}},

@@ -9,8 +9,11 @@ from torch import nn
 
 from tuner.models.cnn import build_cnn
 from tuner.models.mlp import build_mlp
+from tuner.models.resnet import build_resnet
+from tuner.models.rnn import build_rnn
 from tuner.models.shapes import DataShape, features, image
-from tuner.spec.sections import CnnSpec, ModelSpec
+from tuner.models.transformer import build_transformer
+from tuner.spec.sections import CnnSpec, MlpSpec, ModelSpec, ResnetSpec, RnnSpec, TransformerSpec
 
 __all__ = ["DataShape", "build"]
 
@@ -24,6 +27,14 @@ def build(spec: ModelSpec, data: DataShape, num_outputs: int, *, per_token: bool
     Raises:
         ExperimentError: model and data do not fit.
     """
-    if isinstance(spec, CnnSpec):
-        return build_cnn(spec, image(data, spec.type, per_token=per_token), num_outputs)
-    return build_mlp(spec, features(data, spec.type, per_token=per_token), num_outputs)
+    match spec:
+        case MlpSpec():
+            return build_mlp(spec, features(data, spec.type, per_token=per_token), num_outputs)
+        case CnnSpec():
+            return build_cnn(spec, image(data, spec.type, per_token=per_token), num_outputs)
+        case ResnetSpec():
+            return build_resnet(spec, image(data, spec.type, per_token=per_token), num_outputs)
+        case RnnSpec():
+            return build_rnn(spec, data, num_outputs, per_token=per_token)
+        case TransformerSpec():
+            return build_transformer(spec, data, num_outputs, per_token=per_token)

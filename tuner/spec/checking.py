@@ -22,16 +22,17 @@ from tuner.spec.reading import KeyPath, SourceMap
 from tuner.spec.scheduler_rules import check_scheduling
 from tuner.spec.searcher_rules import check_grid, check_knowledge, check_metrics
 from tuner.spec.sections import (
-    CnnSpec,
     ConfirmSpec,
     DataSpec,
     ModelSpec,
     RecoverySpec,
     ResourcesSpec,
+    RnnSpec,
     SearchSpec,
     Split,
     SplitFiles,
     TrainSpec,
+    TransformerSpec,
     TrialSpec,
 )
 from tuner.spec.space import space_of
@@ -82,6 +83,14 @@ _SOURCE_TASKS: dict[str, tuple[str, ...]] = {
     "two_class": ("tabular_classification",),
     "labelled_text": ("text_classification",),
     "text": (LANGUAGE_MODELLING,),
+}
+_TOKEN_TASKS = ("text_classification", "language_modelling")
+_MODEL_TASKS: dict[str, tuple[str, ...]] = {
+    "mlp": tuple(task for task in TASKS if task not in _TOKEN_TASKS),
+    "cnn": ("image_classification",),
+    "resnet": ("image_classification",),
+    "rnn": _TOKEN_TASKS,
+    "transformer": _TOKEN_TASKS,
 }
 _CLASSIFICATION_LOSSES = ("auto", "cross_entropy", "bce")
 _LOSSES: dict[str, tuple[str, ...]] = {
@@ -282,12 +291,17 @@ def _rest(
     if kind == "type":
         return _one_of(found, _tags(models))
     if kind == "literal_error":
-        return _one_of(found, re.findall(r"'([^']*)'", context["expected"]))
+        return _one_of(found, _options(context["expected"]))
     if kind == "extra_forbidden":
         tags = _tags(models)
         owner = dotted(path[:-1]) + (f" (type {tags[0]})" if len(tags) == 1 else "")
         return f"is not a known key of {owner}{known(path[-1], sorted(models[0].model_fields))}"
     return f"must be {_PHRASES[kind].format(**context)}; found {show(found)}"
+
+
+def _options(expected: str) -> list[str]:
+    """What a value may be, of pydantic's "'one', 'two' or 'three'" or "1, 2 or 3"."""
+    return re.findall(r"'([^']*)'", expected) or re.findall(r"\d+", expected)
 
 
 def _one_of(found: object, allowed: tuple[str, ...] | list[str]) -> str:
@@ -362,9 +376,20 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
         yield ("data", "split", "stratify"), f"needs classes; found true with task {task}; drop it"
 
 
-def _check_model(task: str, model: BaseModel) -> Iterator[tuple[KeyPath, str]]:
-    if isinstance(model, CnnSpec) and task != "image_classification":
-        yield ("model", "type"), f"must be mlp for task {task}; found cnn, which needs images"
+def _check_model(task: str, model: ModelSpec) -> Iterator[tuple[KeyPath, str]]:
+    if task not in _MODEL_TASKS[model.type]:
+        allowed = ", ".join(name for name, tasks in _MODEL_TASKS.items() if task in tasks)
+        yield ("model", "type"), f"must fit the task {task}; found {model.type}; allowed: {allowed}"
+        return
+    is_language_model = task == "language_modelling"
+    if isinstance(model, RnnSpec) and model.bidirectional and is_language_model:
+        yield ("model", "bidirectional"), f"must be false for task {task}; found true; drop it"
+    if isinstance(model, TransformerSpec):
+        if is_language_model and model.kind != "decoder":
+            yield ("model", "kind"), f"must be decoder for task {task}; found {model.kind}; change it"
+        if model.tie_embeddings and not is_language_model:
+            rest = f"needs task language_modelling; found true with task {task}; drop it"
+            yield ("model", "tie_embeddings"), rest
 
 
 def _check_loss(task: str, train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:
