@@ -1,7 +1,8 @@
 import json
+import re
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from spec_examples import plain
 
 from tuner.errors import ExperimentError
@@ -13,6 +14,7 @@ from tuner.spec import (
     Experiment,
     Gp,
     MlpSpec,
+    ModelSpec,
     NoScheduler,
     Nsgaii,
     Schedule,
@@ -23,6 +25,7 @@ from tuner.spec import (
     TrainSpec,
     TrialSpec,
 )
+from tuner.spec.checking import _check_model
 
 
 def refusal(**changes):
@@ -188,6 +191,30 @@ WRONG = [
         "model.normalisation must be one of none, batch, layer; found 'group'",
     ),
     ({"model": {"type": "cnn", "kernel_size": 4}}, "model.kernel_size must be odd; found 4; use 5"),
+    (
+        {"model": {"type": "resnet", "depth": 20}},
+        "model.depth must be one of 10, 18, 34, 50; found 20",
+    ),
+    (
+        {"model": {"type": "transformer", "width": 130}},
+        "model needs a width that is a multiple of heads; found width 130 with heads 4; use width 132",
+    ),
+    (
+        {"model": {"type": "transformer", "width": 20, "positions": "rotary"}},
+        "model with positions rotary needs an even width / heads; found 20 / 4 = 5; use width 24",
+    ),
+    (
+        {"model": {"type": "transformer", "tie_embeddings": True}},
+        "model with tie_embeddings needs kind decoder; found encoder; change it or drop tie_embeddings",
+    ),
+    (
+        {"model": {"type": "resnet"}},
+        "model.type must fit the task tabular_classification; found resnet; allowed: mlp",
+    ),
+    (
+        {"model": {"type": "transformer"}},
+        "model.type must fit the task tabular_classification; found transformer; allowed: mlp",
+    ),
     ({"train": {}}, "train.epochs is required; found nothing; add it"),
     ({"train__epochs": None}, "train.epochs must be a whole number; found null"),
     ({"train__micro_batch": 0}, "train.micro_batch must be >= 1; found 0"),
@@ -332,19 +359,21 @@ WRONG = [
     (
         {
             "task": "text_classification",
+            "model__type": "rnn",
             "data__source": {"type": "labelled_text", "path": {"train": "a.tsv", "val": "b.tsv"}},
             "data__split": {"train": 0.5, "val": 0.5, "test": 0.0},
         },
         "data.split is decided by the files of data.source.path; found both; drop one",
     ),
     (
-        {"task": "language_modelling", "search__metric": "val/loss"},
+        {"task": "language_modelling", "model": {"type": "rnn"}, "search__metric": "val/loss"},
         "data.source must fit the task; found iris with language_modelling; iris allows: "
         "tabular_classification",
     ),
     (
         {
             "task": "text_classification",
+            "model__type": "rnn",
             "data__source": {"type": "labelled_text", "path": "a.tsv"},
             "data__text": {"tokenizer": {"type": "bpe", "vocabulary": 100}},
         },
@@ -392,3 +421,39 @@ def test_missing_sections(section):
     del tree[section]
     with pytest.raises(ExperimentError, match=f"^{section} (is required; found nothing|.*found null)"):
         Experiment.from_dict(tree)
+
+
+TOKEN_RULES = [
+    ("image_classification", {"type": "rnn"}, "type must fit the task image_classification; found rnn; "),
+    ("text_classification", {"type": "mlp"}, "type must fit .* found mlp; allowed: rnn, transformer"),
+    ("language_modelling", {"type": "cnn"}, "type must fit .* found cnn; allowed: rnn, transformer"),
+    ("language_modelling", {"type": "rnn", "bidirectional": True}, "bidirectional must be false for task"),
+    ("language_modelling", {"type": "transformer"}, "kind must be decoder for task language_modelling"),
+    (
+        "text_classification",
+        {"type": "transformer", "kind": "decoder", "tie_embeddings": True},
+        "tie_embeddings needs task language_modelling; found true with task text_classification",
+    ),
+]
+
+
+@pytest.mark.parametrize(("task", "model", "sentence"), TOKEN_RULES, ids=str)
+def test_models_that_do_not_fit_the_task(task, model, sentence):
+    section = TypeAdapter(ModelSpec).validate_python(model)
+    (found,) = [f"{path[-1]} {rest}" for path, rest in _check_model(task, section)]
+    assert re.search(sentence, found)
+
+
+@pytest.mark.parametrize(
+    ("task", "model"),
+    [
+        ("image_classification", {"type": "resnet"}),
+        ("text_classification", {"type": "rnn", "bidirectional": True}),
+        ("text_classification", {"type": "transformer"}),
+        ("language_modelling", {"type": "rnn"}),
+        ("language_modelling", {"type": "transformer", "kind": "decoder", "tie_embeddings": True}),
+    ],
+    ids=str,
+)
+def test_models_that_fit_the_task(task, model):
+    assert not list(_check_model(task, TypeAdapter(ModelSpec).validate_python(model)))
