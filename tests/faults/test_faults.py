@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from folders import check, curves
-from searches import MOMENTS, POLL_S, Search, Spot, while_training, worst_of
+from searches import MOMENTS, Search, Spot, while_training, worst_of
 
 from tuner.records.checkpoints import newest_sound
 from tuner.records.rows import read_trials
@@ -312,7 +311,6 @@ def test_a_full_disk_ends_the_search_and_it_goes_on_with_room(whole_of, search_o
     while search.is_running:
         # Again and again, for the search removes files of its own.
         small_disk.fill(leave_bytes=0)
-        time.sleep(POLL_S)
     assert search.end() == 1, search.account("it did not fail")
     assert "does not take them" in search.messages.read_text()
     small_disk.make_room()
