@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from _mark import marked, ours
 from _table import write_table
 
 import tuner
@@ -28,8 +29,6 @@ TRIALS = 1000
 REPORTS = 3
 POINTS = 100
 LIMIT_BYTES = 20_000
-MARK = "TUNER_BENCHMARK_LEAKS"
-"""In the environment of every process that this one begins."""
 
 
 def train(config: dict[str, float], trial: tuner.Trial) -> Iterator[dict[str, float]]:
@@ -71,22 +70,15 @@ class Meter:
 
 def around() -> set[str]:
     """What may be left behind: shared memory, and processes that this one began."""
-    processes = {f"{one.pid} {one.name()}" for one in psutil.process_iter() if _is_ours(one)}
+    processes = {f"{one.pid} {one.name()}" for one in ours()}
     return {str(path) for path in Path("/dev/shm").glob("*")} | processes
-
-
-def _is_ours(process: psutil.Process) -> bool:
-    try:
-        return process.pid != os.getpid() and process.environ().get(MARK) == str(os.getpid())
-    except psutil.Error:  # it has just ended, or belongs to the system
-        return False
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=TRIALS)
     trials = parser.parse_args().trials
-    os.environ[MARK] = str(os.getpid())
+    os.environ.update(marked())
     before, began_s = around(), time.monotonic()
     meter = Meter(every=max(1, trials // POINTS))
     experiment = tuner.Experiment(

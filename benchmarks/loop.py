@@ -83,7 +83,8 @@ class Work:
         from tuner.spec.sections import ModelSpec
 
         torch.manual_seed(SEED)
-        network = models.build(TypeAdapter(ModelSpec).validate_python(self.model), (1, 8, 8), 10)
+        spec = TypeAdapter(ModelSpec).validate_python(self.model)
+        network = models.build(spec, models.DataShape(input_shape=(1, 8, 8)), 10)
         return network.to(self.device)
 
 

@@ -17,7 +17,6 @@ without faults until it is done, and then:
 
 import argparse
 import json
-import os
 import random
 import signal
 import subprocess
@@ -29,7 +28,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
+from _mark import marked, ours
 from _table import write_table
 
 import tuner
@@ -54,8 +53,6 @@ TRIALS = 4000
 """More than the time allows; the search is told to end with as many as it has by then, and 20 more."""
 MORE = 20
 REPORTS = 9
-MARK = "TUNER_BENCHMARK_SOAK"
-"""In the environment of every process that the search begins."""
 
 
 def train(config: dict[str, float], trial: tuner.Trial) -> Iterator[dict[str, float]]:
@@ -155,9 +152,8 @@ class Soak:
     def _start(self, trials: int) -> "subprocess.Popen[bytes]":
         self.num_drivers += 1
         command = [sys.executable, __file__, "--search", str(self.results), "--trials", str(trials)]
-        environment = os.environ | {MARK: str(os.getpid())}
         log = (self.results / "drivers.log").open("ab")
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(command, env=marked(), stdout=log, stderr=log, start_new_session=True)
 
     def _end_driver(self) -> None:
         if self.driver is not None and self.driver.poll() is None:
@@ -235,19 +231,6 @@ def _flip(path: Path, generator: random.Random) -> None:
     content[generator.randrange(len(content))] ^= 1
     with path.open("r+b") as file:
         file.write(content)
-
-
-def ours() -> list[psutil.Process]:
-    """The processes that the search began."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            is_ours = process.environ().get(MARK) == str(os.getpid())
-            if is_ours and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:  # it has just ended, or belongs to the system
-            continue
-    return found
 
 
 def _num_reports(paths: ExperimentPaths) -> int:

@@ -227,7 +227,9 @@ def best(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(metavar="OUT", help="folder that tuner best --export wrote")],
-    inputs: Annotated[Path, typer.Argument(metavar="INPUT", help="new rows: .csv, .npz or .npy")],
+    inputs: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="new rows: .csv, .npz or .npy; texts: .txt, .tsv or .csv")
+    ],
     as_json: Json = False,
 ) -> None:
     """Run an exported model on new data; one line a row."""

@@ -38,17 +38,18 @@ def test_what_does_not_fit_the_data(tmp_path, override, found):
         check_fit(spec, manifest)
 
 
-def test_a_cnn_on_a_table(tmp_path):
+@pytest.mark.parametrize("model", ["cnn", "resnet"])
+def test_images_wanted_and_a_table_found(tmp_path, model):
     import numpy as np
 
     path = tmp_path / "rows.npz"
     np.savez(path, x=np.random.default_rng(0).normal(size=(60, 1, 4, 4)), y=np.arange(60) % 2)
-    images = {"task": "image_classification", "model": {"type": "cnn"}}
+    images = {"task": "image_classification", "model": {"type": model}}
     tree = IRIS | images | {"data": {"source": {"type": "npz", "path": str(path)}}}
     spec = Experiment.from_dict(tree).resolve({})
     check_fit(spec, prepare(spec.data, spec.task, tmp_path / "images").manifest)
     table = prepare(experiment().resolve({}).data, "tabular_classification", tmp_path / "table").manifest
-    with pytest.raises(ExperimentError, match=r"cnn needs images .* rows of shape \(4,\)"):
+    with pytest.raises(ExperimentError, match=rf"{model} needs images .* rows of shape \(4,\)"):
         check_fit(spec, table)
 
 

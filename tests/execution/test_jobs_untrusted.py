@@ -16,6 +16,30 @@ def test_the_folder_of_results_is_one_word(results: str) -> None:
     assert shlex.split(entrypoint(results))[-1] == f"--results={results}"
 
 
+def test_a_file_a_split_arrives(tmp_path: Path) -> None:
+    files = {name: tmp_path / f"{name}.tsv" for name in ("train", "val")}
+    for name, path in files.items():
+        path.write_text(f"label\ttext\n{name}\ta text\n")
+    experiment = Experiment.from_dict(
+        {
+            "name": "sent",
+            "task": "text_classification",
+            "data": {
+                "source": {"type": "labelled_text", "path": {name: str(path) for name, path in files.items()}}
+            },
+            "model": {"type": "transformer"},
+            "train": {"epochs": 1},
+            "search": {"metric": "val/loss"},
+        }
+    )
+    (tmp_path / "job").mkdir()
+    pack(experiment, tmp_path / "job")
+    source = Experiment.load(tmp_path / "job" / "experiment.yaml").template["data"]["source"]
+    assert {name: Path(path).read_text() for name, path in source["path"].items()} == {
+        name: path.read_text() for name, path in files.items()
+    }
+
+
 @pytest.mark.parametrize("label", ["off", "yes", "2024-01-01", "1e-4", "0x10", "~", "a: b", "é\n"])
 def test_an_experiment_arrives_as_it_was(tmp_path: Path, label: str) -> None:
     data = tmp_path / "it's \"$data.csv"

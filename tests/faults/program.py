@@ -22,6 +22,10 @@ from tuner.errors import TunerError
 
 REPORTS = 6
 STEP_S = 0.05
+HANG_S = 5.0
+"""For the pair, whose ranks are made to hang."""
+PATIENT_S = 120.0
+"""For the others: a rank that is held, or is slow beside other searches, does not hang."""
 KEPT_BYTES = 8 * 2**20
 """Of each trial, so that a checkpoint takes a moment to write."""
 SPARE_BYTES = 400 * 2**20
@@ -116,7 +120,11 @@ def of_a_function(name, workers, **search):
         # One gang takes the whole machine, so that the order of the trials is always the same.
         cpus_per_worker=len(os.sched_getaffinity(0)) / workers,
         gpus_per_worker=0,
-        recovery={"hang_seconds": 3, "retries": 1, "checkpoint_seconds": 0},
+        recovery={
+            "hang_seconds": HANG_S if workers > 1 else PATIENT_S,
+            "retries": 1,
+            "checkpoint_seconds": 0,
+        },
         **search,
     )
 
@@ -146,7 +154,7 @@ def built_in(name):
                 "cpus_per_worker": len(os.sched_getaffinity(0)) / 2,
                 "gpus_per_worker": 0,
             },
-            "recovery": {"hang_seconds": 20, "checkpoint_seconds": 0.5},
+            "recovery": {"hang_seconds": PATIENT_S, "checkpoint_seconds": 0.5},
         }
     )
 

@@ -89,15 +89,16 @@ class Search:
                 look_s = now_s + 0.5
             time.sleep(POLL_S)
 
-    def wait_until_gone(self) -> list[psutil.Process]:
+    def wait_until_gone(self, limit_s: float = 30.0) -> list[psutil.Process]:
         """Until nothing of a program that has ended lives any more; what does all the same.
 
         Ray's own agents look for their raylet a minute after a kill, and hold nothing of ours.
         """
+        self.seen |= {process for process in psutil.process_iter() if hooks_of(process) == str(self.hooks)}
         waited_for = [
             process for process in self.seen if not any(_is_called(process, name) for name in AGENTS)
         ]
-        _, living = psutil.wait_procs(waited_for, timeout=30)
+        _, living = psutil.wait_procs(waited_for, timeout=limit_s)
         return [process for process in living if process.status() != psutil.STATUS_ZOMBIE]
 
     def refused(self) -> str:
@@ -181,6 +182,13 @@ def environment(hooks: Path) -> dict[str, str]:
     """Of the search and all that it starts."""
     path = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
     return os.environ | {"FAULTS_HOOKS": str(hooks), "PYTHONPATH": path}
+
+
+def hooks_of(process: psutil.Process) -> str | None:
+    """Tells the processes of one search from another's; None of what belongs to none, or has ended."""
+    with suppress(psutil.Error):
+        return process.environ().get("FAULTS_HOOKS")
+    return None
 
 
 # --- moments ---------------------------------------------------------------------------------------------

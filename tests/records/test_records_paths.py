@@ -6,7 +6,7 @@ import pytest
 
 from tuner.records.event_reader import read_scalars
 from tuner.records.events import EventWriter
-from tuner.records.files import append_line, atomic_write, atomic_write_json, read_lines
+from tuner.records.files import atomic_write, atomic_write_json, read_lines
 from tuner.records.paths import ExperimentPaths, list_experiments
 from tuner.records.rows import TrialRow, read_trials, write_trials
 from tuner.records.states import TrialState
@@ -94,7 +94,7 @@ def test_everything_is_written_and_read_in_an_odd_folder(root: Path) -> None:
     writer.close()
     atomic_write_json(paths.trial(0).params_json, row.params)
     write_trials(paths.trials_csv, [row])
-    append_line(paths.decisions, {"trial": 0})
+    paths.decisions.write_text('{"trial": 0}\n')
     assert read_scalars(paths.trial(0).root)["value"].tolist() == [0.5]
     assert read_trials(paths.trials_csv) == [row]
     assert list(read_lines(paths.decisions)) == [{"trial": 0}]

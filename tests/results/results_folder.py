@@ -66,7 +66,7 @@ def write_weights(result: Result) -> torch.nn.Module:
     spec = result.best.experiment.resolve(result.best.params)
     manifest = prepare(spec.data, spec.task, result.paths.store_root).manifest
     num_outputs = tasks.get(spec.task, spec.train, manifest).num_outputs
-    network = models.build(spec.model, manifest.input_shape, num_outputs).eval()
+    network = models.build(spec.model, models.DataShape.of(manifest), num_outputs).eval()
     kept = result.paths.trial(result.best.number).best_checkpoint
     kept.mkdir(parents=True)
     torch.save(network.state_dict(), kept / "weights.pt")

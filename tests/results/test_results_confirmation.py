@@ -43,7 +43,7 @@ def write_weights(result: Result, *numbers: int) -> None:
     num_outputs = tasks.get(spec.task, spec.train, manifest).num_outputs
     for number in numbers:
         torch.manual_seed(number)
-        network = models.build(spec.model, manifest.input_shape, num_outputs)
+        network = models.build(spec.model, models.DataShape.of(manifest), num_outputs)
         kept = result.paths.trial(number).best_checkpoint
         kept.mkdir(parents=True)
         torch.save(network.state_dict(), kept / "weights.pt")

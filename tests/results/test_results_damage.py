@@ -15,7 +15,7 @@ from results_folder import experiment, row, write, write_curve, write_weights
 from tuner.cli import main
 from tuner.errors import TunerError
 from tuner.records.environment import environment
-from tuner.records.files import append_line, atomic_write_json
+from tuner.records.files import atomic_write_json
 from tuner.results.export import ExportedModel
 from tuner.results.result import Result
 
@@ -32,8 +32,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [row(0, "COMPLETE", 0.5, 0.8), row(1, "DIVERGED"), row(2, "STOPPED", 0.3)]
     result = write(results / "e", rows, experiment(confirm={"top": 1, "seeds": 1}))
     write_curve(result, 0, "val/accuracy", [0.5, 0.8])
-    append_line(result.paths.decisions, {"action": "CONTINUE", "trial": 0})
-    append_line(result.paths.decisions, {"action": "END", "reason": "enough"})
+    result.paths.decisions.write_text(
+        '{"action": "CONTINUE", "trial": 0}\n{"action": "END", "reason": "enough"}\n'
+    )
     atomic_write_json(result.paths.environment_json, environment())
     write_weights(result)
     result.best.export(results / "export")

@@ -1,5 +1,6 @@
 """Earlier experiments' trials: which are used, with which values, and that samplers learn from them."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,6 @@ import pytest
 from search_cases import make_search
 
 from tuner.errors import ExperimentError
-from tuner.records.files import append_line
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, write_trials
 from tuner.records.states import TrialState
@@ -86,7 +86,8 @@ def test_trials_come_with_curve_value_and_state(old: Path) -> None:
 
 def test_a_trial_whose_parameters_changed_on_its_way_is_left_out(old: Path) -> None:
     for number, action in [(0, "EXPLOIT"), (1, "CONTINUE"), (0, "EXPLOIT")]:
-        append_line(ExperimentPaths(old).decisions, {"trial": number, "action": action})
+        with ExperimentPaths(old).decisions.open("a") as file:
+            print(json.dumps({"trial": number, "action": action}), file=file)
     assert [seen.params["x"] for seen in read(old, OLD)][:2] == [-0.9, -0.8]
     assert len(read(old, OLD)) == 20
 

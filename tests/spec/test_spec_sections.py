@@ -1,7 +1,8 @@
 import json
+import re
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from spec_examples import plain
 
 from tuner.errors import ExperimentError
@@ -13,6 +14,7 @@ from tuner.spec import (
     Experiment,
     Gp,
     MlpSpec,
+    ModelSpec,
     NoScheduler,
     Nsgaii,
     Schedule,
@@ -23,6 +25,7 @@ from tuner.spec import (
     TrainSpec,
     TrialSpec,
 )
+from tuner.spec.checking import _check_model
 
 
 def refusal(**changes):
@@ -125,7 +128,8 @@ WRONG = [
     ({"name": 3}, "found 3"),
     (
         {"task": "regresion"},
-        "task must be one of image_classification, tabular_classification, regression; "
+        "task must be one of image_classification, tabular_classification, regression, "
+        "text_classification, language_modelling; "
         "found 'regresion'; did you mean 'regression'?",
     ),
     (
@@ -136,11 +140,11 @@ WRONG = [
     ({"data": {}}, "data.source is required; found nothing; add it"),
     (
         {"data__source": {"name": "iris"}},
-        "data.source.type must be one of sklearn, csv, npz, two_class; found null",
+        "data.source.type must be one of sklearn, csv, npz, two_class, labelled_text, text; found null",
     ),
     (
         {"data__source": {"type": "sql"}},
-        "data.source.type must be one of sklearn, csv, npz, two_class; found 'sql'",
+        "data.source.type must be one of sklearn, csv, npz, two_class, labelled_text, text; found 'sql'",
     ),
     ({"data__source": {"type": ["csv"]}}, "found ['csv']"),
     (
@@ -167,7 +171,10 @@ WRONG = [
         "data.standardize is not a known key of data; "
         "did you mean 'standardise'? allowed: source, split, standardise",
     ),
-    ({"model": {"type": "cnnn"}}, "model.type must be one of mlp, cnn; found 'cnnn'; did you mean 'cnn'?"),
+    (
+        {"model": {"type": "cnnn"}},
+        "model.type must be one of mlp, cnn, resnet, rnn, transformer; found 'cnnn'; did you mean 'cnn'?",
+    ),
     (
         {"model__dropuot": 0.1},
         "model.dropuot is not a known key of model (type mlp); "
@@ -184,6 +191,30 @@ WRONG = [
         "model.normalisation must be one of none, batch, layer; found 'group'",
     ),
     ({"model": {"type": "cnn", "kernel_size": 4}}, "model.kernel_size must be odd; found 4; use 5"),
+    (
+        {"model": {"type": "resnet", "depth": 20}},
+        "model.depth must be one of 10, 18, 34, 50; found 20",
+    ),
+    (
+        {"model": {"type": "transformer", "width": 130}},
+        "model needs a width that is a multiple of heads; found width 130 with heads 4; use width 132",
+    ),
+    (
+        {"model": {"type": "transformer", "width": 20, "positions": "rotary"}},
+        "model with positions rotary needs an even width / heads; found 20 / 4 = 5; use width 24",
+    ),
+    (
+        {"model": {"type": "transformer", "tie_embeddings": True}},
+        "model with tie_embeddings needs kind decoder; found encoder; change it or drop tie_embeddings",
+    ),
+    (
+        {"model": {"type": "resnet"}},
+        "model.type must fit the task tabular_classification; found resnet; allowed: mlp",
+    ),
+    (
+        {"model": {"type": "transformer"}},
+        "model.type must fit the task tabular_classification; found transformer; allowed: mlp",
+    ),
     ({"train": {}}, "train.epochs is required; found nothing; add it"),
     ({"train__epochs": None}, "train.epochs must be a whole number; found null"),
     ({"train__micro_batch": 0}, "train.micro_batch must be >= 1; found 0"),
@@ -319,7 +350,34 @@ WRONG = [
     ),
     (
         {"model__type": "cnn"},
-        "model.type must be mlp for task tabular_classification; found cnn, which needs images",
+        "model.type must fit the task tabular_classification; found cnn; allowed: mlp",
+    ),
+    (
+        {"data__text": {"max_length": 8}},
+        "data.text is for tasks that read texts; found it with task tabular_classification; drop it",
+    ),
+    (
+        {
+            "task": "text_classification",
+            "model__type": "rnn",
+            "data__source": {"type": "labelled_text", "path": {"train": "a.tsv", "val": "b.tsv"}},
+            "data__split": {"train": 0.5, "val": 0.5, "test": 0.0},
+        },
+        "data.split is decided by the files of data.source.path; found both; drop one",
+    ),
+    (
+        {"task": "language_modelling", "model": {"type": "rnn"}, "search__metric": "val/loss"},
+        "data.source must fit the task; found iris with language_modelling; iris allows: "
+        "tabular_classification",
+    ),
+    (
+        {
+            "task": "text_classification",
+            "model__type": "rnn",
+            "data__source": {"type": "labelled_text", "path": "a.tsv"},
+            "data__text": {"tokenizer": {"type": "bpe", "vocabulary": 100}},
+        },
+        "data.text.tokenizer.vocabulary must be >= 257; found 100",
     ),
     (
         {"data__source__name": "diabetes"},
@@ -363,3 +421,39 @@ def test_missing_sections(section):
     del tree[section]
     with pytest.raises(ExperimentError, match=f"^{section} (is required; found nothing|.*found null)"):
         Experiment.from_dict(tree)
+
+
+TOKEN_RULES = [
+    ("image_classification", {"type": "rnn"}, "type must fit the task image_classification; found rnn; "),
+    ("text_classification", {"type": "mlp"}, "type must fit .* found mlp; allowed: rnn, transformer"),
+    ("language_modelling", {"type": "cnn"}, "type must fit .* found cnn; allowed: rnn, transformer"),
+    ("language_modelling", {"type": "rnn", "bidirectional": True}, "bidirectional must be false for task"),
+    ("language_modelling", {"type": "transformer"}, "kind must be decoder for task language_modelling"),
+    (
+        "text_classification",
+        {"type": "transformer", "kind": "decoder", "tie_embeddings": True},
+        "tie_embeddings needs task language_modelling; found true with task text_classification",
+    ),
+]
+
+
+@pytest.mark.parametrize(("task", "model", "sentence"), TOKEN_RULES, ids=str)
+def test_models_that_do_not_fit_the_task(task, model, sentence):
+    section = TypeAdapter(ModelSpec).validate_python(model)
+    (found,) = [f"{path[-1]} {rest}" for path, rest in _check_model(task, section)]
+    assert re.search(sentence, found)
+
+
+@pytest.mark.parametrize(
+    ("task", "model"),
+    [
+        ("image_classification", {"type": "resnet"}),
+        ("text_classification", {"type": "rnn", "bidirectional": True}),
+        ("text_classification", {"type": "transformer"}),
+        ("language_modelling", {"type": "rnn"}),
+        ("language_modelling", {"type": "transformer", "kind": "decoder", "tie_embeddings": True}),
+    ],
+    ids=str,
+)
+def test_models_that_fit_the_task(task, model):
+    assert not list(_check_model(task, TypeAdapter(ModelSpec).validate_python(model)))

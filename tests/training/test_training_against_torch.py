@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from training_cases import DIABETES, OPTIMIZERS, experiment_file
+from training_cases import DIABETES, DIGITS, OPTIMIZERS, experiment_file
 from training_gang import is_complete
 from training_reference import train_plainly
 from training_torchrun import train
@@ -26,6 +26,14 @@ def assert_same_losses(gang, path: Path, folder: Path) -> None:
 def test_every_stage(gangs, tmp_path, stage, num_ranks):
     path = experiment_file(tmp_path, zero={"stage": stage}, gradient_clip=1.0)
     assert_same_losses(gangs(num_ranks), path, tmp_path)
+
+
+@pytest.mark.parametrize("stage", [0, 3])
+def test_a_resnet(gangs, tmp_path, stage):
+    """Groups, because each rank normalises its own share of a batch by itself."""
+    model = {"type": "resnet", "depth": 10, "channels": 4, "normalisation": "group"}
+    path = experiment_file(tmp_path, DIGITS | {"model": model}, zero={"stage": stage}, gradient_clip=1.0)
+    assert_same_losses(gangs(2), path, tmp_path)
 
 
 @pytest.mark.parametrize("optimizer", list(OPTIMIZERS))

@@ -23,8 +23,9 @@ def train_in_parts(parts: list[tuple[Experiment, int]], store_root: Path) -> lis
     spec = parts[0][0].resolve({})
     store = prepare(spec.data, spec.task, store_root)
     torch.manual_seed(spec.train.seed)
-    num_outputs = tasks.get(spec.task, spec.train, store.manifest).num_outputs
-    model = models.build(spec.model, store.manifest.input_shape, num_outputs)
+    task = tasks.get(spec.task, spec.train, store.manifest)
+    shape = models.DataShape.of(store.manifest)
+    model = models.build(spec.model, shape, task.num_outputs, per_token=task.is_per_token)
     losses: list[float] = []
     state = None
     for experiment, num_epochs in parts:

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.data.store import Split
-from tuner.data.table import AnyArray, FloatArray
+from tuner.data.table import AnyArray
 from tuner.errors import DataError
 
-MicroBatch = tuple[FloatArray, AnyArray]
+MicroBatch = tuple[AnyArray, AnyArray]
 
 
 def epoch_order(num_rows: int, seed: int, epoch: int) -> NDArray[np.int64]:

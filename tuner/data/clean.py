@@ -19,8 +19,8 @@ REGRESSION = "regression"
 class Cleaned:
     """Checked rows in the shape that the task wants."""
 
-    features: FloatArray
-    """Float32 [rows, features] for tables, [rows, channels, height, width] for images."""
+    features: AnyArray
+    """Float32 [rows, features] for tables, [rows, channels, height, width] for images; or texts [rows]."""
     targets: NDArray[Any]
     """int64 class indices, or float32 values for regression, [rows]."""
     feature_names: tuple[str, ...] | None
@@ -33,7 +33,7 @@ def clean(table: Table, task: str) -> Cleaned:
     check_finite(features, names)
     if task == REGRESSION:
         return Cleaned(features, _values(table), names, None)
-    targets, class_names = _classes(table)
+    targets, class_names = to_classes(table)
     return Cleaned(features, targets, names, class_names)
 
 
@@ -80,7 +80,8 @@ def _values(table: Table) -> FloatArray:
     return targets
 
 
-def _classes(table: Table) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def to_classes(table: Table) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Class indices [rows], and the names of the classes in their order."""
     if table.class_names is not None:
         return table.targets.astype(np.int64), table.class_names
     values, codes = np.unique(_as_labels(table.targets), return_inverse=True)

@@ -14,14 +14,18 @@ from tuner.data.manifest import Manifest
 from tuner.data.sources.csv_file import feature_columns, read_frame
 from tuner.data.sources.files import check_file
 from tuner.data.sources.npz_file import load_arrays, numeric_features, take
-from tuner.data.table import FloatArray
+from tuner.data.sources.text_files import read_texts
+from tuner.data.table import AnyArray, FloatArray
 from tuner.errors import DataError
 
 _SUFFIXES = (".csv", ".npz", ".npy")
+_TEXT_SUFFIXES = (".txt", ".tsv", ".csv")
 
 
-def read_inputs(path: Path, manifest: Manifest) -> FloatArray:
-    """Raw rows [rows, *input_shape] of `path`; DataError when they are not what the model takes."""
+def read_inputs(path: Path, manifest: Manifest) -> AnyArray:
+    """Raw rows [rows, *input_shape], or texts [rows]; DataError when they are not what the model takes."""
+    if manifest.tokenizer is not None:
+        return _read_texts(path, manifest)
     if path.suffix not in _SUFFIXES:
         raise DataError(
             f"inputs must be a file ending in {', '.join(_SUFFIXES)}, but found {path}; convert it"
@@ -30,6 +34,16 @@ def read_inputs(path: Path, manifest: Manifest) -> FloatArray:
     features = _read_csv(path, manifest) if path.suffix == ".csv" else _read_numpy(path, manifest)
     clean.check_finite(features, manifest.feature_names)
     return features
+
+
+def _read_texts(path: Path, manifest: Manifest) -> AnyArray:
+    if path.suffix not in _TEXT_SUFFIXES:
+        raise DataError(
+            f"texts must be a file ending in {', '.join(_TEXT_SUFFIXES)}, but found {path}; convert it"
+        )
+    check_file(path)
+    column = str(manifest.source.get("text", "text"))
+    return read_texts(path, column, delimiter="," if path.suffix == ".csv" else "\t")
 
 
 def _read_csv(path: Path, manifest: Manifest) -> FloatArray:

@@ -34,6 +34,13 @@ class Manifest:
     """Of the training targets; None for classes."""
     target_std: float | None
 
+    tokenizer: str | None = None
+    """Of texts: as `tuner.data.tokens` writes it; rows are then tokens."""
+    num_tokens: int | None = None
+    """Size of the vocabulary."""
+    padding: int | None = None
+    """The token that fills up short rows; None: every row is full."""
+
     @property
     def num_classes(self) -> int | None:
         return None if self.class_names is None else len(self.class_names)

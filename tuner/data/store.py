@@ -24,14 +24,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tuner.data import sources, standardise
+from tuner.data import sources, standardise, tokens
 from tuner.data.clean import clean
 from tuner.data.lock import locked
 from tuner.data.manifest import Manifest
 from tuner.data.sources.files import content_sha256, reason
 from tuner.data.split import split_rows
-from tuner.data.table import AnyArray, FloatArray
+from tuner.data.table import AnyArray
+from tuner.data.text import prepare_text
 from tuner.errors import DataError
+from tuner.spec.metrics import LANGUAGE_MODELLING, TEXT_TASKS
 from tuner.spec.sections import DataSpec
 
 CODE_VERSION = 2
@@ -44,10 +46,10 @@ _MANIFEST, _SUMS = "manifest.json", "sha256sums"
 class Split(NamedTuple):
     """One split's rows; memory-mapped and read-only when they come from a store."""
 
-    features: FloatArray
-    """Float32 [rows, *input_shape]."""
+    features: AnyArray
+    """Float32 [rows, *input_shape]; int32 tokens [rows, length]."""
     targets: AnyArray
-    """[rows]: int64 class indices, or float32 values."""
+    """[rows]: int64 class indices, or float32 values; [rows, length]: int32 tokens."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,38 @@ def _find(path: Path) -> Store | None:
 
 def fingerprint(spec: DataSpec, task: str) -> str:
     """The sha256 that names the store of `spec` and `task`; DataError when a file is missing or empty."""
-    recipe = spec.model_dump(mode="json", exclude={"source"})
+    recipe = spec.model_dump(mode="json", exclude={"source"} if spec.text else {"source", "text"})
     identity = {"source": sources.identity(spec.source), "recipe": recipe, "task": task, "code": CODE_VERSION}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def _build(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
+    return (_build_text if task in TEXT_TASKS else _build_rows)(spec, task, sha256)
+
+
+def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
+    rows = prepare_text(sources.read(spec.source), spec, task)
+    splits = {name: Split(*arrays) for name, arrays in rows.splits.items()}
+    manifest = Manifest(
+        sha256=sha256,
+        task=task,
+        source=spec.source.model_dump(mode="json"),
+        input_shape=(rows.max_length,),
+        feature_names=None,
+        class_names=rows.class_names,
+        sizes={name: len(split.targets) for name, split in splits.items()},
+        mean=None,
+        std=None,
+        target_mean=None,
+        target_std=None,
+        tokenizer=rows.tokenizer.to_json(),
+        num_tokens=rows.tokenizer.num_tokens,
+        padding=None if task == LANGUAGE_MODELLING else tokens.PADDING,
+    )
+    return manifest, splits
+
+
+def _build_rows(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
     cleaned = clean(sources.read(spec.source), task)
     rows = split_rows(cleaned, spec.split)
     splits = {name: Split(cleaned.features[index], cleaned.targets[index]) for name, index in rows.items()}
@@ -158,8 +186,11 @@ def _build(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, 
     return manifest, {name: Split(preprocess(x, manifest), y) for name, (x, y) in splits.items()}
 
 
-def preprocess(features: FloatArray, manifest: Manifest) -> FloatArray:
-    """Raw rows [rows, *input_shape] as the model saw them in training."""
+def preprocess(features: AnyArray, manifest: Manifest) -> AnyArray:
+    """Raw rows [rows, *input_shape], or texts [rows], as the model saw them in training."""
+    if manifest.tokenizer is not None:
+        (max_length,) = manifest.input_shape
+        return tokens.encode_rows(tokens.from_json(manifest.tokenizer), list(features), max_length)
     if manifest.mean is None or manifest.std is None:
         return features
     return standardise.apply(features, manifest.mean, manifest.std)

@@ -6,7 +6,7 @@ from tuner.data import Manifest
 from tuner.errors import ExperimentError
 from tuner.execution.placement import GangSize
 from tuner.search.warm_start import earlier_trials
-from tuner.spec import CnnSpec, Experiment, TrialSpec
+from tuner.spec import CnnSpec, Experiment, ResnetSpec, TrialSpec
 
 
 def check_warm_start(experiment: Experiment) -> None:
@@ -45,8 +45,8 @@ def check_fit(spec: TrialSpec, manifest: Manifest) -> None:
         raise ExperimentError(
             f"train.loss bce needs two classes, but the data has {num_classes}; use cross_entropy."
         )
-    if isinstance(spec.model, CnnSpec) and len(manifest.input_shape) != 3:
+    if isinstance(spec.model, CnnSpec | ResnetSpec) and len(manifest.input_shape) != 3:
         raise ExperimentError(
-            f"model.type cnn needs images of shape (channels, height, width), but the data has rows of shape "
-            f"{manifest.input_shape}; use model.type mlp."
+            f"model.type {spec.model.type} needs images of shape (channels, height, width), but the data has "
+            f"rows of shape {manifest.input_shape}; use model.type mlp."
         )

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from tuner.training.memory import says_out_of_memory
 from tuner.training.report import Fault
-from tuner.training.watchdog import HEADING
+from tuner.training.watchdog import has_spoken
 
 
 class GangError(Exception):
@@ -77,7 +77,7 @@ def fault_of(ends: Sequence[End], log: str, hang_seconds: float) -> GangError:
         return OutOfMemory(f"{full[0].rank} ran out of memory: {full[0].reason}")
     died = [end for end in ends if end.kind == "died"]
     late = [end for end in ends if end.kind == "late"]
-    if died and re.search(HEADING, log, re.MULTILINE):
+    if died and has_spoken(log):
         return GangLost(_no_progress(hang_seconds, late))
     if died:
         lost = f"{_names(died)} died: {_cause(died[0].reason, log)}"

@@ -28,7 +28,7 @@ from tuner.training.job import TrialJob
 from tuner.training.logged import flush, say_error
 from tuner.training.memory import is_out_of_memory
 from tuner.training.report import Report
-from tuner.training.watchdog import STDERR, is_silent
+from tuner.training.watchdog import STDERR, has_spoken, is_silent, lateness_s
 
 STRAGGLER_S = 5.0
 """When one rank's call failed, the others get so long to end as well; one that waits in a collective does
@@ -128,7 +128,8 @@ class Gang:
         error = self._wait_for(calls)
         if error is None:
             return ray.get(calls[0])
-        raise fault_of(self._ends(calls), _text_from(log, written), self._hang_seconds) from error
+        ends = self._ends(calls, self._patience_s(_text_from(log, written)))
+        raise fault_of(ends, _text_from(log, written), self._hang_seconds) from error
 
     def _wait_for(self, calls: list[Any]) -> Exception | None:
         """The first error of any rank; None when all returned."""
@@ -147,9 +148,15 @@ class Gang:
         heartbeat = TrialPaths(self._job.folder).heartbeat
         return waited_s > limit_s and is_silent(heartbeat, limit_s, time.time())
 
-    def _ends(self, calls: list[Any]) -> list[End]:
+    def _patience_s(self, log: str) -> float:
+        """How long the others get to end, too, when one rank's call has failed."""
+        if has_spoken(log):
+            # They hang since about the same time: their watchdogs write their stacks, too, in a moment.
+            return lateness_s(self._hang_seconds) + STRAGGLER_S
         # Not for so long that the watchdog ends a rank that waits: that would look like a hang.
-        patience_s = min(STRAGGLER_S, self._hang_seconds / 2)
+        return min(STRAGGLER_S, self._hang_seconds / 2)
+
+    def _ends(self, calls: list[Any], patience_s: float) -> list[End]:
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=patience_s)
         return [
             _end_of(call, name) if call in ready else End("late", name)

@@ -93,6 +93,10 @@ def _take_files(node: Any, folder: Path) -> None:
     for key, value in node.items():
         if key == "path" and isinstance(value, str):
             node[key] = f"data/{_copy(Path(value), folder).name}"
+        elif key == "path" and isinstance(value, dict) and "choice" not in value:
+            node[key] = {
+                part: each and f"data/{_copy(Path(each), folder).name}" for part, each in value.items()
+            }
         else:
             _take_files(value, folder)
 

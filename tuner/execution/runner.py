@@ -220,7 +220,8 @@ def _search(
     search, state, scheduler = experiment.search, new_state(experiment), _scheduler(experiment)
     curves = replay(paths.decisions, search, state, scheduler)
     drawn = catch_up(searcher, search, state, curves)
-    num_left = search.trials - state.num_suggested - len(drawn)
+    # Where fewer trials are wanted now than before, more may have been drawn.
+    num_left = max(0, search.trials - state.num_suggested - len(drawn))
     conductor = Conductor(
         experiment,
         paths,

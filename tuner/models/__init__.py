@@ -1,6 +1,6 @@
 """The networks that an experiment can name: one file a model, `build` finds it by the section's type.
 
-Weights are torch's default initialisation, so `torch.manual_seed` decides them.
+Weights are drawn from torch's generator alone, so `torch.manual_seed` decides them.
 """
 
 from __future__ import annotations
@@ -9,13 +9,32 @@ from torch import nn
 
 from tuner.models.cnn import build_cnn
 from tuner.models.mlp import build_mlp
-from tuner.spec.sections import CnnSpec, ModelSpec
+from tuner.models.resnet import build_resnet
+from tuner.models.rnn import build_rnn
+from tuner.models.shapes import DataShape, features, image
+from tuner.models.transformer import build_transformer
+from tuner.spec.sections import CnnSpec, MlpSpec, ModelSpec, ResnetSpec, RnnSpec, TransformerSpec
 
-__all__ = ["build"]
+__all__ = ["DataShape", "build"]
 
 
-def build(spec: ModelSpec, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-    """A module from [rows, *input_shape] to [rows, num_outputs]; ExperimentError when they do not fit."""
-    if isinstance(spec, CnnSpec):
-        return build_cnn(spec, input_shape, num_outputs)
-    return build_mlp(spec, input_shape, num_outputs)
+def build(spec: ModelSpec, data: DataShape, num_outputs: int, *, per_token: bool = False) -> nn.Module:
+    """A module from [rows, *data.input_shape] to [rows, num_outputs].
+
+    Args:
+        per_token: to [rows, length, num_outputs] instead; for models of tokens only.
+
+    Raises:
+        ExperimentError: model and data do not fit.
+    """
+    match spec:
+        case MlpSpec():
+            return build_mlp(spec, features(data, spec.type, per_token=per_token), num_outputs)
+        case CnnSpec():
+            return build_cnn(spec, image(data, spec.type, per_token=per_token), num_outputs)
+        case ResnetSpec():
+            return build_resnet(spec, image(data, spec.type, per_token=per_token), num_outputs)
+        case RnnSpec():
+            return build_rnn(spec, data, num_outputs, per_token=per_token)
+        case TransformerSpec():
+            return build_transformer(spec, data, num_outputs, per_token=per_token)

@@ -10,20 +10,14 @@ from __future__ import annotations
 
 from torch import nn
 
-from tuner.errors import ExperimentError
 from tuner.models.layers import activation, normalise_channels
 from tuner.spec.sections import CnnSpec
 
 _MIN_POOLED_PIXELS = 4
 
 
-def build_cnn(spec: CnnSpec, input_shape: tuple[int, ...], num_outputs: int) -> nn.Module:
-    """[rows, channels, height, width] -> [rows, num_outputs]; ExperimentError when the rows are no images."""
-    if len(input_shape) != 3:
-        raise ExperimentError(
-            f"model.type cnn needs images of shape (channels, height, width), but the data has rows of shape "
-            f"{input_shape}; use model.type mlp"
-        )
+def build_cnn(spec: CnnSpec, input_shape: tuple[int, int, int], num_outputs: int) -> nn.Module:
+    """[rows, channels, height, width] -> [rows, num_outputs]."""
     channels, height, width = input_shape
     layers: list[nn.Module] = []
     for block in range(spec.depth):

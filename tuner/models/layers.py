@@ -7,6 +7,8 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tuner.models.recomputing import is_second_pass
+
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "gelu": nn.GELU,
@@ -55,10 +57,12 @@ def normalise_channels(name: str, channels: int) -> list[nn.Module]:
 
 def _batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
     assert layer.momentum is not None
+    running = (layer.running_mean, layer.running_var)
+    if is_second_pass():
+        running = (_copied(layer.running_mean), _copied(layer.running_var))
     normalised = functional.batch_norm(
         x.float(),
-        layer.running_mean,
-        layer.running_var,
+        *running,
         layer.weight.float(),
         layer.bias.float(),
         layer.training,
@@ -66,3 +70,7 @@ def _batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
         layer.eps,
     )
     return normalised.to(x.dtype)
+
+
+def _copied(statistics: Tensor | None) -> Tensor | None:
+    return None if statistics is None else statistics.clone()

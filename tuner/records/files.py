@@ -1,13 +1,13 @@
 """Writing that a crash cannot tear, and reading that tolerates what one left.
 
-`atomic_write` is seen whole or not at all; a line of `append_line` may be cut by a crash or a full disk, the
-next one then starts a line of its own, and `read_lines` leaves the cut one out.
+`atomic_write` is seen whole or not at all; a line that is appended may be cut by a crash or a full disk, and
+`read_lines` leaves it out.
 """
 
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,18 +34,8 @@ def atomic_write_json(path: Path, content: Any) -> None:
     atomic_write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def append_line(path: Path, mapping: Mapping[str, Any]) -> None:
-    """Adds one JSON object as a line, in a single write; several writers do not mix their lines."""
-    line = json.dumps(mapping, ensure_ascii=False).encode() + b"\n"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        os.write(descriptor, b"\n" + line if _ends_torn(descriptor) else line)
-    finally:
-        os.close(descriptor)
-
-
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file that `append_line` wrote, without torn lines; none when there is no file."""
+    """The objects of a file that has one a line, without torn lines; none when there is no file."""
     if not path.is_file():
         return
     with path.open("rb") as file:
@@ -55,8 +45,3 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
                 content = json.loads(line)
                 if isinstance(content, dict):
                     yield content
-
-
-def _ends_torn(descriptor: int) -> bool:
-    size = os.fstat(descriptor).st_size
-    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"

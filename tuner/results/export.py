@@ -17,11 +17,12 @@ import numpy as np
 import torch
 
 from tuner import models, tasks
-from tuner.data import Manifest, prepare, preprocess
+from tuner.data import Manifest, prepare, preprocess, tokens
 from tuner.errors import ResultsError
 from tuner.records.files import atomic_write
 from tuner.records.paths import ExperimentPaths
-from tuner.spec import Experiment, TrialSpec
+from tuner.results.continuation import continue_text
+from tuner.spec import LANGUAGE_MODELLING, Experiment, TrialSpec
 from tuner.tasks import Task
 from tuner.training.evaluation import evaluate
 from tuner.training.ranks import Ranks
@@ -79,16 +80,29 @@ class ExportedModel:
 
     @torch.no_grad()
     def predict(self, features: np.ndarray) -> list[dict[str, Any]]:
-        """For raw rows [rows, *input_shape] one mapping each: label and probability, or value."""
+        """For raw rows [rows, *input_shape], or texts [rows], one mapping each.
+
+        Label and probability, or value; of a language model the text with which it goes on.
+        """
+        if self.spec.task == LANGUAGE_MODELLING:
+            return [{"continuation": self.continue_text(text)} for text in features]
         x = preprocess(features, self.manifest)
         task = self.task
         outputs = (self.network(torch.from_numpy(part)) for part in _parts(x))
         return [prediction for output in outputs for prediction in task.predict(output)]
 
+    def continue_text(self, prompt: str, **options: Any) -> str:
+        """Of a language model: what follows `prompt`; `options` as in `tuner.results.continuation`."""
+        assert self.manifest.tokenizer is not None, self.manifest.task
+        (max_length,) = self.manifest.input_shape
+        tokenizer = tokens.from_json(self.manifest.tokenizer)
+        return continue_text(self.network, tokenizer, prompt, max_length=max_length, **options)
+
     @classmethod
     def _load(cls, spec: TrialSpec, manifest: Manifest, weights: Path) -> "ExportedModel":
         task = tasks.get(spec.task, spec.train, manifest)
-        network = models.build(spec.model, manifest.input_shape, task.num_outputs)
+        shape = models.DataShape.of(manifest)
+        network = models.build(spec.model, shape, task.num_outputs, per_token=task.is_per_token)
         try:
             network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         except Exception as error:

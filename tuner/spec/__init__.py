@@ -2,7 +2,7 @@
 
 from tuner.spec.domains import Choice, Domain, Float, Int
 from tuner.spec.experiment import Experiment
-from tuner.spec.metrics import CLASSIFICATION, METRICS, TASKS, Mode, TaskName
+from tuner.spec.metrics import CLASSIFICATION, LANGUAGE_MODELLING, METRICS, TASKS, Mode, TaskName
 from tuner.spec.sections import (
     Adam,
     AdamW,
@@ -31,7 +31,9 @@ from tuner.spec.sections import (
     Pbt,
     Prior,
     RecoverySpec,
+    ResnetSpec,
     ResourcesSpec,
+    RnnSpec,
     Sampler,
     Schedule,
     Scheduler,
@@ -43,6 +45,7 @@ from tuner.spec.sections import (
     StopSearch,
     Tpe,
     TrainSpec,
+    TransformerSpec,
     TrialSpec,
     TwoClassSource,
     Zero,
@@ -51,6 +54,7 @@ from tuner.spec.space import Parameter, Space
 
 __all__ = [
     "CLASSIFICATION",
+    "LANGUAGE_MODELLING",
     "METRICS",
     "TASKS",
     "Adam",
@@ -87,7 +91,9 @@ __all__ = [
     "Pb2",
     "Pbt",
     "Prior",
+    "ResnetSpec",
     "ResourcesSpec",
+    "RnnSpec",
     "Sampler",
     "Schedule",
     "Scheduler",
@@ -101,6 +107,7 @@ __all__ = [
     "TaskName",
     "Tpe",
     "TrainSpec",
+    "TransformerSpec",
     "TrialSpec",
     "TwoClassSource",
     "Zero",

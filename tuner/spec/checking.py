@@ -15,21 +15,24 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tuner.spec.domains import is_whole, known, nearest, show
-from tuner.spec.metrics import CLASSIFICATION, METRICS, TASKS
+from tuner.spec.metrics import CLASSIFICATION, LANGUAGE_MODELLING, METRICS, ROW_TASKS, TASKS, TEXT_TASKS
 from tuner.spec.population_rules import check_population
 from tuner.spec.problems import Problems, dotted
 from tuner.spec.reading import KeyPath, SourceMap
 from tuner.spec.scheduler_rules import check_scheduling
 from tuner.spec.searcher_rules import check_grid, check_knowledge, check_metrics
 from tuner.spec.sections import (
-    CnnSpec,
     ConfirmSpec,
     DataSpec,
     ModelSpec,
     RecoverySpec,
     ResourcesSpec,
+    RnnSpec,
     SearchSpec,
+    Split,
+    SplitFiles,
     TrainSpec,
+    TransformerSpec,
     TrialSpec,
 )
 from tuner.spec.space import space_of
@@ -70,20 +73,32 @@ _PHRASES = {
     "less_than_equal": "<= {le:g}",
 }
 _SOURCE_TASKS: dict[str, tuple[str, ...]] = {
-    "digits": CLASSIFICATION,
+    "digits": ("image_classification", "tabular_classification"),
     "iris": ("tabular_classification",),
     "wine": ("tabular_classification",),
     "breast_cancer": ("tabular_classification",),
     "diabetes": ("regression",),
     "csv": ("tabular_classification", "regression"),
-    "npz": TASKS,
+    "npz": ROW_TASKS,
     "two_class": ("tabular_classification",),
+    "labelled_text": ("text_classification",),
+    "text": (LANGUAGE_MODELLING,),
+}
+_TOKEN_TASKS = ("text_classification", "language_modelling")
+_MODEL_TASKS: dict[str, tuple[str, ...]] = {
+    "mlp": tuple(task for task in TASKS if task not in _TOKEN_TASKS),
+    "cnn": ("image_classification",),
+    "resnet": ("image_classification",),
+    "rnn": _TOKEN_TASKS,
+    "transformer": _TOKEN_TASKS,
 }
 _CLASSIFICATION_LOSSES = ("auto", "cross_entropy", "bce")
 _LOSSES: dict[str, tuple[str, ...]] = {
     "image_classification": _CLASSIFICATION_LOSSES,
     "tabular_classification": _CLASSIFICATION_LOSSES,
     "regression": ("auto", "mse", "huber"),
+    "text_classification": _CLASSIFICATION_LOSSES,
+    LANGUAGE_MODELLING: ("auto", "cross_entropy"),
 }
 
 
@@ -276,12 +291,17 @@ def _rest(
     if kind == "type":
         return _one_of(found, _tags(models))
     if kind == "literal_error":
-        return _one_of(found, re.findall(r"'([^']*)'", context["expected"]))
+        return _one_of(found, _options(context["expected"]))
     if kind == "extra_forbidden":
         tags = _tags(models)
         owner = dotted(path[:-1]) + (f" (type {tags[0]})" if len(tags) == 1 else "")
         return f"is not a known key of {owner}{known(path[-1], sorted(models[0].model_fields))}"
     return f"must be {_PHRASES[kind].format(**context)}; found {show(found)}"
+
+
+def _options(expected: str) -> list[str]:
+    """What a value may be, of pydantic's "'one', 'two' or 'three'" or "1, 2 or 3"."""
+    return re.findall(r"'([^']*)'", expected) or re.findall(r"\d+", expected)
 
 
 def _one_of(found: object, allowed: tuple[str, ...] | list[str]) -> str:
@@ -348,20 +368,35 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
     if task not in _SOURCE_TASKS[name]:
         tasks = ", ".join(_SOURCE_TASKS[name])
         yield ("data", "source"), f"must fit the task; found {name} with {task}; {name} allows: {tasks}"
+    if data.text is not None and task not in TEXT_TASKS:
+        yield ("data", "text"), f"is for tasks that read texts; found it with task {task}; drop it"
+    if data.split != Split() and isinstance(getattr(source, "path", None), SplitFiles):
+        yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
     if data.split.stratify and task not in CLASSIFICATION:
         yield ("data", "split", "stratify"), f"needs classes; found true with task {task}; drop it"
 
 
-def _check_model(task: str, model: BaseModel) -> Iterator[tuple[KeyPath, str]]:
-    if isinstance(model, CnnSpec) and task != "image_classification":
-        yield ("model", "type"), f"must be mlp for task {task}; found cnn, which needs images"
+def _check_model(task: str, model: ModelSpec) -> Iterator[tuple[KeyPath, str]]:
+    if task not in _MODEL_TASKS[model.type]:
+        allowed = ", ".join(name for name, tasks in _MODEL_TASKS.items() if task in tasks)
+        yield ("model", "type"), f"must fit the task {task}; found {model.type}; allowed: {allowed}"
+        return
+    is_language_model = task == "language_modelling"
+    if isinstance(model, RnnSpec) and model.bidirectional and is_language_model:
+        yield ("model", "bidirectional"), f"must be false for task {task}; found true; drop it"
+    if isinstance(model, TransformerSpec):
+        if is_language_model and model.kind != "decoder":
+            yield ("model", "kind"), f"must be decoder for task {task}; found {model.kind}; change it"
+        if model.tie_embeddings and not is_language_model:
+            rest = f"needs task language_modelling; found true with task {task}; drop it"
+            yield ("model", "tie_embeddings"), rest
 
 
 def _check_loss(task: str, train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:
     if train.loss not in _LOSSES[task]:
         allowed = ", ".join(_LOSSES[task])
         yield ("train", "loss"), f"must fit the task {task}; found {train.loss}; allowed: {allowed}"
-    elif train.label_smoothing and task not in CLASSIFICATION:
+    elif train.label_smoothing and task not in (*CLASSIFICATION, LANGUAGE_MODELLING):
         yield (
             ("train", "label_smoothing"),
             f"needs the loss cross_entropy or bce; found {train.label_smoothing} with task {task}; drop it",

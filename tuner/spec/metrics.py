@@ -6,10 +6,24 @@ Stands here, not with the tasks, so that an experiment can be checked where ther
 from typing import Literal, get_args
 
 Mode = Literal["min", "max"]
-TaskName = Literal["image_classification", "tabular_classification", "regression"]
+TaskName = Literal[
+    "image_classification",
+    "tabular_classification",
+    "regression",
+    "text_classification",
+    "language_modelling",
+]
 
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
-CLASSIFICATION: tuple[TaskName, ...] = ("image_classification", "tabular_classification")
+CLASSIFICATION: tuple[TaskName, ...] = (
+    "image_classification",
+    "tabular_classification",
+    "text_classification",
+)
+LANGUAGE_MODELLING: TaskName = "language_modelling"
+TEXT_TASKS: tuple[TaskName, ...] = ("text_classification", LANGUAGE_MODELLING)
+ROW_TASKS: tuple[TaskName, ...] = tuple(task for task in TASKS if task not in TEXT_TASKS)
+"""Tasks on numbers and pictures."""
 
 _COST_METRICS: dict[str, Mode] = {
     "train/step_seconds": "min",
@@ -33,10 +47,20 @@ _REGRESSION_METRICS: dict[str, Mode] = {
     "train/loss": "min",
     **_COST_METRICS,
 }
+_LANGUAGE_METRICS: dict[str, Mode] = {
+    "val/loss": "min",
+    "val/perplexity": "min",
+    "val/accuracy": "max",
+    "train/loss": "min",
+    **_COST_METRICS,
+}
+"""Loss in nats a token; accuracy: tokens that were the most probable ones."""
 
 METRICS: dict[str, dict[str, Mode]] = {
     "image_classification": _CLASSIFICATION_METRICS,
     "tabular_classification": _CLASSIFICATION_METRICS,
     "regression": _REGRESSION_METRICS,
+    "text_classification": _CLASSIFICATION_METRICS,
+    "language_modelling": _LANGUAGE_METRICS,
 }
 """task -> metric -> the better direction"""

@@ -139,8 +139,39 @@ class TwoClassSource(Section):
     seed: Seed = 0
 
 
+class SplitFiles(Section):
+    """One file a split; `data.split` is not used then."""
+
+    train: AnyPath
+    val: AnyPath
+    test: AnyPath | None = None
+
+
+class LabelledTextSource(Section):
+    """A table with a column of texts and a column of labels."""
+
+    type: Literal["labelled_text"] = "labelled_text"
+    path: AnyPath | SplitFiles
+    """one file, or one a split; relative to the experiment file (in Python: to the working directory)"""
+    text: str = "text"
+    """name of the column of texts"""
+    label: str = "label"
+    """name of the column that is predicted"""
+    columns: list[str] | None = None
+    """names of the columns, where the file has no header row"""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
+
+
+class TextSource(Section):
+    """A running text in UTF-8; its beginning, middle and end are train, val and test."""
+
+    type: Literal["text"] = "text"
+    path: AnyPath
+    """relative to the experiment file (in Python: to the working directory)"""
+
+
 Source = Annotated[
-    SklearnSource | CsvSource | NpzSource | TwoClassSource,
+    SklearnSource | CsvSource | NpzSource | TwoClassSource | LabelledTextSource | TextSource,
     Field(discriminator="type"),
 ]
 
@@ -165,9 +196,46 @@ class Split(Section):
         return self
 
 
+class ByteTokens(Section):
+    """256 bytes."""
+
+    type: Literal["byte"] = "byte"
+
+
+class CharacterTokens(Section):
+    """The characters of the training texts."""
+
+    type: Literal["character"] = "character"
+
+
+class BpeTokens(Section):
+    """Byte pairs, learned on the training texts."""
+
+    type: Literal["bpe"] = "bpe"
+    vocabulary: Annotated[int, Field(ge=257)] = 8192
+    """tokens, at most: 256 bytes, one for padding, the rest pairs"""
+
+
+TokensSpec = Annotated[
+    ByteTokens | CharacterTokens | BpeTokens,
+    BeforeValidator(_as_type),
+    Field(discriminator="type"),
+]
+
+
+class TextSpec(Section):
+    """How texts become rows of tokens."""
+
+    tokenizer: TokensSpec = BpeTokens()
+    max_length: Count = 128
+    """tokens of a row; longer texts are cut"""
+
+
 class DataSpec(Section):
     source: Source
     split: Split = Split()
+    text: TextSpec | None = None
+    """for tasks that read texts; None: byte pairs, 128 a row"""
     standardise: bool = True
     """subtract the mean and divide by the standard deviation of the training rows"""
 
@@ -201,7 +269,91 @@ class CnnSpec(Section):
     normalisation: Literal["none", "batch", "group"] = "none"
 
 
-ModelSpec = Annotated[MlpSpec | CnnSpec, Field(discriminator="type")]
+class ResnetSpec(Section):
+    """Residual network (He et al., 2016) of `depth` layers with weights, for images of any size."""
+
+    type: Literal["resnet"] = "resnet"
+    depth: Literal[10, 18, 34, 50] = 18
+    """10, 18 and 34 of blocks with two convolutions, 50 of bottlenecks with three"""
+    channels: Count = 64
+    """of the first of four stages, each of which has twice as many as the one before"""
+    stem: Literal["small", "large"] = "small"
+    """small: 3 x 3 pixels, for images up to about 64 pixels a side; large: 7 x 7, and a fourth of the side"""
+    dropout: Fraction = 0.0
+    """share of the features before the output layer that are zeroed in training, [0, 1)"""
+    normalisation: Literal["batch", "group"] = "batch"
+    checkpointing: bool = False
+    """compute a block again in the backward pass instead of keeping its activations"""
+
+
+class RnnSpec(Section):
+    """Recurrent network over tokens: `depth` layers of `width` units a direction."""
+
+    type: Literal["rnn"] = "rnn"
+    cell: Literal["rnn", "lstm", "gru"] = "lstm"
+    width: Count = 128
+    depth: Count = 1
+    bidirectional: bool = False
+    """also from the end to the beginning; not for language modelling"""
+    embedding: Count = 64
+    """numbers that stand for a token"""
+    dropout: Fraction = 0.0
+    """share of the inputs of each layer that are zeroed in training, [0, 1)"""
+    pooling: Literal["mean", "last", "max"] = "mean"
+    """how the tokens of a row become one output; not used by language modelling, with an output a token"""
+
+
+class TransformerSpec(Section):
+    """Pre-norm transformer over tokens: `depth` blocks of attention with `heads` heads and two layers."""
+
+    type: Literal["transformer"] = "transformer"
+    kind: Literal["encoder", "decoder"] = "encoder"
+    """encoder: a token sees all others; decoder: only those before it, as language modelling needs"""
+    width: Count = 128
+    """a multiple of `heads`"""
+    depth: Count = 2
+    heads: Count = 4
+    feedforward: Count = 4
+    """units between the two layers, as a multiple of `width`"""
+    dropout: Fraction = 0.0
+    """share of the embeddings, attention weights and outputs of layers that are zeroed in training, [0, 1)"""
+    positions: Literal["learned", "rotary", "sinusoidal"] = "learned"
+    """how a token's place counts: a weight, a rotation of queries and keys, or fixed waves"""
+    activation: Activation = "gelu"
+    tie_embeddings: bool = False
+    """the output layer has the weights of the embedding; for decoders in language modelling"""
+    checkpointing: bool = False
+    """compute a block again in the backward pass instead of keeping its activations"""
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> "TransformerSpec":
+        if self.width % self.heads:
+            multiple = -(-self.width // self.heads) * self.heads
+            raise broken_rule(
+                f"needs a width that is a multiple of heads; found width {self.width} with heads "
+                f"{self.heads}; use width {multiple}"
+            )
+        head_width = self.width // self.heads
+        if self.positions == "rotary" and head_width % 2:
+            raise broken_rule(
+                f"with positions rotary needs an even width / heads; found {self.width} / {self.heads} = "
+                f"{head_width}; use width {self.width + self.heads}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _ties_in_decoders(self) -> "TransformerSpec":
+        if self.tie_embeddings and self.kind != "decoder":
+            raise broken_rule(
+                f"with tie_embeddings needs kind decoder; found {self.kind}; change it or drop tie_embeddings"
+            )
+        return self
+
+
+ModelSpec = Annotated[
+    MlpSpec | CnnSpec | ResnetSpec | RnnSpec | TransformerSpec,
+    Field(discriminator="type"),
+]
 
 
 # --- train ---

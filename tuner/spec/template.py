@@ -54,7 +54,11 @@ def locate(template: Any, params: Mapping[str, Any], path: KeyPath) -> KeyPath:
 def absolute_paths(node: Any, folder: Path, key: str = "") -> Any:
     """The plain tree `node` with each relative `path` in it seen from `folder`, searched ones too."""
     if isinstance(node, dict):
-        return {k: absolute_paths(child, folder, key if k == "choice" else k) for k, child in node.items()}
+        is_inside = key == "path"
+        return {
+            k: absolute_paths(child, folder, key if is_inside or k == "choice" else k)
+            for k, child in node.items()
+        }
     if isinstance(node, list):
         return [absolute_paths(child, folder, key) for child in node]
     if key == "path" and isinstance(node, str) and is_path(node):

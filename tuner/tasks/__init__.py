@@ -6,15 +6,18 @@ The metrics and their directions are in `tuner.spec.metrics`, which needs no tor
 from __future__ import annotations
 
 from tuner.errors import ExperimentError
+from tuner.spec.metrics import LANGUAGE_MODELLING
 from tuner.spec.sections import TrainSpec
 from tuner.tasks.base import Targets, Task
 from tuner.tasks.classification import BinaryClassification, SoftmaxClassification
+from tuner.tasks.language_modelling import LanguageModelling
 from tuner.tasks.regression import Regression
 
 __all__ = ["Targets", "Task", "get"]
 
 _CLASSIFICATION_LOSSES = ("auto", "cross_entropy", "bce")
 _REGRESSION_LOSSES = ("auto", "mse", "huber")
+_LANGUAGE_LOSSES = ("auto", "cross_entropy")
 
 
 def get(task: str, train: TrainSpec, manifest: Targets) -> Task:
@@ -24,6 +27,10 @@ def get(task: str, train: TrainSpec, manifest: Targets) -> Task:
         assert manifest.target_mean is not None
         assert manifest.target_std is not None
         return Regression(manifest.target_mean, manifest.target_std, huber=train.loss == "huber")
+    if task == LANGUAGE_MODELLING:
+        _check_loss(task, train.loss, _LANGUAGE_LOSSES)
+        assert manifest.num_tokens is not None
+        return LanguageModelling(manifest.num_tokens, train.label_smoothing)
     _check_loss(task, train.loss, _CLASSIFICATION_LOSSES)
     assert manifest.class_names is not None
     if train.loss == "bce":

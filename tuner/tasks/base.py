@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-FloatArray = NDArray[np.float32]
 AnyArray = NDArray[Any]
 
 
@@ -26,19 +24,28 @@ class Targets(Protocol):
     def target_mean(self) -> float | None: ...
     @property
     def target_std(self) -> float | None: ...
+    @property
+    def num_tokens(self) -> int | None: ...
 
 
 class Task(Protocol):
-    """One of classification (softmax or one logit) and regression."""
+    """One of classification (softmax or one logit), regression and language modelling."""
 
     @property
     def num_outputs(self) -> int:
         """Width of the network's output."""
 
+    @property
+    def is_per_token(self) -> bool:
+        """Whether the network's outputs are [rows, length, num_outputs] rather than [rows, num_outputs]."""
+
     def batch(
-        self, x: FloatArray, y: AnyArray, device: torch.device, dtype: torch.dtype
+        self, x: AnyArray, y: AnyArray, device: torch.device, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
-        """Tensors on `device`: inputs [rows, *input_shape] in `dtype`, and targets [rows] for `loss`."""
+        """Tensors on `device`: inputs [rows, *input_shape] in `dtype`, and targets [rows] for `loss`.
+
+        Inputs that are tokens, [rows, length], are int64; so are targets that are tokens.
+        """
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The float32 mean over the rows that training descends; `outputs` [rows, num_outputs]."""
@@ -53,5 +60,7 @@ class Task(Protocol):
         """One readable mapping a row."""
 
 
-def inputs(x: FloatArray, device: torch.device, dtype: torch.dtype) -> Tensor:
-    return torch.from_numpy(x).to(device=device, dtype=dtype)
+def inputs(x: AnyArray, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Features in `dtype`; tokens, which are whole numbers, as int64."""
+    is_tokens = x.dtype.kind == "i"
+    return torch.from_numpy(x).to(device=device, dtype=torch.int64 if is_tokens else dtype)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuner.tasks.base import AnyArray, FloatArray, inputs
+from tuner.tasks.base import AnyArray, inputs
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,10 @@ class Classification(ABC):
 
     class_names: tuple[str, ...]
     label_smoothing: float = 0.0
+
+    @property
+    def is_per_token(self) -> bool:
+        return False
 
     @property
     def num_classes(self) -> int:
@@ -61,7 +65,7 @@ class SoftmaxClassification(Classification):
         return self.num_classes
 
     def batch(
-        self, x: FloatArray, y: AnyArray, device: torch.device, dtype: torch.dtype
+        self, x: AnyArray, y: AnyArray, device: torch.device, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
         return inputs(x, device, dtype), torch.from_numpy(y).to(device)
 
@@ -92,7 +96,7 @@ class BinaryClassification(Classification):
         return 1
 
     def batch(
-        self, x: FloatArray, y: AnyArray, device: torch.device, dtype: torch.dtype
+        self, x: AnyArray, y: AnyArray, device: torch.device, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
         return inputs(x, device, dtype), torch.from_numpy(y).to(device=device, dtype=torch.float32)
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuner.tasks.base import AnyArray, FloatArray, inputs
+from tuner.tasks.base import AnyArray, inputs
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,12 @@ class Regression:
     def num_outputs(self) -> int:
         return 1
 
+    @property
+    def is_per_token(self) -> bool:
+        return False
+
     def batch(
-        self, x: FloatArray, y: AnyArray, device: torch.device, dtype: torch.dtype
+        self, x: AnyArray, y: AnyArray, device: torch.device, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
         """Targets are standardised here; the store keeps them raw."""
         targets = torch.from_numpy(y).to(device=device, dtype=torch.float64)

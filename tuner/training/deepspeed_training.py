@@ -103,7 +103,8 @@ class DeepSpeedTraining:
             seed=train.seed,
         )
         torch.manual_seed(train.seed)
-        model = models.build(spec.model, store.manifest.input_shape, self._task.num_outputs)
+        shape = models.DataShape.of(store.manifest)
+        model = models.build(spec.model, shape, self._task.num_outputs, per_token=self._task.is_per_token)
         self._engine = build_engine(
             model,
             train,

@@ -10,6 +10,7 @@ A process has one such timer, hence the functions of this module and no object. 
 """
 
 import faulthandler
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +22,8 @@ from tuner.training.logged import flush
 STDERR = 2
 """In a gang this is the trial's `log.txt`."""
 
-HEADING = r"^Timeout \(\d+:\d\d:\d\d(\.\d+)?\)!$"
-"""A regular expression of the line (re.MULTILINE) above the stacks."""
+HEADING = re.compile(r"^Timeout \(\d+:\d\d:\d\d(\.\d+)?\)!$", re.MULTILINE)
+"""The line above the stacks."""
 
 
 @dataclass
@@ -34,7 +35,7 @@ class _Timer:
     @property
     def pause_s(self) -> float:
         """Between two settings of the timer."""
-        return min(self.hang_seconds / 10, 5.0)
+        return lateness_s(self.hang_seconds)
 
 
 _timer: _Timer | None = None
@@ -64,6 +65,16 @@ def progress() -> None:
     """
     if _timer is not None and time.monotonic() - _timer.set_at_s > _timer.pause_s:
         _set(_timer)
+
+
+def lateness_s(hang_seconds: float) -> float:
+    """By how much a watchdog may speak later than `hang_seconds` after the last progress."""
+    return min(hang_seconds / 10, 5.0)
+
+
+def has_spoken(log: str) -> bool:
+    """Whether a watchdog ended a process that wrote to that log."""
+    return HEADING.search(log) is not None
 
 
 def is_silent(heartbeat: Path, hang_seconds: float, now_s: float) -> bool:

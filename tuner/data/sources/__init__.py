@@ -10,15 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tuner.data.sources import csv_file, npz_file, sklearn_sets, two_class
+from tuner.data.sources import csv_file, npz_file, sklearn_sets, text_files, two_class
 from tuner.data.sources.files import check_file, content_sha256
 from tuner.data.table import Table
-from tuner.spec.sections import CsvSource, NpzSource, Source
+from tuner.spec.sections import Source
 
 _READERS: dict[str, Callable[[Any], Table]] = {
     "csv": csv_file.read,
     "npz": npz_file.read,
+    "labelled_text": text_files.read_labelled,
     "sklearn": sklearn_sets.read,
+    "text": text_files.read_running,
     "two_class": two_class.read,
 }
 
@@ -34,8 +36,15 @@ def identity(source: Source) -> dict[str, Any]:
     DataError where a file is missing or empty.
     """
     fields = source.model_dump(mode="json")
-    if isinstance(source, CsvSource | NpzSource):
-        del fields["path"]
-        check_file(Path(source.path))
-        fields["content_sha256"] = content_sha256(Path(source.path))
+    path = fields.pop("path", None)
+    if path is not None:
+        fields["content_sha256"] = _content(path)
     return fields
+
+
+def _content(path: str | dict[str, str | None]) -> Any:
+    """The hash of a file, or of each split's."""
+    if isinstance(path, dict):
+        return {name: _content(each) for name, each in path.items() if each is not None}
+    check_file(Path(path))
+    return content_sha256(Path(path))

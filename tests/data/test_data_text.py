@@ -1,0 +1,173 @@
+"""Texts to tokens: tokenizers, labelled texts with one file or one a split, running text."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuner.data import prepare, preprocess, read_inputs
+from tuner.data.tokens import PADDING, encode_rows, fit, from_json
+from tuner.errors import DataError
+from tuner.spec.sections import BpeTokens, ByteTokens, CharacterTokens, DataSpec
+
+TEXTS = ["a film to see twice", "no film , no fun", "what a film", "never again"] * 10
+TOKENIZERS = [ByteTokens(), CharacterTokens(), BpeTokens(vocabulary=300)]
+
+
+@pytest.fixture
+def tsv(tmp_path):
+    def write(name: str, texts=TEXTS, header: bool = False) -> Path:
+        lines = [f"{'bad' if text.startswith(('no', 'never')) else 'good'}\t{text}" for text in texts]
+        path = tmp_path / name
+        path.write_text("\n".join((["label\ttext"] if header else []) + lines) + "\n", encoding="utf-8")
+        return path
+
+    return write
+
+
+def spec(path, **fields) -> DataSpec:
+    source = {"type": "labelled_text", "path": path, "columns": ["label", "text"]} | fields.pop("source", {})
+    return DataSpec.model_validate({"source": source, "text": {"max_length": 16}} | fields)
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS, ids=lambda kind: kind.type)
+class TestTokenizers:
+    @given(text=st.text(st.characters(exclude_categories=["Cs"])))
+    def test_what_was_seen_comes_back_as_it_was(self, kind, text):
+        tokenizer = fit(kind, [text, "more"])
+        tokens = tokenizer.encode(text)
+        assert tokenizer.decode(tokens) == text
+        assert tokens.dtype == np.int32
+        assert PADDING not in tokens
+        assert all(0 < token < tokenizer.num_tokens for token in tokens)
+
+    @given(text=st.text())
+    def test_its_json_makes_the_same_tokenizer(self, kind, text):
+        tokenizer = fit(kind, TEXTS)
+        again = from_json(tokenizer.to_json())
+        assert again.num_tokens == tokenizer.num_tokens
+        assert list(again.encode(text)) == list(tokenizer.encode(text))
+
+    def test_rows_are_cut_and_filled_up(self, kind):
+        tokenizer = fit(kind, TEXTS)
+        rows = encode_rows(tokenizer, ["a", "a film " * 50, ""], 9)
+        assert rows.shape == (3, 9)
+        assert [np.count_nonzero(row) for row in rows] == [1, 9, 0]
+
+
+def test_an_unseen_character_has_a_token_of_its_own():
+    tokenizer = fit(CharacterTokens(), ["ab"])
+    assert list(tokenizer.encode("aZb")) == [2, 1, 3]
+    assert tokenizer.decode([2, 1, 3]) == "a\ufffdb"
+
+
+def test_one_file_is_split_and_stratified(tsv, tmp_path):
+    store = prepare(spec(str(tsv("all.tsv"))), "text_classification", tmp_path / "store")
+    assert store.manifest.sizes == {"train": 28, "val": 6, "test": 6}
+    assert store.manifest.class_names == ("bad", "good")
+    assert (store.manifest.input_shape, store.manifest.padding) == ((16,), PADDING)
+    x, y = store.split("train")
+    assert (x.dtype, x.shape, y.dtype) == (np.int32, (28, 16), np.int64)
+
+
+def test_a_file_a_split(tsv, tmp_path):
+    path = {"train": str(tsv("train.tsv")), "val": str(tsv("dev.tsv", TEXTS[:4]))}
+    store = prepare(spec(path), "text_classification", tmp_path / "store")
+    assert store.manifest.sizes == {"train": 40, "val": 4, "test": 0}
+    tokenizer = from_json(store.manifest.tokenizer)
+    assert [tokenizer.decode(row[row > 0]) for row in store.split("val").features] == TEXTS[:4]
+
+
+def test_the_tokenizer_knows_the_training_texts_only(tsv, tmp_path):
+    path = {"train": str(tsv("train.tsv")), "val": str(tsv("dev.tsv", ["a Zebra", "no Zebra"]))}
+    text = {"tokenizer": "character", "max_length": 16}
+    store = prepare(spec(path, text=text), "text_classification", tmp_path / "store")
+    assert "Z" not in from_json(store.manifest.tokenizer).characters
+
+
+def test_a_label_that_training_has_not_seen(tsv, tmp_path):
+    path = {"train": str(tsv("train.tsv", ["no", "never"])), "val": str(tsv("dev.tsv", ["no", "yes"]))}
+    with pytest.raises(DataError, match=r"row 2 of val \(the first one is 1\) has 'good'"):
+        prepare(spec(path), "text_classification", tmp_path / "store")
+
+
+def test_the_content_of_each_file_names_the_store(tsv, tmp_path):
+    def sha(val) -> str:
+        path = {"train": str(tsv("train.tsv")), "val": str(tsv("dev.tsv", val))}
+        return prepare(spec(path), "text_classification", tmp_path / "store").manifest.sha256
+
+    assert sha(TEXTS[:4]) == sha(TEXTS[:4]) != sha(TEXTS[4:7])
+
+
+def test_new_texts_are_read_and_prepared_as_in_training(tsv, tmp_path):
+    store = prepare(spec(str(tsv("all.tsv"))), "text_classification", tmp_path / "store")
+    (tmp_path / "new.txt").write_text("what a film\nnever again\n")
+    as_table = tsv("new.tsv", ["what a film", "never again"], header=True)
+    for path in (tmp_path / "new.txt", as_table):
+        texts = read_inputs(path, store.manifest)
+        assert list(texts) == ["what a film", "never again"]
+    x, y = store.split("train")
+    rows = {tuple(row) for row in x}
+    assert all(tuple(row) in rows for row in preprocess(texts, store.manifest))
+
+
+def test_running_text_is_cut_in_its_order(tmp_path):
+    text = "".join(chr(97 + index % 26) for index in range(1000))
+    (tmp_path / "book.txt").write_text(text)
+    data = DataSpec.model_validate(
+        {
+            "source": {"type": "text", "path": str(tmp_path / "book.txt")},
+            "split": {"train": 0.8, "val": 0.1, "test": 0.1},
+            "text": {"tokenizer": "character", "max_length": 10},
+        }
+    )
+    store = prepare(data, "language_modelling", tmp_path / "store")
+    tokenizer = from_json(store.manifest.tokenizer)
+    assert store.manifest.sizes == {"train": 79, "val": 9, "test": 9}
+    assert store.manifest.padding is None
+    for name, start in (("train", 0), ("val", 800), ("test", 900)):
+        x, y = store.split(name)
+        assert tokenizer.decode(x.ravel()) == text[start : start + x.size]
+        assert tokenizer.decode(y.ravel()) == text[start + 1 : start + 1 + x.size]
+
+
+def test_a_text_too_short_for_a_row(tmp_path):
+    (tmp_path / "note.txt").write_text("too short")
+    data = DataSpec.model_validate({"source": {"type": "text", "path": str(tmp_path / "note.txt")}})
+    with pytest.raises(
+        DataError, match=r"must fill a row of data.text.max_length = 128 tokens and .* train has"
+    ):
+        prepare(data, "language_modelling", tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"good\ta\n\tb\n", "none in row 2"),
+        (b"good\ta\nbad\t\n", r"row 2 \(the first one is 1\) has none"),
+        (b"good\ta\nbad\t\xff\xfe\n", "must be readable as a table of texts"),
+        (b"good\ta\tmore\tand more\nbad\n", "must be readable|must have a text|row 2"),
+    ],
+    ids=["no label", "no text", "no UTF-8", "torn"],
+)
+def test_bad_rows(tmp_path, content, message):
+    path = tmp_path / "bad.tsv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        prepare(spec(str(path)), "text_classification", tmp_path / "store")
+    assert not list((tmp_path / "store").glob("*/manifest.json"))
+
+
+def test_a_column_that_is_not_there(tsv, tmp_path):
+    path = str(tsv("rows.tsv", header=True))
+    with pytest.raises(DataError, match="must have the column 'sentence'.*it has label, text"):
+        prepare(spec(path, source={"columns": None, "text": "sentence"}), "text_classification", tmp_path)
+
+
+def test_running_text_that_is_no_utf8(tmp_path):
+    (tmp_path / "book.txt").write_bytes(b"caf\xe9 " * 400)
+    data = DataSpec.model_validate({"source": {"type": "text", "path": str(tmp_path / "book.txt")}})
+    with pytest.raises(DataError, match="text must be UTF-8"):
+        prepare(data, "language_modelling", tmp_path / "store")

@@ -1,0 +1,106 @@
+"""Texts through the DeepSpeed loop: the losses of plain torch, exact resume, and the export that predicts."""
+
+import json
+
+import numpy as np
+import pytest
+from training_cases import experiment_file
+from training_gang import is_complete, job_of
+from training_reference import train_plainly
+
+from tuner.data import Store
+from tuner.records.paths import TrialPaths
+from tuner.results.export import ExportedModel
+from tuner.spec import Experiment
+
+pytestmark = pytest.mark.slow
+
+WORDS = {"good": ["fine", "lovely", "warm"], "bad": ["dull", "cold", "weak"]}
+LABELLED = {
+    "task": "text_classification",
+    "data": {
+        "source": {"type": "labelled_text", "path": "rows.tsv"},
+        "text": {"tokenizer": "byte", "max_length": 24},
+    },
+    "search": {"metric": "val/accuracy"},
+}
+RUNNING = {
+    "task": "language_modelling",
+    "data": {
+        "source": {"type": "text", "path": "book.txt"},
+        "text": {"tokenizer": "character", "max_length": 16},
+    },
+    "search": {"metric": "val/loss"},
+}
+MODELS = {
+    "rnn": {"type": "rnn", "cell": "gru", "width": 16, "embedding": 8, "bidirectional": True},
+    "transformer": {"type": "transformer", "width": 16, "depth": 2, "heads": 2},
+}
+GPT = {"type": "transformer", "kind": "decoder", "width": 32, "depth": 2, "heads": 2}
+CASES = {"rnn": (LABELLED, "rnn"), "encoder": (LABELLED, "transformer"), "decoder": (RUNNING, None)}
+
+
+@pytest.fixture
+def write(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [(kind, rng.choice(words)) for kind, words in WORDS.items() for _ in range(100)]
+    table = "".join(f"{kind}\ta {word} film {index % 7}\n" for index, (kind, word) in enumerate(rows))
+    book = "".join(f"the {WORDS['good'][index % 3]} film was {index % 10}. " for index in range(300))
+
+    def file(case: str, **train):
+        base, name = CASES[case]
+        model = MODELS[name] if name else GPT
+        (tmp_path / "rows.tsv").write_text("label\ttext\n" + table)
+        (tmp_path / "book.txt").write_text(book)
+        settings = {"batch_size": 32, "optimizer": {"type": "sgd", "lr": 0.1, "momentum": 0.9}} | train
+        return experiment_file(tmp_path, base | {"model": model}, **settings)
+
+    return file
+
+
+@pytest.mark.parametrize("stage", [0, 1, 3])
+@pytest.mark.parametrize("case", CASES)
+def test_the_losses_are_those_of_plain_torch(gangs, write, tmp_path, case, stage):
+    path = write(case, zero={"stage": stage}, gradient_clip=1.0)
+    expected = train_plainly(Experiment.load(path), tmp_path / "plain")
+    reports = gangs(2).train(path, tmp_path / "out")
+    assert is_complete(reports)
+    assert [report.metrics["train/loss"] for report in reports] == pytest.approx(expected, rel=5e-4)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_resume_is_exact(gangs, write, tmp_path, case):
+    gang, path = gangs(2), write(case, zero={"stage": 1}, precision="bf16")
+    whole = gang.train(path, tmp_path / "whole")
+    first = gang.train(path, tmp_path / "cut", reports=1)
+    rest = gang.train(path, tmp_path / "cut", resume=tmp_path / "cut")
+    assert [report.metrics["val/loss"] for report in first + rest] == [
+        report.metrics["val/loss"] for report in whole
+    ]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_learns_and_its_export_does_as_it_did(gangs, write, tmp_path, case):
+    path, out = write(case, epochs=12, optimizer={"type": "adamw", "lr": 0.01}), tmp_path / "out"
+    reports = gangs(1).train(path, out)
+    best = max(reports, key=lambda report: report.metrics["val/accuracy"])
+    assert best.metrics["val/accuracy"] > 0.8
+    exported = open_export(path, out, tmp_path / "export")
+    if case == "decoder":
+        text = exported.continue_text("the fine film ", num_tokens=40, temperature=0.1)
+        assert text.startswith("was ")
+    else:
+        texts = np.array([f"a {word} film 3" for words in WORDS.values() for word in words], dtype=object)
+        found = [row["label"] for row in exported.predict(texts)]
+        assert found == [kind for kind, words in WORDS.items() for _ in words]
+
+
+def open_export(path, out, folder) -> ExportedModel:
+    """The kept weights of a training, as `tuner best --export` writes them."""
+    job = job_of(path, out)
+    manifest = Store.open(job.store).manifest
+    folder.mkdir()
+    (folder / "weights.pt").write_bytes((TrialPaths(out).best_checkpoint / "weights.pt").read_bytes())
+    content = {"spec": job.spec.model_dump(mode="json"), "manifest": json.loads(manifest.to_json())}
+    (folder / "model.json").write_text(json.dumps(content))
+    return ExportedModel.open(folder)

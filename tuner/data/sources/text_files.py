@@ -1,0 +1,92 @@
+"""Texts: tables with a column of texts and one of labels, and running text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tuner.data.sources.csv_file import missing_column
+from tuner.data.sources.files import reason
+from tuner.data.table import AnyArray, Table
+from tuner.errors import DataError
+from tuner.spec.sections import LabelledTextSource, TextSource
+
+
+def read_labelled(source: LabelledTextSource) -> Table:
+    """All rows of the table, or of one table a split; DataError where a column or a label is missing."""
+    if isinstance(source.path, str):
+        texts, labels = _read_table(Path(source.path), source)
+        return Table(texts, labels)
+    frames = {
+        name: _read_table(Path(path), source)
+        for name, path in source.path.model_dump(exclude_none=True).items()
+    }
+    texts = np.concatenate([texts for texts, _ in frames.values()])
+    labels = np.concatenate([labels for _, labels in frames.values()])
+    parts = np.concatenate([np.full(len(texts), name) for name, (texts, _) in frames.items()])
+    return Table(texts, labels, parts=parts)
+
+
+def read_running(source: TextSource) -> Table:
+    """The whole file as one text."""
+    path = Path(source.path)
+    return Table(np.array([_decode(path)], dtype=object), np.zeros(1, dtype=np.int64))
+
+
+def read_texts(path: Path, column: str, delimiter: str) -> AnyArray:
+    """New texts, without labels: one a line of a .txt file, or the column of a table."""
+    if path.suffix == ".txt":
+        lines = _decode(path).removesuffix("\n").split("\n")
+        return np.array([line.removesuffix("\r") for line in lines], dtype=object)
+    frame = _read_frame(path, None, delimiter)
+    if column not in frame:
+        raise missing_column(path, column, list(frame.columns))
+    return frame[column].to_numpy(dtype=object)
+
+
+def _read_table(path: Path, source: LabelledTextSource) -> tuple[AnyArray, AnyArray]:
+    frame = _read_frame(path, source.columns, source.delimiter)
+    for name in (source.text, source.label):
+        if name not in frame:
+            raise missing_column(path, name, list(frame.columns))
+    missing = np.flatnonzero(frame[source.label].isna())
+    if len(missing):
+        raise DataError(
+            f"every row must have a label, but column '{source.label}' of {path} has none in row "
+            f"{missing[0] + 1} (the first one is 1); fill it in or remove the row"
+        )
+    texts = frame[source.text].to_numpy(dtype=object)
+    return texts, np.array(frame[source.label].astype(str), dtype=np.str_)
+
+
+def _read_frame(path: Path, columns: list[str] | None, delimiter: str) -> pd.DataFrame:
+    """As text, with quotes taken as they are where tabs delimit, as such files mean them."""
+    try:
+        frame: pd.DataFrame = pd.read_csv(
+            path,
+            sep=delimiter,
+            names=columns,
+            header=None if columns else 0,
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+            quoting=3 if delimiter == "\t" else 0,
+            encoding="utf-8",
+        )
+    except (ValueError, OSError) as error:
+        raise DataError(
+            f"data must be readable as a table of texts, but {path} is not: {reason(error)}; correct the file"
+        ) from error
+    if frame.empty:
+        raise DataError(f"data must have rows, but {path} has none; give a file with data")
+    frame.columns = frame.columns.astype(str)
+    return frame
+
+
+def _decode(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError(f"text must be UTF-8, but {path} is not: {reason(error)}; convert it") from error

@@ -1,0 +1,155 @@
+"""Text to tokens: byte, character and byte-pair vocabularies, fitted on the training texts only.
+
+    tokenizer = fit(spec, train_texts)
+    rows = encode_rows(tokenizer, texts, max_length)       # int32 [texts, max_length]
+    tokenizer.decode(tokenizer.encode("ab"))               # "ab"
+
+Token 0 fills up short rows (PADDING). What a tokenizer knows is one JSON text (`to_json`, `from_json`), which
+the manifest keeps, so an exported model reads text as in training. Byte pairs: Sennrich et al., "Neural
+Machine Translation of Rare Words with Subword Units", 2016, on bytes, so that no text is unknown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.errors import DataError
+from tuner.spec.sections import BpeTokens, ByteTokens, CharacterTokens, TokensSpec
+
+PADDING = 0
+_UNKNOWN = 1
+_PADDING_TEXT = "<padding>"
+TokenArray = NDArray[np.int32]
+
+
+class Tokenizer(Protocol):
+    """A vocabulary of `num_tokens`, with PADDING as token 0."""
+
+    @property
+    def num_tokens(self) -> int: ...
+    def encode(self, text: str) -> TokenArray: ...
+    def decode(self, tokens: Sequence[int]) -> str: ...
+    def to_json(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class ByteTokenizer:
+    """Token 1 + b is byte b of the UTF-8 text."""
+
+    num_tokens: int = 257
+
+    def encode(self, text: str) -> TokenArray:
+        return np.frombuffer(text.encode("utf-8", "replace"), dtype=np.uint8).astype(np.int32) + 1
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return bytes(token - 1 for token in tokens if token != PADDING).decode("utf-8", "replace")
+
+    def to_json(self) -> str:
+        return json.dumps({"type": "byte"})
+
+
+@dataclass(frozen=True)
+class CharacterTokenizer:
+    """Token 2 + i is `characters[i]`; 1 stands for any other."""
+
+    characters: str
+
+    @property
+    def num_tokens(self) -> int:
+        return 2 + len(self.characters)
+
+    def encode(self, text: str) -> TokenArray:
+        known = np.array([ord(character) for character in self.characters], dtype=np.int64)
+        codes = np.array([ord(character) for character in text], dtype=np.int64)
+        if not len(known):
+            return np.full(len(codes), _UNKNOWN, dtype=np.int32)
+        place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+        return np.where(known[place] == codes, place + 2, _UNKNOWN).astype(np.int32)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return "".join(self.characters[token - 2] if token > 1 else "\ufffd" for token in tokens if token)
+
+    def to_json(self) -> str:
+        return json.dumps({"type": "character", "characters": self.characters})
+
+
+class LibraryTokenizer:
+    """One of Hugging Face's `tokenizers`, by its own JSON."""
+
+    def __init__(self, content: str) -> None:
+        from tokenizers import Tokenizer as Library
+
+        try:
+            self._library = Library.from_str(content)
+        except Exception as error:
+            # The library has no type of its own for what it cannot read.
+            raise DataError(
+                f"a tokenizer must be as `tokenizers` wrote it, but it cannot be read: {error}; "
+                "prepare the data again"
+            ) from error
+
+    @property
+    def num_tokens(self) -> int:
+        return int(self._library.get_vocab_size())
+
+    def encode(self, text: str) -> TokenArray:
+        return np.array(self._library.encode(text).ids, dtype=np.int32)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return str(self._library.decode([int(token) for token in tokens]))
+
+    def to_json(self) -> str:
+        return json.dumps({"type": "tokenizers", "content": self._library.to_str()})
+
+
+def fit(spec: TokensSpec, texts: Sequence[str]) -> Tokenizer:
+    """A tokenizer for `texts`, the training ones."""
+    if isinstance(spec, ByteTokens):
+        return ByteTokenizer()
+    if isinstance(spec, CharacterTokens):
+        return CharacterTokenizer("".join(sorted(set().union(*texts))))
+    assert isinstance(spec, BpeTokens)
+    return LibraryTokenizer(_train_bpe(texts, spec.vocabulary))
+
+
+def from_json(content: str) -> Tokenizer:
+    """The inverse of `to_json`."""
+    fields: dict[str, Any] = json.loads(content)
+    if fields["type"] == "byte":
+        return ByteTokenizer()
+    if fields["type"] == "character":
+        return CharacterTokenizer(fields["characters"])
+    return LibraryTokenizer(fields["content"])
+
+
+def encode_rows(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> TokenArray:
+    """[texts, max_length]: the first tokens of each text, filled up with PADDING."""
+    rows = np.full((len(texts), max_length), PADDING, dtype=np.int32)
+    for row, text in zip(rows, texts, strict=True):
+        tokens = tokenizer.encode(text)[:max_length]
+        row[: len(tokens)] = tokens
+    return rows
+
+
+def _train_bpe(texts: Sequence[str], vocabulary: int) -> str:
+    from tokenizers import Tokenizer as Library
+    from tokenizers import decoders, models, pre_tokenizers, trainers
+
+    library = Library(models.BPE())
+    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    library.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[_PADDING_TEXT],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    library.train_from_iterator(texts, trainer)
+    content: str = library.to_str()
+    return content

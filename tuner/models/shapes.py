@@ -1,0 +1,78 @@
+"""What a model is told of the data: the shape of a row, and for tokens the vocabulary and the padding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from tuner.errors import ExperimentError
+
+
+class Described(Protocol):
+    """What is known of prepared data; `tuner.data.Manifest` answers."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
+    def num_tokens(self) -> int | None: ...
+    @property
+    def padding(self) -> int | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataShape:
+    """Rows of float features, or of tokens: then int64 [rows, length] with `input_shape` (length,)."""
+
+    input_shape: tuple[int, ...]
+    """of one row"""
+    num_tokens: int | None = None
+    """size of the vocabulary; None: the rows are float features"""
+    padding: int | None = None
+    """the token at the end of short rows, below `num_tokens`; None: every row is full"""
+
+    @classmethod
+    def of(cls, data: Described) -> DataShape:
+        return cls(input_shape=data.input_shape, num_tokens=data.num_tokens, padding=data.padding)
+
+
+def features(data: DataShape, model: str, *, per_token: bool) -> tuple[int, ...]:
+    """The shape of a row of float features; ExperimentError when `model` would get tokens."""
+    if data.num_tokens is not None:
+        raise ExperimentError(
+            f"model.type {model} needs rows of numbers, but the data has rows of tokens; "
+            f"use model.type rnn or transformer"
+        )
+    assert not per_token, model
+    return data.input_shape
+
+
+def image(data: DataShape, model: str, *, per_token: bool) -> tuple[int, int, int]:
+    """(channels, height, width) of a row; ExperimentError when the rows are no images."""
+    shape = features(data, model, per_token=per_token)
+    if len(shape) != 3:
+        raise ExperimentError(
+            f"model.type {model} needs images of shape (channels, height, width), but the data has rows of "
+            f"shape {shape}; use model.type mlp"
+        )
+    channels, height, width = shape
+    return channels, height, width
+
+
+def vocabulary(data: DataShape, model: str) -> int:
+    """The number of tokens; ExperimentError when the rows are float features."""
+    if data.num_tokens is None:
+        raise ExperimentError(
+            f"model.type {model} needs rows of tokens, but the data has rows of numbers of shape "
+            f"{data.input_shape}; use model.type mlp"
+        )
+    assert len(data.input_shape) == 1, data
+    return data.num_tokens
+
+
+def row_lengths(tokens: Tensor, padding: int) -> Tensor:
+    """[rows, length] -> [rows]: tokens before the padding at the end, at least 1."""
+    positions = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
+    return torch.where(tokens != padding, positions, 1).amax(dim=1)
