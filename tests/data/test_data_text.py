@@ -113,6 +113,25 @@ def test_new_texts_are_read_and_prepared_as_in_training(tsv, tmp_path):
     assert all(tuple(row) in rows for row in preprocess(texts, store.manifest))
 
 
+def test_new_texts_in_a_table_are_read_with_the_delimiter_of_training(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("label;text\n" + "".join(f"{'ab'[row % 2]};film, {row}\n" for row in range(40)))
+    source = {"type": "labelled_text", "path": str(path), "delimiter": ";"}
+    store = prepare(DataSpec.model_validate({"source": source}), "text_classification", tmp_path / "store")
+    assert list(read_inputs(path, store.manifest)) == [f"film, {row}" for row in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("new.txt", "a film\n\nno film\n"), ("new.tsv", "label\ttext\ngood\ta film\nbad\t\n")],
+)
+def test_a_new_text_that_is_empty(tsv, tmp_path, name, content):
+    store = prepare(spec(str(tsv("all.tsv"))), "text_classification", tmp_path / "store")
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=r"row 2 \(the first one is 1\) has none"):
+        read_inputs(tmp_path / name, store.manifest)
+
+
 def test_running_text_is_cut_in_its_order(tmp_path):
     text = "".join(chr(97 + index % 26) for index in range(1000))
     (tmp_path / "book.txt").write_text(text)

@@ -16,6 +16,7 @@ from tuner.data.sources.files import check_file
 from tuner.data.sources.npz_file import load_arrays, numeric_features, take
 from tuner.data.sources.text_files import read_texts
 from tuner.data.table import AnyArray, FloatArray
+from tuner.data.text import check_texts
 from tuner.errors import DataError
 
 _SUFFIXES = (".csv", ".npz", ".npy")
@@ -43,7 +44,15 @@ def _read_texts(path: Path, manifest: Manifest) -> AnyArray:
         )
     check_file(path)
     column = str(manifest.source.get("text", "text"))
-    return read_texts(path, column, delimiter="," if path.suffix == ".csv" else "\t")
+    texts = read_texts(path, column, "\t" if path.suffix == ".tsv" else _csv_delimiter(manifest))
+    check_texts(texts)
+    return texts
+
+
+def _csv_delimiter(manifest: Manifest) -> str:
+    """Of the training file; a comma where that was separated by tabs, or was no table."""
+    delimiter = str(manifest.source.get("delimiter", "\t"))
+    return "," if delimiter == "\t" else delimiter
 
 
 def _read_csv(path: Path, manifest: Manifest) -> FloatArray:

@@ -41,7 +41,7 @@ def prepare_text(table: Table, spec: DataSpec, task: str) -> TextRows:
 
 
 def _labelled(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
-    _check_texts(table)
+    check_texts(table.features)
     targets, class_names = to_classes(table)
     cleaned = Cleaned(table.features, targets, None, class_names)
     if table.parts is None:
@@ -94,8 +94,9 @@ def _check_seen(rows: Mapping[str, Indices], targets: AnyArray, class_names: tup
             )
 
 
-def _check_texts(table: Table) -> None:
-    for row, text in enumerate(table.features):
+def check_texts(texts: AnyArray) -> None:
+    """DataError at the first of `texts` that is empty."""
+    for row, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
             raise DataError(
                 f"every row must have a text, but row {row + 1} (the first one is 1) has none; "

@@ -84,13 +84,12 @@ _SOURCE_TASKS: dict[str, tuple[str, ...]] = {
     "labelled_text": ("text_classification",),
     "text": (LANGUAGE_MODELLING,),
 }
-_TOKEN_TASKS = ("text_classification", "language_modelling")
 _MODEL_TASKS: dict[str, tuple[str, ...]] = {
-    "mlp": tuple(task for task in TASKS if task not in _TOKEN_TASKS),
+    "mlp": ROW_TASKS,
     "cnn": ("image_classification",),
     "resnet": ("image_classification",),
-    "rnn": _TOKEN_TASKS,
-    "transformer": _TOKEN_TASKS,
+    "rnn": TEXT_TASKS,
+    "transformer": TEXT_TASKS,
 }
 _CLASSIFICATION_LOSSES = ("auto", "cross_entropy", "bce")
 _LOSSES: dict[str, tuple[str, ...]] = {
@@ -381,14 +380,14 @@ def _check_model(task: str, model: ModelSpec) -> Iterator[tuple[KeyPath, str]]:
         allowed = ", ".join(name for name, tasks in _MODEL_TASKS.items() if task in tasks)
         yield ("model", "type"), f"must fit the task {task}; found {model.type}; allowed: {allowed}"
         return
-    is_language_model = task == "language_modelling"
+    is_language_model = task == LANGUAGE_MODELLING
     if isinstance(model, RnnSpec) and model.bidirectional and is_language_model:
         yield ("model", "bidirectional"), f"must be false for task {task}; found true; drop it"
     if isinstance(model, TransformerSpec):
         if is_language_model and model.kind != "decoder":
             yield ("model", "kind"), f"must be decoder for task {task}; found {model.kind}; change it"
         if model.tie_embeddings and not is_language_model:
-            rest = f"needs task language_modelling; found true with task {task}; drop it"
+            rest = f"needs task {LANGUAGE_MODELLING}; found true with task {task}; drop it"
             yield ("model", "tie_embeddings"), rest
 
 
