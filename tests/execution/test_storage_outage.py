@@ -20,6 +20,7 @@ from tuner.execution.conductor import Conductor, new_state
 from tuner.execution.decisions import read_decisions
 from tuner.execution.resume import catch_up, replay
 from tuner.execution.runner import _saying_how_to_go_on, _undone_where_refused
+from tuner.execution.state import REPORTED
 from tuner.records.paths import ExperimentPaths
 from tuner.search.ahead import make_asker
 from tuner.search.factory import make_scheduler, make_searcher
@@ -28,6 +29,7 @@ from tuner.spec import Experiment, Float
 from tuner.training.report import Report
 
 FULL = 4
+WRITES_A_REPORT = "INSERT INTO trial_intermediate_values"
 SEARCHES = {
     "tpe": {"sampler": "tpe", "scheduler": "none"},
     "promotion": {"scheduler": {"type": "asha", "variant": "promotion"}},
@@ -222,7 +224,10 @@ def fail_in(block: AbstractContextManager[Any]) -> None:
         raise StorageError("a database must answer, but it did not")
 
 
-def test_a_database_that_goes_away_between_a_pause_and_its_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_lost_answer", [False, True])
+def test_a_database_that_goes_away_between_a_pause_and_its_checkpoint(
+    tmp_path: Path, is_lost_answer: bool
+) -> None:
     """The pause stands, its checkpoint does not: the trial trains to that report again, and pauses there."""
     network = FailingSqlite()
     url = f"sqlite:///{tmp_path}/studies.db"
@@ -231,15 +236,24 @@ def test_a_database_that_goes_away_between_a_pause_and_its_checkpoint(tmp_path: 
         return Search(tmp_path / folder, url, "promotion", lambda: setattr(network, "is_away", True))
 
     with network.in_place():
-        whole, search = search_in("whole"), search_in("cut")
+        whole = search_in("whole")
         whole.run()
-        for at in range(40, network.num_calls):
-            if goes_away(search, partial(network.fail_at, at, is_lost_answer=False)):
-                *_, last = read_decisions(search.paths.decisions)
-                if last["action"] == "PAUSE":
-                    break
+        for nth in some_pauses(whole):
+            search = search_in(f"report_{nth}")
+            arm = partial(network.fail_at, nth, is_lost_answer=is_lost_answer, kind=WRITES_A_REPORT)
+            assert goes_away(search, arm)
+            *before, pause = read_decisions(search.paths.decisions)
+            assert pause["action"] == "PAUSE"
             network.mend()
-            search = search_in(f"cut_{at}")
-        network.mend()
-        search.run()
-        assert search.outcome() == whole.outcome()
+            search.run()
+            assert search.outcome() == whole.outcome(), nth
+            lines = list(read_decisions(search.paths.decisions))[len(before) :]
+            actions = [line["action"] for line in lines if line["trial"] == pause["trial"]]
+            assert actions[:3] == ["PAUSE", "START", "SAVED"], nth
+
+
+def some_pauses(search: Search) -> list[int]:
+    """Which of all reports were answered with the first pause, and with the first one of a resumed trial."""
+    reports = [line for line in read_decisions(search.paths.decisions) if line["action"] in REPORTED]
+    pauses = [(nth, line) for nth, line in enumerate(reports, start=1) if line["action"] == "PAUSE"]
+    return [pauses[0][0], next(nth for nth, line in pauses if line["report"] > 1)]
