@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ ACTIVATIONS = ("relu", "gelu", "tanh", "silu", "leaky_relu")
 NUM_TOKENS, LENGTH, PADDING = 11, 7, 0
 IMAGES = models.DataShape(input_shape=(1, 8, 8))
 TOKENS = models.DataShape(input_shape=(LENGTH,), num_tokens=NUM_TOKENS, padding=PADDING)
+STEPS = models.DataShape(input_shape=(LENGTH, 5))
 FULL_TOKENS = models.DataShape(input_shape=(LENGTH,), num_tokens=NUM_TOKENS)
 RESNET = {"type": "resnet", "depth": 10, "channels": 8}
 RNN = {"type": "rnn", "width": 24, "embedding": 16}
@@ -197,6 +199,16 @@ def test_padding_has_no_influence(fields: dict[str, Any]) -> None:
         assert torch.allclose(model(tokens[None])[0], output, atol=1e-5)
 
 
+@pytest.mark.parametrize("fields", [RNN, RNN | {"pooling": "last"}, ENCODER, DECODER], ids=str)
+def test_steps_of_numbers_are_learned_by_heart(fields: dict[str, Any]) -> None:
+    model = build(fields, STEPS)
+    x = torch.randn(16, *STEPS.input_shape)
+    losses = losses_of(model, x, torch.arange(16) % 3, num_steps=150)
+    assert losses[-1] < 0.2 * losses[0]
+    assert model.eval()(x[:0]).shape == (0, 3)
+    assert build(fields, STEPS, per_token=True)(x).shape == (16, LENGTH, 3)
+
+
 def test_a_row_of_nothing_but_padding_is_finite() -> None:
     for fields in (RNN, RNN | {"pooling": "max"}, ENCODER, DECODER):
         assert build(fields)(torch.full((2, LENGTH), PADDING)).isfinite().all()
@@ -278,6 +290,8 @@ def test_tokens_are_no_numbers(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["rnn", "transformer"])
-def test_numbers_are_no_tokens(name: str) -> None:
-    with pytest.raises(ExperimentError, match=rf"{name} needs rows of tokens, .* \(1, 8, 8\); use model"):
-        build({"type": name}, IMAGES)
+@pytest.mark.parametrize("shape", [(13,), (1, 8, 8)])
+def test_a_table_or_an_image_is_no_sequence(name: str, shape: tuple[int, ...]) -> None:
+    rule = f"{name} needs rows of tokens, or numbers of shape .* {re.escape(str(shape))}; use model.type mlp"
+    with pytest.raises(ExperimentError, match=rule):
+        build({"type": name}, models.DataShape(input_shape=shape))

@@ -287,7 +287,7 @@ class ResnetSpec(Section):
 
 
 class RnnSpec(Section):
-    """Recurrent network over tokens: `depth` layers of `width` units a direction."""
+    """Recurrent network over a sequence: `depth` layers of `width` units a direction."""
 
     type: Literal["rnn"] = "rnn"
     cell: Literal["rnn", "lstm", "gru"] = "lstm"
@@ -296,7 +296,7 @@ class RnnSpec(Section):
     bidirectional: bool = False
     """also from the end to the beginning; not for language modelling"""
     embedding: Count = 64
-    """numbers that stand for a token"""
+    """numbers that stand for a token, or a step of numbers"""
     dropout: Fraction = 0.0
     """share of the inputs of each layer that are zeroed in training, [0, 1)"""
     pooling: Literal["mean", "last", "max"] = "mean"
@@ -304,7 +304,7 @@ class RnnSpec(Section):
 
 
 class TransformerSpec(Section):
-    """Pre-norm transformer over tokens: `depth` blocks of attention with `heads` heads and two layers."""
+    """Pre-norm transformer over a sequence: `depth` blocks of attention with `heads` heads and two layers."""
 
     type: Literal["transformer"] = "transformer"
     kind: Literal["encoder", "decoder"] = "encoder"
