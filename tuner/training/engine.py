@@ -3,6 +3,8 @@
 `micro_batch` x `accumulation` x ranks = `batch_size`, always.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,7 @@ from tuner.training.checkpoints import MemoryEngine
 from tuner.training.optimizers import build_optimizer, schedule_factor
 from tuner.training.precision import Precision
 from tuner.training.ranks import Ranks, hand_to_deepspeed
+from tuner.training.splitting import Splitting
 
 NEVER = 2**31
 
@@ -67,23 +70,36 @@ def _zero_config(train: TrainSpec, device_type: str) -> dict[str, Any]:
 
 
 def build_engine(
-    model: torch.nn.Module, train: TrainSpec, ranks: Ranks, *, precision: Precision, num_steps: int
+    build_model: Callable[[], torch.nn.Module],
+    train: TrainSpec,
+    ranks: Ranks,
+    *,
+    precision: Precision,
+    num_steps: int,
 ) -> Any:
-    """Shards `model` over the ranks; `num_steps` is the length of the whole training in optimizer steps."""
+    """Shards the model over the ranks; `num_steps` is the length of the whole training in optimizer steps."""
     hand_to_deepspeed()
+    config = engine_config(train, plan_batch(train, ranks.num_ranks), precision, ranks.device_type)
+    torch.manual_seed(train.seed)
+    with _splitting(train, config):
+        model = build_model()
     factor = schedule_factor(train.schedule, num_steps)
     model.to(ranks.device)
     engine, _, _, _ = deepspeed.initialize(
         model=model,
         optimizer=build_optimizer(train.optimizer, model.parameters()),
         lr_scheduler=lambda optimizer: LambdaLR(optimizer, factor),
-        config=engine_config(train, plan_batch(train, ranks.num_ranks), precision, ranks.device_type),
+        config=config,
         dist_init_required=False,
     )
     engine.checkpoint_engine = MemoryEngine()
     # A script of DeepSpeed's that it would copy into each checkpoint, where no file is opened.
     engine._copy_recovery_script = lambda save_path: None
     return engine
+
+
+def _splitting(train: TrainSpec, config: dict[str, Any]) -> AbstractContextManager[Any]:
+    return Splitting(config) if train.zero.stage == 3 else nullcontext()
 
 
 @dataclass(frozen=True)
