@@ -440,6 +440,8 @@ class TrainSpec(Section):
     """largest global L2 norm of the gradient"""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     zero: Zero = Zero()
+    compile: bool = False
+    """have torch compile the model (torch.compile), at the first step of a trial; needs a C++ compiler"""
     early_stop: EarlyStop | None = None
     validate_every: Count = 1
     """epochs between two validations, each of which is a report; the last epoch always validates"""

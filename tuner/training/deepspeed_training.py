@@ -175,6 +175,9 @@ class DeepSpeedTraining:
         self._keeper.close()
         self._engine.destroy()
         del self._engine, self._weights
+        if self._spec.train.compile:
+            # What is compiled would be kept, and counts against the limit of the next trial.
+            torch.compiler.reset()
         gc.collect()
         if self._ranks.device_type == "cuda":
             torch.cuda.empty_cache()

@@ -10,6 +10,7 @@ from typing import Any
 
 import deepspeed
 import torch
+from torch._inductor import config as inductor
 from torch.optim.lr_scheduler import LambdaLR
 
 from tuner.spec import TrainSpec
@@ -92,10 +93,21 @@ def build_engine(
         config=config,
         dist_init_required=False,
     )
+    if train.compile:
+        _compile(engine)
     engine.checkpoint_engine = MemoryEngine()
     # A script of DeepSpeed's that it would copy into each checkpoint, where no file is opened.
     engine._copy_recovery_script = lambda save_path: None
     return engine
+
+
+def _compile(engine: Any) -> None:
+    """In place, so that no weight gets another name; torch compiles at the first step.
+
+    By this process and its threads alone: torch would start processes for all cores of the machine.
+    """
+    inductor.compile_threads = torch.get_num_threads()
+    engine.compile()
 
 
 def _splitting(train: TrainSpec, config: dict[str, Any]) -> AbstractContextManager[Any]:
