@@ -50,6 +50,7 @@ CAUSAL: list[dict[str, Any]] = [
     DECODER | {"tie_embeddings": True},
 ]
 ONE_OF_EACH = [{"type": "mlp"}, {"type": "cnn"}, RESNET, RNN, ENCODER, DECODER]
+RECOMPUTING_ONES = [fields | {"checkpointing": True} for fields in (RESNET, ENCODER)]
 RECOMPUTING = [RESNET, RESNET | {"depth": 50, "channels": 4}, ENCODER, DECODER]
 
 
@@ -269,6 +270,27 @@ def test_checkpointing_changes_nothing(fields: dict[str, Any], dropout: float) -
         assert torch.equal(one.grad, other.grad)
     for one, other in zip(kept.buffers(), again.buffers(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("fields", [*ONE_OF_EACH, *RECOMPUTING_ONES], ids=str)
+def test_a_compiled_model_gives_the_same(fields: dict[str, Any]) -> None:
+    """Traced by torch.compile, without the slow step to machine code; recurrent layers stay as they are."""
+    torch.compiler.reset()
+    counts = torch._dynamo.utils.counters
+    counts.clear()
+    eager, compiled = build(fields), build(fields)
+    compiled.compile(backend="aot_eager")
+    x = rows_for(fields)
+    for model in (eager, compiled):
+        backward(model(x).square().sum())
+    for one, other in zip(eager.parameters(), compiled.parameters(), strict=True):
+        assert one.grad is not None
+        assert torch.allclose(one.grad, other.grad, rtol=1e-3, atol=1e-5)
+    for one, other in zip(eager.buffers(), compiled.buffers(), strict=True):
+        assert torch.allclose(one, other)
+    assert eager.state_dict().keys() == compiled.state_dict().keys()
+    assert counts["frames"]["ok"] > 0
+    assert fields["type"] == "rnn" or not counts["graph_break"]
 
 
 def test_ten_ten_one() -> None:

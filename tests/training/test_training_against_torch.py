@@ -46,8 +46,7 @@ def test_a_resnet(gangs, tmp_path, stage):
     assert_same_losses(gangs(2), path, tmp_path)
 
 
-@pytest.mark.parametrize("stage", [0, 3])
-@pytest.mark.parametrize("name", ["cnn", "resnet"])
+@pytest.mark.parametrize(("name", "stage"), [("cnn", 0), ("resnet", 3)])
 def test_a_compiled_model(gangs, tmp_path, name, stage):
     path = experiment_file(tmp_path, DIGITS | {"model": MODELS[name]}, zero={"stage": stage}, compile=True)
     assert_same_losses(gangs(2), path, tmp_path)

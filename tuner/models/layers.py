@@ -19,6 +19,17 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 _MAX_GROUPS = 8
 
 
+class Stack(nn.Sequential):
+    """A whole network that is a sequence of layers.
+
+    torch compiles no frame of its own: of a bare `nn.Sequential` nothing would be compiled.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        output: Tensor = super().forward(input)
+        return output
+
+
 class BatchNorm1d(nn.BatchNorm1d):
     """Batch normalisation in float32, whatever the precision of the weights.
 
