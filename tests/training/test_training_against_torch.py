@@ -49,7 +49,10 @@ def test_a_resnet(gangs, tmp_path, stage):
 @pytest.mark.parametrize(("name", "stage"), [("cnn", 0), ("resnet", 3)])
 def test_a_compiled_model(gangs, tmp_path, name, stage):
     path = experiment_file(tmp_path, DIGITS | {"model": MODELS[name]}, zero={"stage": stage}, compile=True)
-    assert_same_losses(gangs(2), path, tmp_path)
+    gang = gangs(2)
+    compiled_before = gang.call("compiled_frames")
+    assert_same_losses(gang, path, tmp_path)
+    assert gang.call("compiled_frames") > compiled_before
     weights = torch.load(TrialPaths(tmp_path / "out").best_checkpoint / "weights.pt", weights_only=True)
     model = models.build(Experiment.load(path).resolve({}).model, IMAGES, 10)
     model.load_state_dict(weights)

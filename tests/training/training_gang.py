@@ -169,6 +169,12 @@ def _save_weights(worker, rank: int, path: Path) -> None:
     save_weights(worker._training._engine, path, worker._training._ranks)
 
 
+def _compiled_frames(worker, rank: int) -> int:
+    import torch
+
+    return torch._dynamo.utils.counters["frames"]["ok"]
+
+
 def _build_split(worker, rank: int, config: dict) -> list[tuple[int, int]]:
     """A large linear layer under ZeRO stage 3: numbers of each weight that this rank holds, and of all."""
     import torch
@@ -220,6 +226,7 @@ METHODS = {
     "break_weights": _break_weights,
     "weights": _weights,
     "save_weights": _save_weights,
+    "compiled_frames": _compiled_frames,
     "build_split": _build_split,
     "override_fp16": _override_fp16,
     "resident_bytes": _resident_bytes,
