@@ -14,11 +14,11 @@ test: $(INSTALLED)
 postgres: $(INSTALLED)
 	$(VENV)/bin/pytest -m "postgres and not faults" tests/search tests/execution
 
-# The files of tests/faults whole, with what `make test` runs of them; of the others what it leaves out. Three at
-# a time, for most of them wait for most of their time; so each takes longer than alone.
+# The files of tests/faults whole, with what `make test` runs of them; of the others what it leaves out. About
+# 50 minutes on two cores; several at a time are no faster, because each start of Ray keeps the cores busy.
 faults: $(INSTALLED)
-	$(VENV)/bin/pytest -n 3 --dist worksteal tests/faults
-	$(VENV)/bin/pytest -n 3 --dist worksteal --timeout 900 -m faults --ignore tests/faults
+	$(VENV)/bin/pytest tests/faults
+	$(VENV)/bin/pytest --timeout 900 -m faults --ignore tests/faults
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -43,7 +43,7 @@ def test_images_wanted_and_a_table_found(tmp_path, model):
     import numpy as np
 
     path = tmp_path / "rows.npz"
-    np.savez(path, x=np.random.default_rng(0).normal(size=(60, 1, 4, 4)), y=np.arange(60) % 2)
+    np.savez(path, x=np.random.default_rng(0).normal(size=(60, 1, 8, 8)), y=np.arange(60) % 2)
     images = {"task": "image_classification", "model": {"type": model}}
     tree = IRIS | images | {"data": {"source": {"type": "npz", "path": str(path)}}}
     spec = Experiment.from_dict(tree).resolve({})
@@ -51,6 +51,19 @@ def test_images_wanted_and_a_table_found(tmp_path, model):
     table = prepare(experiment().resolve({}).data, "tabular_classification", tmp_path / "table").manifest
     with pytest.raises(ExperimentError, match=rf"{model} needs images .* rows of shape \(4,\)"):
         check_fit(spec, table)
+
+
+@pytest.mark.parametrize(("stem", "side"), [("small", 7), ("large", 31)])
+def test_images_too_small_for_a_residual_network(tmp_path, stem, side):
+    import numpy as np
+
+    path = tmp_path / "rows.npz"
+    np.savez(path, x=np.random.default_rng(0).normal(size=(60, 1, side, 40)), y=np.arange(60) % 2)
+    model = {"type": "resnet", "stem": stem}
+    tree = IRIS | {"task": "image_classification", "model": model}
+    spec = Experiment.from_dict(tree | {"data": {"source": {"type": "npz", "path": str(path)}}}).resolve({})
+    with pytest.raises(ExperimentError, match=rf"images of at least {side + 1} pixels .* \(1, {side}, 40\)"):
+        check_fit(spec, prepare(spec.data, spec.task, tmp_path / "images").manifest)
 
 
 def test_a_warm_start_that_is_none(tmp_path):

@@ -16,6 +16,7 @@ from tuner.spec.sections import ModelSpec
 ACTIVATIONS = ("relu", "gelu", "tanh", "silu", "leaky_relu")
 NUM_TOKENS, LENGTH, PADDING = 11, 7, 0
 IMAGES = models.DataShape(input_shape=(1, 8, 8))
+LARGE_IMAGES = models.DataShape(input_shape=(1, 32, 32))
 TOKENS = models.DataShape(input_shape=(LENGTH,), num_tokens=NUM_TOKENS, padding=PADDING)
 STEPS = models.DataShape(input_shape=(LENGTH, 5))
 FULL_TOKENS = models.DataShape(input_shape=(LENGTH,), num_tokens=NUM_TOKENS)
@@ -67,14 +68,16 @@ def build(
 
 
 def shape_for(fields: dict[str, Any]) -> models.DataShape:
-    return TOKENS if fields["type"] in ("rnn", "transformer") else IMAGES
+    if fields["type"] in ("rnn", "transformer"):
+        return TOKENS
+    return LARGE_IMAGES if fields.get("stem") == "large" else IMAGES
 
 
 def rows_for(fields: dict[str, Any], num_rows: int = 16) -> torch.Tensor:
     """Images of noise, or random tokens with 0 to `LENGTH` - 1 padding tokens at the end of a row."""
     torch.manual_seed(1)
-    if shape_for(fields) is IMAGES:
-        return torch.randn(num_rows, 1, 8, 8)
+    if shape_for(fields) is not TOKENS:
+        return torch.randn(num_rows, *shape_for(fields).input_shape)
     tokens = torch.randint(1, NUM_TOKENS, (num_rows, LENGTH))
     lengths = torch.arange(num_rows) % LENGTH + 1
     return tokens.masked_fill(torch.arange(LENGTH) >= lengths[:, None], PADDING)
@@ -151,14 +154,15 @@ def test_no_rows_give_no_outputs(fields: dict[str, Any]) -> None:
     assert build(fields).eval()(rows_for(fields, 0)).shape == (0, 3)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 9), (1, 28, 28), (3, 64, 48)])
+CNNS = [{"type": "cnn", "depth": depth, "channels": 4} for depth in (1, 3)]
+
+
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "shape"),
     [
-        {"type": "cnn", "depth": 1, "channels": 4},
-        {"type": "cnn", "depth": 3, "channels": 4},
-        RESNET,
-        RESNET | {"stem": "large"},
+        *((fields, shape) for fields in CNNS for shape in [(1, 1, 1), (3, 5, 9), (1, 28, 28), (3, 64, 48)]),
+        *((RESNET, shape) for shape in [(1, 8, 8), (3, 9, 64), (1, 28, 28)]),
+        *((RESNET | {"stem": "large"}, shape) for shape in [(1, 32, 32), (3, 64, 48)]),
     ],
     ids=str,
 )

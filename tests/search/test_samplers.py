@@ -124,7 +124,7 @@ def test_learns_from_stopped_trials(tmp_path: Path, sampler: str) -> None:
 
 def test_a_process_without_skill_is_not_asked() -> None:
     noise = np.random.default_rng(0)
-    study = optuna.create_study()
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(30):
         trial = study.ask({one.name: distribution(one.domain) for one in SPACES["square"].parameters})
         trial.report(noise.random(), 1)

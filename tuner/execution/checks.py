@@ -50,3 +50,9 @@ def check_fit(spec: TrialSpec, manifest: Manifest) -> None:
             f"model.type {spec.model.type} needs images of shape (channels, height, width), but the data has "
             f"rows of shape {manifest.input_shape}; use model.type mlp."
         )
+    if isinstance(spec.model, ResnetSpec) and min(manifest.input_shape[1:]) < spec.model.min_side:
+        raise ExperimentError(
+            f"model.type resnet with stem {spec.model.stem} needs images of at least {spec.model.min_side} "
+            f"pixels a side, but the data has rows of shape {manifest.input_shape}; use model.type cnn, or "
+            f"stem small from 8 pixels on."
+        )

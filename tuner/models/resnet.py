@@ -21,7 +21,8 @@ _EXPANSION = 4
 
 
 def build_resnet(spec: ResnetSpec, input_shape: tuple[int, int, int], num_outputs: int) -> nn.Module:
-    """[rows, channels, height, width] -> [rows, num_outputs]."""
+    """[rows, channels, height, width] -> [rows, num_outputs]; at least `spec.min_side` pixels a side."""
+    assert min(input_shape[1:]) >= spec.min_side, "the data was checked"
     return _Resnet(spec, input_shape[0], num_outputs)
 
 

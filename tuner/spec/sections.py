@@ -270,7 +270,7 @@ class CnnSpec(Section):
 
 
 class ResnetSpec(Section):
-    """Residual network (He et al., 2016) of `depth` layers with weights, for images of any size."""
+    """Residual network (He et al., 2016) of `depth` layers with weights."""
 
     type: Literal["resnet"] = "resnet"
     depth: Literal[10, 18, 34, 50] = 18
@@ -284,6 +284,15 @@ class ResnetSpec(Section):
     normalisation: Literal["batch", "group"] = "batch"
     checkpointing: bool = False
     """compute a block again in the backward pass instead of keeping its activations"""
+
+    @property
+    def min_side(self) -> int:
+        """Pixels of the smaller side of an image, of which the last stage leaves one.
+
+        Below that a stage would halve a single pixel, and the bf16 convolution of torch 2.13 on CPUs now and
+        then gives NaN as the gradient of such weights.
+        """
+        return 32 if self.stem == "large" else 8
 
 
 class RnnSpec(Section):
