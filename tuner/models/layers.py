@@ -26,8 +26,9 @@ class Stack(nn.Sequential):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        output: Tensor = super().forward(input)
-        return output
+        for layer in self:
+            input = layer(input)
+        return input
 
 
 class BatchNorm1d(nn.BatchNorm1d):
