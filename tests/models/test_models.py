@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ NUM_TOKENS, LENGTH, PADDING = 11, 7, 0
 IMAGES = models.DataShape(input_shape=(1, 8, 8))
 LARGE_IMAGES = models.DataShape(input_shape=(1, 32, 32))
 TOKENS = models.DataShape(input_shape=(LENGTH,), num_tokens=NUM_TOKENS, padding=PADDING)
+STEPS = models.DataShape(input_shape=(LENGTH, 5))
 FULL_TOKENS = models.DataShape(input_shape=(LENGTH,), num_tokens=NUM_TOKENS)
 RESNET = {"type": "resnet", "depth": 10, "channels": 8}
 RNN = {"type": "rnn", "width": 24, "embedding": 16}
@@ -49,6 +51,7 @@ CAUSAL: list[dict[str, Any]] = [
     DECODER | {"tie_embeddings": True},
 ]
 ONE_OF_EACH = [{"type": "mlp"}, {"type": "cnn"}, RESNET, RNN, ENCODER, DECODER]
+RECOMPUTING_ONES = [fields | {"checkpointing": True} for fields in (RESNET, ENCODER)]
 RECOMPUTING = [RESNET, RESNET | {"depth": 50, "channels": 4}, ENCODER, DECODER]
 
 
@@ -201,6 +204,16 @@ def test_padding_has_no_influence(fields: dict[str, Any]) -> None:
         assert torch.allclose(model(tokens[None])[0], output, atol=1e-5)
 
 
+@pytest.mark.parametrize("fields", [RNN, RNN | {"pooling": "last"}, ENCODER, DECODER], ids=str)
+def test_steps_of_numbers_are_learned_by_heart(fields: dict[str, Any]) -> None:
+    model = build(fields, STEPS)
+    x = torch.randn(16, *STEPS.input_shape)
+    losses = losses_of(model, x, torch.arange(16) % 3, num_steps=150)
+    assert losses[-1] < 0.2 * losses[0]
+    assert model.eval()(x[:0]).shape == (0, 3)
+    assert build(fields, STEPS, per_token=True)(x).shape == (16, LENGTH, 3)
+
+
 def test_a_row_of_nothing_but_padding_is_finite() -> None:
     for fields in (RNN, RNN | {"pooling": "max"}, ENCODER, DECODER):
         assert build(fields)(torch.full((2, LENGTH), PADDING)).isfinite().all()
@@ -263,6 +276,27 @@ def test_checkpointing_changes_nothing(fields: dict[str, Any], dropout: float) -
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("fields", [*ONE_OF_EACH, *RECOMPUTING_ONES], ids=str)
+def test_a_compiled_model_gives_the_same(fields: dict[str, Any]) -> None:
+    """Traced by torch.compile, without the slow step to machine code; recurrent layers stay as they are."""
+    torch.compiler.reset()
+    counts = torch._dynamo.utils.counters
+    counts.clear()
+    eager, compiled = build(fields), build(fields)
+    compiled.compile(backend="aot_eager")
+    x = rows_for(fields)
+    for model in (eager, compiled):
+        backward(model(x).square().sum())
+    for one, other in zip(eager.parameters(), compiled.parameters(), strict=True):
+        assert one.grad is not None
+        assert torch.allclose(one.grad, other.grad, rtol=1e-3, atol=1e-5)
+    for one, other in zip(eager.buffers(), compiled.buffers(), strict=True):
+        assert torch.allclose(one, other)
+    assert eager.state_dict().keys() == compiled.state_dict().keys()
+    assert counts["frames"]["ok"] > 0
+    assert fields["type"] == "rnn" or not counts["graph_break"]
+
+
 def test_ten_ten_one() -> None:
     model = build({"type": "mlp", "width": 10, "depth": 1}, models.DataShape(input_shape=(10,)), 1)
     assert sum(parameter.numel() for parameter in model.parameters()) == 10 * 10 + 10 + 10 + 1
@@ -282,6 +316,8 @@ def test_tokens_are_no_numbers(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["rnn", "transformer"])
-def test_numbers_are_no_tokens(name: str) -> None:
-    with pytest.raises(ExperimentError, match=rf"{name} needs rows of tokens, .* \(1, 8, 8\); use model"):
-        build({"type": name}, IMAGES)
+@pytest.mark.parametrize("shape", [(13,), (1, 8, 8)])
+def test_a_table_or_an_image_is_no_sequence(name: str, shape: tuple[int, ...]) -> None:
+    rule = f"{name} needs rows of tokens, or numbers of shape .* {re.escape(str(shape))}; use model.type mlp"
+    with pytest.raises(ExperimentError, match=rule):
+        build({"type": name}, models.DataShape(input_shape=shape))

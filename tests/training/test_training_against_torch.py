@@ -3,14 +3,24 @@
 from pathlib import Path
 
 import pytest
+import torch
 from training_cases import DIABETES, DIGITS, OPTIMIZERS, experiment_file
 from training_gang import is_complete
 from training_reference import train_plainly
 from training_torchrun import train
 
+from tuner import models
+from tuner.records.paths import TrialPaths
 from tuner.spec import Experiment
 
 pytestmark = pytest.mark.slow
+
+IMAGES = models.DataShape(input_shape=(1, 8, 8))
+MODELS = {
+    "cnn": DIGITS["model"],
+    # Groups, because each rank normalises its own share of a batch by itself.
+    "resnet": {"type": "resnet", "depth": 10, "channels": 4, "normalisation": "group"},
+}
 
 
 def assert_same_losses(gang, path: Path, folder: Path) -> None:
@@ -30,10 +40,41 @@ def test_every_stage(gangs, tmp_path, stage, num_ranks):
 
 @pytest.mark.parametrize("stage", [0, 3])
 def test_a_resnet(gangs, tmp_path, stage):
-    """Groups, because each rank normalises its own share of a batch by itself."""
-    model = {"type": "resnet", "depth": 10, "channels": 4, "normalisation": "group"}
-    path = experiment_file(tmp_path, DIGITS | {"model": model}, zero={"stage": stage}, gradient_clip=1.0)
+    path = experiment_file(
+        tmp_path, DIGITS | {"model": MODELS["resnet"]}, zero={"stage": stage}, gradient_clip=1.0
+    )
     assert_same_losses(gangs(2), path, tmp_path)
+
+
+@pytest.mark.parametrize(("name", "stage"), [("cnn", 0), ("resnet", 3)])
+def test_a_compiled_model(gangs, tmp_path, name, stage):
+    path = experiment_file(tmp_path, DIGITS | {"model": MODELS[name]}, zero={"stage": stage}, compile=True)
+    gang = gangs(2)
+    compiled_before = gang.call("compiled_frames")
+    assert_same_losses(gang, path, tmp_path)
+    assert gang.call("compiled_frames") > compiled_before
+    weights = torch.load(TrialPaths(tmp_path / "out").best_checkpoint / "weights.pt", weights_only=True)
+    model = models.build(Experiment.load(path).resolve({}).model, IMAGES, 10)
+    model.load_state_dict(weights)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_stage_3_begins_with_the_same_weights(gangs, tmp_path, precision):
+    path = experiment_file(
+        tmp_path, DIGITS | {"model": MODELS["resnet"]}, zero={"stage": 3}, precision=precision
+    )
+    gang, out = gangs(2), tmp_path / "out"
+    gang.call("start", path, out)
+    gang.call("save_weights", tmp_path / "weights.pt")
+    torch.manual_seed(0)
+    model = models.build(Experiment.load(path).resolve({}).model, IMAGES, 10)
+    for name, weights in torch.load(tmp_path / "weights.pt", weights_only=True).items():
+        assert torch.equal(weights, model.state_dict()[name].to(weights.dtype)), name
+
+
+def test_stage_3_splits_weights_when_they_are_drawn(gangs):
+    config = {"train_micro_batch_size_per_gpu": 1, "zero_optimization": {"stage": 3}}
+    assert gangs(2).call("build_split", config) == [(500_000, 1_000_000), (500, 1000)]
 
 
 @pytest.mark.parametrize("optimizer", list(OPTIMIZERS))

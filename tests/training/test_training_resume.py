@@ -61,6 +61,19 @@ def test_resume_is_exact_under_torchrun(gangs, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stage", [0, 3])
+def test_resume_is_exact_of_compiled_models(gangs, tmp_path, stage):
+    gang, cut = gangs(2), tmp_path / "cut"
+    model = {"dropout": 0.3, "normalisation": "batch"}
+    path = experiment_file(tmp_path, model=model, zero={"stage": stage}, compile=True)
+    whole = gang.train(path, tmp_path / "whole")
+    first = gang.train(path, cut, reports=1)
+    rest = gang.train(path, cut, resume=cut)
+    for expected, found in zip(whole, first + rest, strict=True):
+        assert [found.metrics[name] for name in EXACT] == [expected.metrics[name] for name in EXACT]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", [1, 2, 3])
 def test_resume_is_exact_with_offload(gangs, tmp_path, stage):
     gang, cut = gangs(2), tmp_path / "cut"

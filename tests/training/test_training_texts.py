@@ -32,12 +32,15 @@ RUNNING = {
     },
     "search": {"metric": "val/loss"},
 }
+GPT = {"type": "transformer", "kind": "decoder", "width": 32, "depth": 2, "heads": 2}
 MODELS = {
     "rnn": {"type": "rnn", "cell": "gru", "width": 16, "embedding": 8, "bidirectional": True},
     "transformer": {"type": "transformer", "width": 16, "depth": 2, "heads": 2},
+    "gpt": GPT,
+    "checkpointing": GPT | {"checkpointing": True},
+    "tied": GPT | {"tie_embeddings": True},
 }
-GPT = {"type": "transformer", "kind": "decoder", "width": 32, "depth": 2, "heads": 2}
-CASES = {"rnn": (LABELLED, "rnn"), "encoder": (LABELLED, "transformer"), "decoder": (RUNNING, None)}
+CASES = {"rnn": (LABELLED, "rnn"), "encoder": (LABELLED, "transformer"), "decoder": (RUNNING, "gpt")}
 
 
 @pytest.fixture
@@ -48,8 +51,8 @@ def write(tmp_path):
     book = "".join(f"the {WORDS['good'][index % 3]} film was {index % 10}. " for index in range(300))
 
     def file(case: str, **train):
-        base, name = CASES[case]
-        model = MODELS[name] if name else GPT
+        base, name = CASES.get(case, (RUNNING, case))
+        model = MODELS[name]
         (tmp_path / "rows.tsv").write_text("label\ttext\n" + table)
         (tmp_path / "book.txt").write_text(book)
         settings = {"batch_size": 32, "optimizer": {"type": "sgd", "lr": 0.1, "momentum": 0.9}} | train
@@ -65,6 +68,20 @@ def test_the_losses_are_those_of_plain_torch(gangs, write, tmp_path, case, stage
     expected = train_plainly(Experiment.load(path), tmp_path / "plain")
     reports = gangs(2).train(path, tmp_path / "out")
     assert is_complete(reports)
+    assert [report.metrics["train/loss"] for report in reports] == pytest.approx(expected, rel=5e-4)
+
+
+def test_a_compiled_decoder_that_computes_its_blocks_again(gangs, write, tmp_path):
+    path = write("checkpointing", compile=True)
+    expected = train_plainly(Experiment.load(path), tmp_path / "plain")
+    reports = gangs(2).train(path, tmp_path / "out")
+    assert [report.metrics["train/loss"] for report in reports] == pytest.approx(expected, rel=5e-4)
+
+
+def test_tied_embeddings_are_split_once(gangs, write, tmp_path):
+    path = write("tied", zero={"stage": 3})
+    expected = train_plainly(Experiment.load(path), tmp_path / "plain")
+    reports = gangs(2).train(path, tmp_path / "out")
     assert [report.metrics["train/loss"] for report in reports] == pytest.approx(expected, rel=5e-4)
 
 

@@ -163,6 +163,29 @@ def _weights(worker, rank: int):
     return [p.detach().double().sum().item() for p in worker._training._engine.module.parameters()]
 
 
+def _save_weights(worker, rank: int, path: Path) -> None:
+    from tuner.training.checkpoints import save_weights
+
+    save_weights(worker._training._engine, path, worker._training._ranks)
+
+
+def _compiled_frames(worker, rank: int) -> int:
+    import torch
+
+    return torch._dynamo.utils.counters["frames"]["ok"]
+
+
+def _build_split(worker, rank: int, config: dict) -> list[tuple[int, int]]:
+    """A large linear layer under ZeRO stage 3: numbers of each weight that this rank holds, and of all."""
+    import torch
+
+    from tuner.training.splitting import Splitting
+
+    with Splitting(config):
+        layer = torch.nn.Linear(1000, 1000)
+    return [(p.numel() + p.ds_tensor.numel(), p.ds_numel) for p in layer.parameters()]
+
+
 def _override_fp16(worker, rank: int) -> None:
     """Makes the CPU claim fp16, whose path then runs on CPU tensors."""
     from deepspeed.accelerator import get_accelerator
@@ -202,6 +225,9 @@ METHODS = {
     "step": _step,
     "break_weights": _break_weights,
     "weights": _weights,
+    "save_weights": _save_weights,
+    "compiled_frames": _compiled_frames,
+    "build_split": _build_split,
     "override_fp16": _override_fp16,
     "resident_bytes": _resident_bytes,
 }

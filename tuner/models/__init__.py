@@ -1,6 +1,7 @@
 """The networks that an experiment can name: one file a model, `build` finds it by the section's type.
 
-Weights are drawn from torch's generator alone, so `torch.manual_seed` decides them.
+Weights are drawn from torch's generator alone, so `torch.manual_seed` decides them. A module draws its own in
+its constructor, and nobody touches them later: ZeRO stage 3 splits them over the ranks when that ends.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from tuner.models.cnn import build_cnn
 from tuner.models.mlp import build_mlp
 from tuner.models.resnet import build_resnet
 from tuner.models.rnn import build_rnn
-from tuner.models.shapes import DataShape, features, image
+from tuner.models.shapes import DataShape, features, image, sequence
 from tuner.models.transformer import build_transformer
 from tuner.spec.sections import CnnSpec, MlpSpec, ModelSpec, ResnetSpec, RnnSpec, TransformerSpec
 
@@ -22,7 +23,7 @@ def build(spec: ModelSpec, data: DataShape, num_outputs: int, *, per_token: bool
     """A module from [rows, *data.input_shape] to [rows, num_outputs].
 
     Args:
-        per_token: to [rows, length, num_outputs] instead; for models of tokens only.
+        per_token: to [rows, length, num_outputs] instead; for models of sequences only.
 
     Raises:
         ExperimentError: model and data do not fit.
@@ -35,6 +36,6 @@ def build(spec: ModelSpec, data: DataShape, num_outputs: int, *, per_token: bool
         case ResnetSpec():
             return build_resnet(spec, image(data, spec.type, per_token=per_token), num_outputs)
         case RnnSpec():
-            return build_rnn(spec, data, num_outputs, per_token=per_token)
+            return build_rnn(spec, sequence(data, spec.type), num_outputs, per_token=per_token)
         case TransformerSpec():
-            return build_transformer(spec, data, num_outputs, per_token=per_token)
+            return build_transformer(spec, sequence(data, spec.type), num_outputs, per_token=per_token)

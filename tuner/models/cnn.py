@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from tuner.models.layers import activation, normalise_channels
+from tuner.models.layers import Stack, activation, normalise_channels
 from tuner.spec.sections import CnnSpec
 
 _MIN_POOLED_PIXELS = 4
@@ -34,7 +34,7 @@ def build_cnn(spec: CnnSpec, input_shape: tuple[int, int, int], num_outputs: int
         nn.Dropout(spec.dropout),
         nn.Linear(num_features, num_outputs),
     ]
-    return nn.Sequential(*layers, *head)
+    return Stack(*layers, *head)
 
 
 def _block(spec: CnnSpec, num_inputs: int, num_outputs: int) -> list[nn.Module]:

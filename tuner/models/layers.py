@@ -19,6 +19,18 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 _MAX_GROUPS = 8
 
 
+class Stack(nn.Sequential):
+    """A whole network that is a sequence of layers.
+
+    torch compiles no frame of its own: of a bare `nn.Sequential` nothing would be compiled.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        for layer in self:
+            input = layer(input)
+        return input
+
+
 class BatchNorm1d(nn.BatchNorm1d):
     """Batch normalisation in float32, whatever the precision of the weights.
 
@@ -30,10 +42,22 @@ class BatchNorm1d(nn.BatchNorm1d):
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """See `BatchNorm1d`."""
+    """See `BatchNorm1d`. The weights begin at `scale`."""
+
+    def __init__(self, channels: int, *, scale: float) -> None:
+        super().__init__(channels)
+        nn.init.constant_(self.weight, scale)
 
     def forward(self, input: Tensor) -> Tensor:
         return _batch_norm(self, input)
+
+
+class GroupNorm(nn.GroupNorm):
+    """The weights begin at `scale`."""
+
+    def __init__(self, groups: int, channels: int, *, scale: float) -> None:
+        super().__init__(groups, channels)
+        nn.init.constant_(self.weight, scale)
 
 
 def activation(name: str) -> nn.Module:
@@ -47,12 +71,13 @@ def normalise_features(name: str, width: int) -> list[nn.Module]:
     return [BatchNorm1d(width) if name == "batch" else nn.LayerNorm(width)]
 
 
-def normalise_channels(name: str, channels: int) -> list[nn.Module]:
-    """The layer after a convolution of `channels` outputs; nothing for "none"."""
+def normalise_channels(name: str, channels: int, *, scale: float = 1.0) -> list[nn.Module]:
+    """The layer after a convolution of `channels` outputs, beginning at `scale`; nothing for "none"."""
     if name == "none":
         return []
-    groups = math.gcd(_MAX_GROUPS, channels)
-    return [BatchNorm2d(channels) if name == "batch" else nn.GroupNorm(groups, channels)]
+    if name == "batch":
+        return [BatchNorm2d(channels, scale=scale)]
+    return [GroupNorm(math.gcd(_MAX_GROUPS, channels), channels, scale=scale)]
 
 
 def _batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:

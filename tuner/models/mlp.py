@@ -6,7 +6,7 @@ import math
 
 from torch import nn
 
-from tuner.models.layers import activation, normalise_features
+from tuner.models.layers import Stack, activation, normalise_features
 from tuner.spec.sections import MlpSpec
 
 
@@ -18,4 +18,4 @@ def build_mlp(spec: MlpSpec, input_shape: tuple[int, ...], num_outputs: int) -> 
         layers += [nn.Linear(width, spec.width), *normalise_features(spec.normalisation, spec.width)]
         layers += [activation(spec.activation), nn.Dropout(spec.dropout)]
         width = spec.width
-    return nn.Sequential(*layers, nn.Linear(width, num_outputs))
+    return Stack(*layers, nn.Linear(width, num_outputs))

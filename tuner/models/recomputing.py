@@ -14,16 +14,21 @@ _is_second_pass = ContextVar("is_second_pass", default=False)
 
 
 def is_second_pass() -> bool:
-    """Whether a block is computed again; running statistics have seen its input already."""
-    return _is_second_pass.get()
+    """Whether a block is computed again; running statistics have seen its input already.
+
+    Compiled code computes again only what gives no lasting change, so there it is never so.
+    """
+    return not torch.compiler.is_compiling() and _is_second_pass.get()
 
 
 def run(block: nn.Module, *inputs: Tensor | None, recompute: bool) -> Tensor:
     """What `block` gives for `inputs`; with `recompute` it keeps no activations for the backward pass."""
-    if recompute and torch.is_grad_enabled():
-        output: Tensor = checkpoint(block, *inputs, use_reentrant=False, context_fn=_contexts)
+    if not (recompute and torch.is_grad_enabled()):
+        output: Tensor = block(*inputs)
+    elif torch.compiler.is_compiling():
+        output = checkpoint(block, *inputs, use_reentrant=False)
     else:
-        output = block(*inputs)
+        output = checkpoint(block, *inputs, use_reentrant=False, context_fn=_contexts)
     return output
 
 

@@ -42,7 +42,6 @@ class _Resnet(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.dropout = nn.Dropout(spec.dropout)
         self.head = nn.Linear(num_features, num_outputs)
-        self.apply(_init)
 
     def forward(self, images: Tensor) -> Tensor:
         """[rows, channels, height, width] -> [rows, num_outputs]."""
@@ -63,7 +62,6 @@ class _Block(nn.Module):
         norm = spec.normalisation
         layers = _bottleneck if is_bottleneck else _plain
         self.residual = nn.Sequential(*layers(norm, num_inputs, channels, stride))
-        nn.init.zeros_(_norm_of(self.residual[-1]).weight)
         keeps_shape = stride == 1 and num_inputs == self.num_outputs
         self.shortcut = nn.Sequential(
             *([] if keeps_shape else _convolution(norm, num_inputs, self.num_outputs, 1, stride))
@@ -84,26 +82,28 @@ def _stem(spec: ResnetSpec, num_inputs: int) -> list[nn.Module]:
 
 def _plain(norm: str, num_inputs: int, channels: int, stride: int) -> list[nn.Module]:
     first = _convolution(norm, num_inputs, channels, 3, stride)
-    return [*first, nn.ReLU(), *_convolution(norm, channels, channels, 3, 1)]
+    return [*first, nn.ReLU(), *_convolution(norm, channels, channels, 3, 1, is_last=True)]
 
 
 def _bottleneck(norm: str, num_inputs: int, channels: int, stride: int) -> list[nn.Module]:
     first = _convolution(norm, num_inputs, channels, 1, 1)
     second = _convolution(norm, channels, channels, 3, stride)
-    third = _convolution(norm, channels, channels * _EXPANSION, 1, 1)
+    third = _convolution(norm, channels, channels * _EXPANSION, 1, 1, is_last=True)
     return [*first, nn.ReLU(), *second, nn.ReLU(), *third]
 
 
-def _convolution(norm: str, num_inputs: int, num_outputs: int, size: int, stride: int) -> list[nn.Module]:
-    convolution = nn.Conv2d(num_inputs, num_outputs, size, stride=stride, padding=size // 2, bias=False)
-    return [convolution, *normalise_channels(norm, num_outputs)]
+def _convolution(
+    norm: str, num_inputs: int, num_outputs: int, size: int, stride: int, *, is_last: bool = False
+) -> list[nn.Module]:
+    """`is_last`: of a residual branch."""
+    scale = 0.0 if is_last else 1.0
+    return [
+        _Conv2d(num_inputs, num_outputs, size, stride),
+        *normalise_channels(norm, num_outputs, scale=scale),
+    ]
 
 
-def _norm_of(layer: nn.Module) -> nn.BatchNorm2d | nn.GroupNorm:
-    assert isinstance(layer, nn.BatchNorm2d | nn.GroupNorm), layer
-    return layer
-
-
-def _init(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+class _Conv2d(nn.Conv2d):
+    def __init__(self, num_inputs: int, num_outputs: int, size: int, stride: int) -> None:
+        super().__init__(num_inputs, num_outputs, size, stride=stride, padding=size // 2, bias=False)
+        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")

@@ -1,4 +1,6 @@
-"""Recurrent networks over tokens: an embedding, `depth` layers, and the mean, maximum or last of a row.
+"""Recurrent networks over sequences: an embedding, `depth` layers, and the mean, maximum or last of a row.
+
+Tokens are looked up in the embedding, steps of numbers go through a linear layer.
 
 The layers are torch's, one at a time: cuDNN's own dropout between layers draws from a state that no
 checkpoint holds. Rows with padding are packed, so that no step is made over it, in either direction.
@@ -12,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from tuner.models.shapes import DataShape, row_lengths, vocabulary
+from tuner.models.shapes import DataShape, row_lengths
 from tuner.spec.sections import RnnSpec
 
 _CELLS: dict[str, type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]] = {
@@ -23,7 +25,7 @@ _CELLS: dict[str, type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]] = {
 
 
 def build_rnn(spec: RnnSpec, data: DataShape, num_outputs: int, *, per_token: bool) -> nn.Module:
-    """[rows, length] -> [rows, num_outputs], or [rows, length, num_outputs] with `per_token`."""
+    """[rows, *data.input_shape] -> [rows, num_outputs], or [rows, length, num_outputs] with `per_token`."""
     return _Rnn(spec, data, num_outputs, per_token=per_token)
 
 
@@ -43,20 +45,20 @@ class _Rnn(nn.Module):
         num_features = spec.width * (2 if spec.bidirectional else 1)
         widths = [spec.embedding, *[num_features] * (spec.depth - 1)]
         cell = _CELLS[spec.cell]
-        self.embedding = nn.Embedding(vocabulary(data, spec.type), spec.embedding)
+        self.embedding = _embedding(spec, data)
         self.layers = nn.ModuleList(
             cell(width, spec.width, batch_first=True, bidirectional=spec.bidirectional) for width in widths
         )
         self.dropout = nn.Dropout(spec.dropout)
         self.head = nn.Linear(num_features, num_outputs)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """[rows, length] -> [rows, num_outputs], or [rows, length, num_outputs]."""
-        if not len(tokens):
+    def forward(self, rows: Tensor) -> Tensor:
+        """Tokens [rows, length], or numbers [rows, length, features]; see `build_rnn`."""
+        if not len(rows):
             # Recurrent layers refuse it, but under ZeRO stage 3 every rank must go through every layer.
-            return self.forward(tokens.new_zeros(1, tokens.shape[1]))[:0]
-        lengths = None if self._padding is None else row_lengths(tokens, self._padding)
-        hidden = self._hidden(self.embedding(tokens), lengths)
+            return self.forward(rows.new_zeros(1, *rows.shape[1:]))[:0]
+        lengths = None if self._padding is None else row_lengths(rows, self._padding)
+        hidden = self._hidden(self.embedding(rows), lengths)
         pooled = hidden.steps if self._per_token else self._pool(hidden, lengths)
         outputs: Tensor = self.head(self.dropout(pooled))
         return outputs
@@ -85,6 +87,12 @@ class _Rnn(nn.Module):
             is_padding = torch.arange(steps.shape[1], device=steps.device) >= lengths[:, None]
             steps = steps.masked_fill(is_padding[:, :, None], -torch.inf)
         return steps.amax(dim=1)
+
+
+def _embedding(spec: RnnSpec, data: DataShape) -> nn.Module:
+    if data.num_tokens is None:
+        return nn.Linear(data.input_shape[1], spec.embedding)
+    return nn.Embedding(data.num_tokens, spec.embedding)
 
 
 def _map(dropout: nn.Module, packed: PackedSequence) -> PackedSequence:

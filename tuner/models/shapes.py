@@ -61,15 +61,18 @@ def image(data: DataShape, model: str, *, per_token: bool) -> tuple[int, int, in
     return channels, height, width
 
 
-def vocabulary(data: DataShape, model: str) -> int:
-    """The number of tokens; ExperimentError when the rows are float features."""
-    if data.num_tokens is None:
+def sequence(data: DataShape, model: str) -> DataShape:
+    """`data`, whose rows are tokens or [length, features]; ExperimentError when they are neither."""
+    if data.num_tokens is not None:
+        assert len(data.input_shape) == 1, data
+    elif len(data.input_shape) != 2:
         raise ExperimentError(
-            f"model.type {model} needs rows of tokens, but the data has rows of numbers of shape "
-            f"{data.input_shape}; use model.type mlp"
+            f"model.type {model} needs rows of tokens, or numbers of shape (length, features), but the data "
+            f"has rows of shape {data.input_shape}; use model.type mlp"
         )
-    assert len(data.input_shape) == 1, data
-    return data.num_tokens
+    else:
+        assert data.padding is None, data
+    return data
 
 
 def row_lengths(tokens: Tensor, padding: int) -> Tensor:

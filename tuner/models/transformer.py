@@ -1,4 +1,6 @@
-"""Transformers over tokens (Vaswani et al., 2017), pre-norm as in GPT-2 (Radford et al., 2019).
+"""Transformers over sequences (Vaswani et al., 2017), pre-norm as in GPT-2 (Radford et al., 2019).
+
+Tokens are looked up in the embedding, steps of numbers go through a linear layer.
 
 The weights begin as in GPT-2: N(0, 0.02^2), biases at zero, and what is added to the residual stream smaller
 by the root of the number of additions. Positions are learned, rotary (Su et al., 2021: pairs of queries and
@@ -19,7 +21,7 @@ from torch.nn import functional
 
 from tuner.models import recomputing
 from tuner.models.layers import activation
-from tuner.models.shapes import DataShape, row_lengths, vocabulary
+from tuner.models.shapes import DataShape, row_lengths
 from tuner.spec.sections import TransformerSpec
 
 _STD = 0.02
@@ -30,7 +32,7 @@ _ADDITIONS_PER_BLOCK = 2
 def build_transformer(
     spec: TransformerSpec, data: DataShape, num_outputs: int, *, per_token: bool
 ) -> nn.Module:
-    """[rows, length] -> [rows, num_outputs], or [rows, length, num_outputs] with `per_token`."""
+    """[rows, *data.input_shape] -> [rows, num_outputs], or [rows, length, num_outputs] with `per_token`."""
     return _Transformer(spec, data, num_outputs, per_token=per_token)
 
 
@@ -38,39 +40,36 @@ class _Transformer(nn.Module):
     def __init__(self, spec: TransformerSpec, data: DataShape, num_outputs: int, *, per_token: bool) -> None:
         super().__init__()
         self._spec, self._padding, self._per_token = spec, data.padding, per_token
-        self.embedding = nn.Embedding(vocabulary(data, spec.type), spec.width)
+        self.embedding = _embedding(spec, data)
         is_learned = spec.positions == "learned"
-        self.positions = nn.Embedding(data.input_shape[0], spec.width) if is_learned else None
+        self.positions = _Embedding(data.input_shape[0], spec.width) if is_learned else None
         self.dropout = nn.Dropout(spec.dropout)
         self.blocks = nn.ModuleList(_Block(spec) for _ in range(spec.depth))
         self.norm = nn.LayerNorm(spec.width)
-        self.head = nn.Linear(spec.width, num_outputs, bias=not spec.tie_embeddings)
-        self.apply(_init)
-        for block in self.blocks:
-            assert isinstance(block, _Block)
-            block.shrink_additions(spec.depth * _ADDITIONS_PER_BLOCK)
+        self.head = _Linear(spec.width, num_outputs, bias=not spec.tie_embeddings)
         if spec.tie_embeddings:
             assert per_token, "the experiment was checked: only language models tie their embeddings"
-            assert self.head.weight.shape == self.embedding.weight.shape, (num_outputs, data)
+            assert isinstance(self.embedding, _Embedding)
+            assert num_outputs == data.num_tokens, (num_outputs, data)
             self.head.weight = self.embedding.weight
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """[rows, length] -> [rows, num_outputs], or [rows, length, num_outputs]."""
-        lengths = None if self._padding is None else row_lengths(tokens, self._padding)
-        places = torch.arange(tokens.shape[1], device=tokens.device)
+    def forward(self, rows: Tensor) -> Tensor:
+        """Tokens [rows, length], or numbers [rows, length, features]; see `build_transformer`."""
+        lengths = None if self._padding is None else row_lengths(rows, self._padding)
+        places = torch.arange(rows.shape[1], device=rows.device)
         is_seen = None
         if lengths is not None and self._spec.kind == "encoder":
             is_seen = (places < lengths[:, None])[:, None, None, :]
-        x = self.dropout(self._embed(tokens, places))
+        x = self.dropout(self._embed(rows, places))
         for block in self.blocks:
             x = recomputing.run(block, x, is_seen, recompute=self._spec.checkpointing and self.training)
         x = self.norm(x)
         outputs: Tensor = self.head(x if self._per_token else self._pool(x, lengths))
         return outputs
 
-    def _embed(self, tokens: Tensor, places: Tensor) -> Tensor:
-        """[rows, length] -> [rows, length, width]."""
-        x: Tensor = self.embedding(tokens)
+    def _embed(self, rows: Tensor, places: Tensor) -> Tensor:
+        """-> [rows, length, width]."""
+        x: Tensor = self.embedding(rows)
         if self.positions is not None:
             x = x + self.positions(places)
         if self._spec.positions == "sinusoidal":
@@ -97,9 +96,9 @@ class _Block(nn.Module):
         self.attention = _Attention(spec)
         self.feedforward_norm = nn.LayerNorm(spec.width)
         self.feedforward = nn.Sequential(
-            nn.Linear(spec.width, spec.feedforward * spec.width),
+            _Linear(spec.width, spec.feedforward * spec.width),
             activation(spec.activation),
-            nn.Linear(spec.feedforward * spec.width, spec.width),
+            _Linear(spec.feedforward * spec.width, spec.width, std=_std_of_additions(spec)),
         )
         self.dropout = nn.Dropout(spec.dropout)
 
@@ -107,11 +106,6 @@ class _Block(nn.Module):
         x = x + self.dropout(self.attention(self.attention_norm(x), is_seen))
         x = x + self.dropout(self.feedforward(self.feedforward_norm(x)))
         return x
-
-    def shrink_additions(self, num_additions: int) -> None:
-        for layer in (self.attention.output, self.feedforward[-1]):
-            assert isinstance(layer, nn.Linear)
-            nn.init.normal_(layer.weight, std=_STD / math.sqrt(num_additions))
 
 
 class _Attention(nn.Module):
@@ -121,8 +115,8 @@ class _Attention(nn.Module):
         super().__init__()
         self._heads, self._dropout = spec.heads, spec.dropout
         self._is_causal, self._is_rotary = spec.kind == "decoder", spec.positions == "rotary"
-        self.inputs = nn.Linear(spec.width, 3 * spec.width)
-        self.output = nn.Linear(spec.width, spec.width)
+        self.inputs = _Linear(spec.width, 3 * spec.width)
+        self.output = _Linear(spec.width, spec.width, std=_std_of_additions(spec))
 
     def forward(self, x: Tensor, is_seen: Tensor | None) -> Tensor:
         """`x` [rows, length, width]; `is_seen` [rows, 1, 1, length], None: all are."""
@@ -143,6 +137,30 @@ class _Attention(nn.Module):
         return outputs
 
 
+class _Linear(nn.Linear):
+    def __init__(self, num_inputs: int, num_outputs: int, *, std: float = _STD, bias: bool = True) -> None:
+        super().__init__(num_inputs, num_outputs, bias=bias)
+        nn.init.normal_(self.weight, std=std)
+        if bias:
+            nn.init.zeros_(self.bias)
+
+
+class _Embedding(nn.Embedding):
+    def __init__(self, num_embeddings: int, width: int) -> None:
+        super().__init__(num_embeddings, width)
+        nn.init.normal_(self.weight, std=_STD)
+
+
+def _embedding(spec: TransformerSpec, data: DataShape) -> nn.Module:
+    if data.num_tokens is None:
+        return _Linear(data.input_shape[1], spec.width)
+    return _Embedding(data.num_tokens, spec.width)
+
+
+def _std_of_additions(spec: TransformerSpec) -> float:
+    return _STD / math.sqrt(spec.depth * _ADDITIONS_PER_BLOCK)
+
+
 def _angles(places: Tensor, num_pairs: int) -> Tensor:
     """[length] -> [length, num_pairs] in float32: of each pair of numbers at each place."""
     exponents = torch.arange(num_pairs, device=places.device) / num_pairs
@@ -161,10 +179,3 @@ def _rotated(x: Tensor) -> Tensor:
     cos, sin = angles.cos(), angles.sin()
     first, second = x.float().chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1).to(x.dtype)
-
-
-def _init(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=_STD)
-    if isinstance(module, nn.Linear) and module.bias is not None:
-        nn.init.zeros_(module.bias)

@@ -296,7 +296,7 @@ class ResnetSpec(Section):
 
 
 class RnnSpec(Section):
-    """Recurrent network over tokens: `depth` layers of `width` units a direction."""
+    """Recurrent network over a sequence: `depth` layers of `width` units a direction."""
 
     type: Literal["rnn"] = "rnn"
     cell: Literal["rnn", "lstm", "gru"] = "lstm"
@@ -305,7 +305,7 @@ class RnnSpec(Section):
     bidirectional: bool = False
     """also from the end to the beginning; not for language modelling"""
     embedding: Count = 64
-    """numbers that stand for a token"""
+    """numbers that stand for a token, or a step of numbers"""
     dropout: Fraction = 0.0
     """share of the inputs of each layer that are zeroed in training, [0, 1)"""
     pooling: Literal["mean", "last", "max"] = "mean"
@@ -313,7 +313,7 @@ class RnnSpec(Section):
 
 
 class TransformerSpec(Section):
-    """Pre-norm transformer over tokens: `depth` blocks of attention with `heads` heads and two layers."""
+    """Pre-norm transformer over a sequence: `depth` blocks of attention with `heads` heads and two layers."""
 
     type: Literal["transformer"] = "transformer"
     kind: Literal["encoder", "decoder"] = "encoder"
@@ -449,6 +449,8 @@ class TrainSpec(Section):
     """largest global L2 norm of the gradient"""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     zero: Zero = Zero()
+    compile: bool = False
+    """have torch compile the model (torch.compile), at the first step of a trial; needs a C++ compiler"""
     early_stop: EarlyStop | None = None
     validate_every: Count = 1
     """epochs between two validations, each of which is a report; the last epoch always validates"""

@@ -102,11 +102,8 @@ class DeepSpeedTraining:
             num_ranks=ranks.num_ranks,
             seed=train.seed,
         )
-        torch.manual_seed(train.seed)
-        shape = models.DataShape.of(store.manifest)
-        model = models.build(spec.model, shape, self._task.num_outputs, per_token=self._task.is_per_token)
         self._engine = build_engine(
-            model,
+            self._build_model,
             train,
             ranks,
             precision=self._precision,
@@ -118,8 +115,9 @@ class DeepSpeedTraining:
         self._norm_tells = ranks.num_ranks > 1 and _norm_tells(train, self._precision)
         if self._norm_tells:
             _watch_norm(self._engine.optimizer)
-        self._num_parameters = sum(_size(p) for p in model.parameters())
-        self._weights = [p for p in model.parameters() if p.ndim >= 2]
+        parameters = list(self._engine.module.parameters())
+        self._num_parameters = sum(_size(p) for p in parameters)
+        self._weights = [p for p in parameters if p.ndim >= 2]
         # Every rank drops out other units; the weights above were drawn alike.
         torch.manual_seed(train.seed * 1_000_003 + ranks.rank + 1)
         self._epoch = self._batch = 0
@@ -177,10 +175,17 @@ class DeepSpeedTraining:
         self._keeper.close()
         self._engine.destroy()
         del self._engine, self._weights
+        if self._spec.train.compile:
+            # What is compiled would be kept, and counts against the limit of the next trial.
+            torch.compiler.reset()
         gc.collect()
         if self._ranks.device_type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
+
+    def _build_model(self) -> torch.nn.Module:
+        task, shape = self._task, models.DataShape.of(self._store.manifest)
+        return models.build(self._spec.model, shape, task.num_outputs, per_token=task.is_per_token)
 
     def _progress(self) -> tuple[int, int]:
         return self._num_reports, self._engine.global_steps

@@ -3,11 +3,14 @@
 `micro_batch` x `accumulation` x ranks = `batch_size`, always.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import deepspeed
 import torch
+from torch._inductor import config as inductor
 from torch.optim.lr_scheduler import LambdaLR
 
 from tuner.spec import TrainSpec
@@ -15,6 +18,7 @@ from tuner.training.checkpoints import MemoryEngine
 from tuner.training.optimizers import build_optimizer, schedule_factor
 from tuner.training.precision import Precision
 from tuner.training.ranks import Ranks, hand_to_deepspeed
+from tuner.training.splitting import Splitting
 
 NEVER = 2**31
 
@@ -67,23 +71,47 @@ def _zero_config(train: TrainSpec, device_type: str) -> dict[str, Any]:
 
 
 def build_engine(
-    model: torch.nn.Module, train: TrainSpec, ranks: Ranks, *, precision: Precision, num_steps: int
+    build_model: Callable[[], torch.nn.Module],
+    train: TrainSpec,
+    ranks: Ranks,
+    *,
+    precision: Precision,
+    num_steps: int,
 ) -> Any:
-    """Shards `model` over the ranks; `num_steps` is the length of the whole training in optimizer steps."""
+    """Shards the model over the ranks; `num_steps` is the length of the whole training in optimizer steps."""
     hand_to_deepspeed()
+    config = engine_config(train, plan_batch(train, ranks.num_ranks), precision, ranks.device_type)
+    torch.manual_seed(train.seed)
+    with _splitting(train, config):
+        model = build_model()
     factor = schedule_factor(train.schedule, num_steps)
     model.to(ranks.device)
     engine, _, _, _ = deepspeed.initialize(
         model=model,
         optimizer=build_optimizer(train.optimizer, model.parameters()),
         lr_scheduler=lambda optimizer: LambdaLR(optimizer, factor),
-        config=engine_config(train, plan_batch(train, ranks.num_ranks), precision, ranks.device_type),
+        config=config,
         dist_init_required=False,
     )
+    if train.compile:
+        _compile(engine)
     engine.checkpoint_engine = MemoryEngine()
     # A script of DeepSpeed's that it would copy into each checkpoint, where no file is opened.
     engine._copy_recovery_script = lambda save_path: None
     return engine
+
+
+def _compile(engine: Any) -> None:
+    """In place, so that no weight gets another name; torch compiles at the first step.
+
+    By this process and its threads alone: torch would start processes for all cores of the machine.
+    """
+    inductor.compile_threads = torch.get_num_threads()
+    engine.compile()
+
+
+def _splitting(train: TrainSpec, config: dict[str, Any]) -> AbstractContextManager[Any]:
+    return Splitting(config) if train.zero.stage == 3 else nullcontext()
 
 
 @dataclass(frozen=True)
