@@ -204,7 +204,7 @@ def test_parquet_without_rows(prepared: Prepare, tmp_path: Path) -> None:
         prepared(source(tmp_path / "a.parquet"))
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_damaged_files(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"rows.{suffix}", mixed(20))
     spec = DataSpec.model_validate({"source": source(path)})
