@@ -27,7 +27,8 @@ class Columns:
 
     @property
     def number_names(self) -> tuple[str, ...]:
-        return tuple(name for name in self.names if name not in set(self.text_names))
+        texts = set(self.text_names)
+        return tuple(name for name in self.names if name not in texts)
 
     def take(self, rows: Indices) -> Columns:
         return Columns(self.names, self.text_names, self.numbers[rows], self.texts[rows])

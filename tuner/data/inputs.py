@@ -82,7 +82,7 @@ def _of_table(
     delimiter = "\t" if path.suffix == ".tsv" else str(manifest.source.get("delimiter", ","))
     file = read_file(path, _KINDS[path.suffix], delimiter, text=text_names)
     names = tuple(column.name for column in recipe)
-    numbers = [_numbers(file, name) for name in names if name not in set(text_names)]
+    numbers = [_numbers(file, column.name) for column in recipe if column.categories is None]
     texts = [texts_of(file, name) for name in text_names]
     num_rows = len(file.frame)
     return Columns(

@@ -70,8 +70,8 @@ def _infinite(table: Table, origins: Origins) -> list[Faults]:
     rows, places = np.nonzero(np.isinf(table.features.reshape(len(table.features), -1)))
     if not len(rows):
         return []
-    names = table.feature_names or ()
-    number_names = [name for name in names if name not in set(table.text_names)]
+    texts = set(table.text_names)
+    number_names = [name for name in table.feature_names or () if name not in texts]
     name = number_names[places[0]] if number_names else f"x{places[0]}"
     message = f"features must be finite, but feature '{name}' is infinite in {origins.name(rows[0])}; {_FIX}"
     return [Faults("value_invalid", np.unique(rows), message)]

@@ -24,7 +24,7 @@ from tuner.data.sources.files import check_file, table_files
 from tuner.data.table import AnyArray, Faults, FloatArray, Table, to_float32
 from tuner.errors import DataError
 from tuner.spec.domains import show
-from tuner.spec.sections import CsvSource, TableSource
+from tuner.spec.sections import CsvSource, JsonlSource, ParquetSource, TableSource
 
 _PLAIN = (str, bool, int, float, Decimal, np.generic)
 
@@ -40,10 +40,10 @@ class TableFile:
     """Whether text that is written as a number is one: in CSV, where all is text."""
 
 
-def read(source: TableSource) -> Table:
+def read(source: CsvSource | JsonlSource | ParquetSource) -> Table:
     """All rows of the files; DataError where they are no table with the columns of `source`."""
     delimiter = source.delimiter if isinstance(source, CsvSource) else None
-    files = [read_file(path, source.type, delimiter, split=split) for split, path in table_files(source)]  # type: ignore[attr-defined]
+    files = [read_file(path, source.type, delimiter, split=split) for split, path in table_files(source)]
     names = _features(source, files)
     text_names = tuple(name for name in names if not _is_numbers(name, files))
     files = _as_written(files, _texts_in(files, [*text_names, source.label]), delimiter)
@@ -107,8 +107,9 @@ def _features(source: TableSource, files: Sequence[TableFile]) -> list[str]:
     first = files[0]
     columns = list(first.frame.columns)
     dropped = source.drop or []
+    known = set(columns)
     for name in [source.label, *dropped, *(source.features or [])]:
-        if name not in columns:
+        if name not in known:
             raise missing_column(first.path, name, columns)
     for file in files[1:]:
         _check_columns(file, first)
