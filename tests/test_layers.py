@@ -44,6 +44,7 @@ HEAVY = {
     "torch": {"models", "tasks", "training", "scaling", "results"},
     "tensorboardX": {"records"},
     "sklearn": {"data"},
+    "pyarrow": {"data"},
 }
 """Heavy package to the rooms that may import it."""
 

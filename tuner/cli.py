@@ -228,7 +228,11 @@ def best(
 def predict(
     model: Annotated[Path, typer.Argument(metavar="OUT", help="folder that tuner best --export wrote")],
     inputs: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="new rows: .csv, .npz or .npy; texts: .txt, .tsv or .csv")
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            help="new rows: .csv, .tsv, .jsonl, .parquet, .npz or .npy; texts: .txt, .tsv or .csv",
+        ),
     ],
     as_json: Json = False,
 ) -> None:

@@ -61,7 +61,7 @@ def test_missing_column(iris: Store, tmp_path: Path) -> None:
 def test_missing_value(iris: Store, tmp_path: Path) -> None:
     path = tmp_path / "new.npy"
     np.save(path, np.full((2, 4), np.nan))
-    with pytest.raises(DataError, match=r"feature 'sepal length \(cm\)' is nan in row 1"):
+    with pytest.raises(DataError, match=r"feature 'sepal length \(cm\)' has none in row 1 .*; fill it in"):
         read_inputs(path, iris.manifest)
 
 
@@ -80,8 +80,8 @@ def test_wrong_key(iris: Store, tmp_path: Path) -> None:
 
 
 def test_wrong_ending(iris: Store, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"ending in .csv, .npz, .npy, but found .*new.parquet"):
-        read_inputs(tmp_path / "new.parquet", iris.manifest)
+    with pytest.raises(DataError, match=r"ending in .csv, .tsv, .jsonl, .parquet, .npz, .npy, but .*new.xls"):
+        read_inputs(tmp_path / "new.xls", iris.manifest)
 
 
 def test_missing_file(iris: Store, tmp_path: Path) -> None:

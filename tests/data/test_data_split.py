@@ -76,6 +76,13 @@ def test_standardise_images_per_channel() -> None:
     np.testing.assert_allclose(standardise.apply(images, mean, std).mean(axis=(0, 2, 3)), 0, atol=1e-5)
 
 
+def test_robust_images_per_channel() -> None:
+    images = np.random.default_rng(0).normal(5, 2, (200, 3, 4, 4)).astype(np.float32)
+    mean, std = standardise.fit(images, robust=True)
+    assert mean == pytest.approx(np.median(images, axis=(0, 2, 3)))
+    assert std == pytest.approx([2, 2, 2], rel=0.1)
+
+
 def test_constant_features_stay_finite() -> None:
     features = np.full((1000, 1), 0.1, np.float32)
     mean, std = standardise.fit(features)

@@ -40,6 +40,30 @@ def test_a_file_a_split_arrives(tmp_path: Path) -> None:
     }
 
 
+def test_lists_and_patterns_of_files_arrive_in_their_order(tmp_path: Path) -> None:
+    for name in ("a/1", "a/2", "b/1"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.csv").write_text(f"x,y\n{name},1\n")
+    path = {"train": [str(tmp_path / "b/1.csv"), str(tmp_path / "a/*.csv")], "val": str(tmp_path / "a/2.csv")}
+    experiment = Experiment.from_dict(
+        {
+            "name": "sent",
+            "task": "tabular_classification",
+            "data": {"source": {"type": "csv", "path": path, "label": "y"}},
+            "model": {"type": "mlp"},
+            "train": {"epochs": 1},
+            "search": {"metric": "val/loss"},
+        }
+    )
+    (tmp_path / "job").mkdir()
+    pack(experiment, tmp_path / "job")
+    sent = Experiment.load(tmp_path / "job" / "experiment.yaml").template["data"]["source"]["path"]
+    assert [Path(file).read_text() for file in sent["train"]] == [
+        f"x,y\n{name},1\n" for name in ("b/1", "a/1", "a/2")
+    ]
+    assert Path(sent["val"]).read_text() == "x,y\na/2,1\n"
+
+
 @pytest.mark.parametrize("label", ["off", "yes", "2024-01-01", "1e-4", "0x10", "~", "a: b", "é\n"])
 def test_an_experiment_arrives_as_it_was(tmp_path: Path, label: str) -> None:
     data = tmp_path / "it's \"$data.csv"

@@ -7,11 +7,12 @@ import pytest
 import torch
 from results_folder import experiment, row, write, write_weights
 
-from tuner.data import prepare, preprocess
+from tuner.data import prepare, preprocess, read_inputs
 from tuner.errors import ResultsError
 from tuner.results.export import ExportedModel
 from tuner.results.result import Result
 
+TABULAR = "tabular_classification"
 REGRESSION = {
     "task": "regression",
     "data": {"source": {"type": "sklearn", "name": "diabetes"}},
@@ -52,6 +53,34 @@ def test_an_export_needs_neither_experiment_nor_data(result: Result, tmp_path: P
 
     assert ExportedModel.open(out).predict(raw) == here
     assert sorted(path.name for path in out.iterdir()) == ["model.json", "weights.pt"]
+
+
+def test_a_table_with_text_and_gaps_is_predicted_as_in_training(tmp_path: Path) -> None:
+    lines = [f"{row % 5 or ''},{('red', 'blue', '')[row % 3]},{row % 2}" for row in range(60)]
+    (tmp_path / "rows.csv").write_text("\n".join(["size,colour,y", *lines]) + "\n")
+    data = {
+        "source": {"type": "csv", "path": str(tmp_path / "rows.csv"), "label": "y"},
+        "clean": {"missing": "median", "outliers": {"method": "quantile", "limit": 0.2}},
+    }
+    result = write(tmp_path / "results" / "e", [row(0, "COMPLETE", 0.8)], experiment(data=data))
+    network = write_weights(result)
+    store = prepare(result.best.experiment.resolve(result.best.params).data, TABULAR, result.paths.store_root)
+
+    model = ExportedModel.open(result.best.export(tmp_path / "out"))
+
+    new = tmp_path / "new.jsonl"
+    known = '{"size": 2, "colour": "red"}\n{"size": 3, "colour": "blue"}\n'
+    new.write_text(known + '{"size": null, "colour": null}\n{"size": 900, "colour": "green"}\n')
+    rows = preprocess(read_inputs(new, model.manifest), model.manifest)
+    stored = np.concatenate([store.split(name).features for name in ("train", "val", "test")])
+    assert {tuple(each) for each in rows[:3]} <= {tuple(each) for each in stored}
+    assert rows[3].tolist() == [stored[:, 0].max(), 0, 0]
+    with torch.no_grad():
+        logits = network(torch.from_numpy(rows))
+    predictions = model.predict(read_inputs(new, model.manifest))
+    assert [prediction["label"] for prediction in predictions] == [
+        str(label) for label in logits.argmax(1).tolist()
+    ]
 
 
 def test_regression_predicts_in_the_labels_unit(tmp_path: Path) -> None:

@@ -11,6 +11,11 @@ import pytest
 from tuner.spec import Experiment
 
 FILES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
+METRICS_OF_TASK = {
+    "image_classification": {"loss", "accuracy", "f1"},
+    "tabular_classification": {"loss", "accuracy", "f1"},
+    "regression": {"loss", "mae", "r2"},
+}
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 
 
@@ -20,7 +25,7 @@ def header(file: Path) -> str:
 
 
 def test_there_are_some() -> None:
-    assert {file.stem for file in FILES} >= {"digits_cnn", "two_class_mlp"}
+    assert {file.stem for file in FILES} >= {"digits_cnn", "diabetes_mlp", "two_class_mlp"}
 
 
 @every_file
@@ -60,6 +65,6 @@ def test_a_short_run_prints_only_json(file: Path, tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     best = json.loads(ended.stdout)
     assert best["value"] == best["metrics"][best["metric"]]
-    assert best["test"].keys() == {"loss", "accuracy", "f1"}
+    assert best["test"].keys() == METRICS_OF_TASK[Experiment.load(file).task]
     assert Path(best["experiment"], "trials.csv").is_file()
     assert re.search(r"finished=(\d+)/\1:", ended.stderr)

@@ -140,11 +140,13 @@ WRONG = [
     ({"data": {}}, "data.source is required; found nothing; add it"),
     (
         {"data__source": {"name": "iris"}},
-        "data.source.type must be one of sklearn, csv, npz, two_class, labelled_text, text; found null",
+        "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text; "
+        "found null",
     ),
     (
         {"data__source": {"type": "sql"}},
-        "data.source.type must be one of sklearn, csv, npz, two_class, labelled_text, text; found 'sql'",
+        "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text; "
+        "found 'sql'",
     ),
     ({"data__source": {"type": ["csv"]}}, "found ['csv']"),
     (
@@ -152,7 +154,62 @@ WRONG = [
         "data.source.name must be one of digits, iris, wine, breast_cancer, diabetes; found 'irsi'; "
         "did you mean 'iris'?",
     ),
-    ({"data__source": {"type": "csv", "label": "y", "path": 3}}, "data.source.path must be text; found 3"),
+    (
+        {"data__source": {"type": "csv", "label": "y", "path": 3}},
+        "data.source.path must be a file, a list of files, or a mapping of train, val and test to such; "
+        "found 3; correct it",
+    ),
+    ({"data__source": {"type": "csv", "label": "y", "path": []}}, "mapping of train, val and test"),
+    ({"data__source": {"type": "csv", "label": "y", "path": {"train": "a", "val": [3]}}}, "found [3]"),
+    (
+        {"data__source": {"type": "csv", "label": "y", "path": {"train": "a.csv"}}},
+        "data.source.path needs train and val, and takes test beside them; found train; correct it",
+    ),
+    (
+        {"data__source": {"type": "jsonl", "label": "y", "path": {"train": "a", "val": "b", "tst": "c"}}},
+        "found train, val, tst; correct it",
+    ),
+    (
+        {"data__source": {"type": "csv", "label": "y", "path": "x", "features": ["a", "y"]}},
+        "data.source needs one use for each column; found 'y' in features and label; name it once",
+    ),
+    (
+        {"data__source": {"type": "csv", "label": "y", "path": "x", "features": ["a"], "drop": ["a"]}},
+        "data.source needs one use for each column; found 'a' in features and drop; name it once",
+    ),
+    (
+        {"data__source": {"type": "csv", "label": "y", "path": "x", "features": ["a", "a"]}},
+        "data.source needs each feature once; found 'a' twice; name it once",
+    ),
+    (
+        {"data__source": {"type": "csv", "label": "y", "path": "x", "features": []}},
+        "data.source needs a column in features; found none; name one or leave features out",
+    ),
+    (
+        {"data__source": {"type": "csv", "label": "y", "path": "x", "drop": ["y"]}},
+        "data.source needs its label; found 'y' in drop too; name it once",
+    ),
+    (
+        {"data__clean": {"missing": "maen"}},
+        "data.clean.missing must be one of error, drop, mean, median, most_frequent, or a mapping of "
+        "constant to text or a number; found 'maen'",
+    ),
+    ({"data__clean": {"missing": {"constant": None}}}, "found {'constant': None}"),
+    (
+        {"data__clean": {"outliers": {"method": "quantile", "limit": 0.5}}},
+        "data.clean.outliers with method quantile needs limit < 0.5; found 0.5; lower it",
+    ),
+    ({"data__clean": {"outliers": {"method": "zscore"}}}, "data.clean.outliers.limit is required"),
+    ({"data__clean": {"outliers": 3}}, "data.clean.outliers must be a mapping; found 3"),
+    (
+        {"data__clean": {"duplicates": "dorp"}},
+        "data.clean.duplicates must be one of keep, drop; found 'dorp'",
+    ),
+    ({"data__clean": {"invalid": True}}, "data.clean.invalid must be one of error, drop; found true"),
+    (
+        {"data__encode": {"categories": "hot"}},
+        "data.encode.categories must be one of onehot, ordinal; found 'hot'",
+    ),
     ({"data__source": {"type": "csv", "path": "x"}}, "data.source.label is required"),
     (
         {"data__source": {"type": "csv", "path": "x", "label": "y", "delimiter": "--"}},
@@ -165,11 +222,11 @@ WRONG = [
     ({"data__split": {"train": 1, "val": 0, "test": 0}}, "data.split.val must be > 0; found 0"),
     ({"data__split": {"train": 0, "val": 1, "test": 0}}, "data.split.train must be > 0; found 0"),
     ({"data__split__test": -0.1}, "data.split.test must be >= 0; found -0.1"),
-    ({"data__standardise": 1}, "data.standardise must be true or false; found 1"),
+    ({"data__standardise": 1}, "data.standardise must be true, false or robust; found 1"),
     (
         {"data__standardize": True},
         "data.standardize is not a known key of data; "
-        "did you mean 'standardise'? allowed: source, split, standardise",
+        "did you mean 'standardise'? allowed: clean, encode, source, split, standardise",
     ),
     (
         {"model": {"type": "cnnn"}},
@@ -366,6 +423,29 @@ WRONG = [
         "data.split is decided by the files of data.source.path; found both; drop one",
     ),
     (
+        {
+            "data__source": {"type": "csv", "label": "y", "path": {"train": ["a*.csv", "b"], "val": "c"}},
+            "data__split": {"seed": 1},
+        },
+        "data.split is decided by the files of data.source.path; found both; drop one",
+    ),
+    (
+        {
+            "task": "image_classification",
+            "data__source": {"type": "sklearn", "name": "digits"},
+            "data__clean": {"missing": "mean"},
+        },
+        "data.clean is for tables of numbers and text; found it with task image_classification; drop it",
+    ),
+    (
+        {
+            "task": "image_classification",
+            "data__source": {"type": "sklearn", "name": "digits"},
+            "data__encode": {"categories": "ordinal"},
+        },
+        "data.encode is for tables of numbers and text; found it with task image_classification; drop it",
+    ),
+    (
         {"task": "language_modelling", "model": {"type": "rnn"}, "search__metric": "val/loss"},
         "data.source must fit the task; found iris with language_modelling; iris allows: "
         "tabular_classification",
@@ -457,3 +537,30 @@ def test_models_that_do_not_fit_the_task(task, model, sentence):
 )
 def test_models_that_fit_the_task(task, model):
     assert not list(_check_model(task, TypeAdapter(ModelSpec).validate_python(model)))
+
+
+def test_tables_cleaning_and_encoding_survive_a_file():
+    source = {"type": "csv", "label": "y", "path": {"train": ["/a*.csv", "/b"], "val": "/c"}, "drop": ["id"]}
+    clean = {"missing": {"constant": 0}, "outliers": {"method": "zscore", "limit": 3}, "duplicates": "drop"}
+    spec = resolved(data__source=source, data__clean=clean, data__encode={"categories": "ordinal"})
+    assert TrialSpec.model_validate_json(spec.model_dump_json()) == spec
+    assert TrialSpec.model_validate(spec.model_dump()) == spec
+    assert spec.data.source.path.train == ["/a*.csv", "/b"]
+
+
+def test_how_data_is_prepared_can_be_searched():
+    experiment = Experiment.from_dict(
+        plain(
+            data__standardise={"choice": [True, "robust"]},
+            data__clean={
+                "missing": {"choice": ["mean", "median", {"constant": 0}]},
+                "outliers": {"choice": ["none", {"method": "zscore", "limit": {"float": [2, 5]}}]},
+            },
+        )
+    )
+    names = [parameter.name for parameter in experiment.space.parameters]
+    assert "data.clean.missing" in names
+    assert "data.clean.outliers.1.limit" in names
+    for params in experiment.space.corners():
+        outliers = experiment.resolve(params).data.clean.outliers
+        assert (outliers is None) == (params["data.clean.outliers"] == "none")

@@ -1,4 +1,4 @@
-"""The shared data pipeline: source, checks, split, standardisation, store, batches; without torch."""
+"""The shared data pipeline: source, split, cleaning, encoding, scaling, store, batches; without torch."""
 
 from tuner.data.batches import Batches, epoch_order, shards
 from tuner.data.inputs import read_inputs

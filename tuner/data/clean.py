@@ -28,9 +28,13 @@ class Cleaned:
 
 
 def clean(table: Table, task: str) -> Cleaned:
-    """Check `table` and shape it for `task`; DataError names the first row or column that breaks a rule."""
+    """Check `table` and shape it for `task`; DataError names the first row or column that breaks a rule.
+
+    Tables may have values that are missing, images not.
+    """
     features, names = _as_images(table) if task == IMAGES else _as_rows(table)
-    check_finite(features, names)
+    if task == IMAGES:
+        check_finite(features, names)
     if task == REGRESSION:
         return Cleaned(features, _values(table), names, None)
     targets, class_names = to_classes(table)

@@ -1,7 +1,8 @@
 """New rows for an exported model: read from a file, checked against what the model was trained on.
 
-A CSV file is read by the names of the feature columns (others, such as the label, are ignored); .npz and .npy
-hold an array of rows in the training data's own units. `preprocess` then does what training did.
+A table (.csv, .tsv, .jsonl, .parquet) is read by the names of the columns (others, such as the label, are
+ignored); .npz and .npy hold an array of rows in the training data's own units. `preprocess` then does what
+training did. Every row gets its prediction, so a row that cannot be used is an error here.
 """
 
 from __future__ import annotations
@@ -9,22 +10,27 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from tuner.data import clean
-from tuner.data.manifest import Manifest
-from tuner.data.sources.csv_file import feature_columns, read_frame
+import numpy as np
+
+from tuner.data import clean, fill
+from tuner.data.columns import Columns, columns_of, no_texts, rows_of
+from tuner.data.manifest import Column, Manifest
+from tuner.data.rows import missing_value
 from tuner.data.sources.files import check_file
 from tuner.data.sources.npz_file import load_arrays, numeric_features, take
+from tuner.data.sources.table_files import TableFile, fault, numbers_of, read_file, texts_of
 from tuner.data.sources.text_files import read_texts
 from tuner.data.table import AnyArray, FloatArray
 from tuner.data.text import check_texts
 from tuner.errors import DataError
 
-_SUFFIXES = (".csv", ".npz", ".npy")
+_KINDS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+_SUFFIXES = (*_KINDS, ".npz", ".npy")
 _TEXT_SUFFIXES = (".txt", ".tsv", ".csv")
 
 
 def read_inputs(path: Path, manifest: Manifest) -> AnyArray:
-    """Raw rows [rows, *input_shape], or texts [rows]; DataError when they are not what the model takes."""
+    """Raw rows, as `preprocess` takes them; DataError when they are not what the model takes."""
     if manifest.tokenizer is not None:
         return _read_texts(path, manifest)
     if path.suffix not in _SUFFIXES:
@@ -32,9 +38,14 @@ def read_inputs(path: Path, manifest: Manifest) -> AnyArray:
             f"inputs must be a file ending in {', '.join(_SUFFIXES)}, but found {path}; convert it"
         )
     check_file(path)
-    features = _read_csv(path, manifest) if path.suffix == ".csv" else _read_numpy(path, manifest)
-    clean.check_finite(features, manifest.feature_names)
-    return features
+    if manifest.feature_names is None:
+        features = _read_images(path, manifest)
+        clean.check_finite(features, None)
+        return features
+    recipe = manifest.columns or tuple(Column(name=name) for name in manifest.feature_names)
+    columns = _read_columns(path, recipe, manifest)
+    _check(columns, recipe)
+    return rows_of(columns)
 
 
 def _read_texts(path: Path, manifest: Manifest) -> AnyArray:
@@ -55,13 +66,58 @@ def _csv_delimiter(manifest: Manifest) -> str:
     return "," if delimiter == "\t" else delimiter
 
 
-def _read_csv(path: Path, manifest: Manifest) -> FloatArray:
-    if manifest.feature_names is None:
+def _read_images(path: Path, manifest: Manifest) -> FloatArray:
+    if path.suffix in _KINDS:
         raise DataError(
             f"a model of images takes .npz or .npy, but found {path}; save the images with numpy.save"
         )
-    frame = read_frame(path, str(manifest.source.get("delimiter", ",")))
-    return feature_columns(frame, manifest.feature_names, path)
+    return _read_numpy(path, manifest)
+
+
+def _read_columns(path: Path, recipe: tuple[Column, ...], manifest: Manifest) -> Columns:
+    text_names = tuple(column.name for column in recipe if column.categories is not None)
+    if path.suffix in _KINDS:
+        return _of_table(path, recipe, text_names, manifest)
+    if text_names:
+        raise DataError(
+            f"a model with columns of text takes .csv, .tsv, .jsonl or .parquet, but found {path}; save it so"
+        )
+    return columns_of(_read_numpy(path, manifest), recipe)
+
+
+def _of_table(
+    path: Path, recipe: tuple[Column, ...], text_names: tuple[str, ...], manifest: Manifest
+) -> Columns:
+    delimiter = "\t" if path.suffix == ".tsv" else str(manifest.source.get("delimiter", ","))
+    file = read_file(path, _KINDS[path.suffix], delimiter, text=text_names)
+    names = tuple(column.name for column in recipe)
+    numbers = [_numbers(file, column.name) for column in recipe if column.categories is None]
+    texts = [texts_of(file, name) for name in text_names]
+    num_rows = len(file.frame)
+    return Columns(
+        names,
+        text_names,
+        np.stack(numbers, axis=1) if numbers else np.empty((num_rows, 0), dtype=np.float32),
+        np.stack(texts, axis=1) if texts else no_texts(num_rows),
+    )
+
+
+def _numbers(file: TableFile, name: str) -> FloatArray:
+    values, others = numbers_of(file, name)
+    if others.any():
+        raise DataError(fault(file, name, int(np.flatnonzero(others)[0])))
+    return values
+
+
+def _check(columns: Columns, recipe: tuple[Column, ...]) -> None:
+    """DataError for an infinite number, or for something missing that the training rows had no gaps for."""
+    clean.check_finite(np.nan_to_num(columns.numbers, posinf=np.inf, neginf=-np.inf), columns.number_names)
+    if all(column.fill is not None for column in recipe):
+        return
+    gaps = fill.has_gaps(columns)
+    if gaps.any():
+        row = int(np.flatnonzero(gaps)[0])
+        raise missing_value(columns, row, f"row {row + 1} (the first one is 1)")
 
 
 def _read_numpy(path: Path, manifest: Manifest) -> FloatArray:

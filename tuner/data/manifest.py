@@ -4,10 +4,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table as the source has it, with what was fitted on its training rows."""
+
+    name: str
+    categories: tuple[str, ...] | None = None
+    """Of text, in the order of their features or numbers; None: numbers."""
+    fill: float | str | None = None
+    """What stands for a missing value; None: nothing may be missing."""
+    low: float | None = None
+    """Numbers below become this one; None: no bounds."""
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A row that was dropped."""
+
+    file: str | None
+    """None: the source is no table in files."""
+    row: int
+    """The first one of the file is 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropped:
+    """How many rows were dropped for one reason, and the first of them."""
+
+    count: int
+    examples: tuple[Example, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +54,16 @@ class Manifest:
     input_shape: tuple[int, ...]
     """Shape of one row: (features,) or (channels, height, width)."""
     feature_names: tuple[str, ...] | None
-    """One a column of a table; None for images."""
+    """One a feature of a table, after the encoding; None for images."""
     class_names: tuple[str, ...] | None
     """In the order of the class indices; None for regression."""
     sizes: Mapping[str, int]
     """Rows of train, val and test."""
     mean: tuple[float, ...] | None
-    """Of each feature or channel over the training split; None: not standardised."""
+    """Of each feature or channel over the training split (the median where that was asked for); 0 of features
+    that are not scaled; None: not standardised."""
     std: tuple[float, ...] | None
+    """What each is divided by."""
     target_mean: float | None
     """Of the training targets; None for classes."""
     target_std: float | None
@@ -40,6 +74,13 @@ class Manifest:
     """Size of the vocabulary."""
     padding: int | None = None
     """The token that fills up short rows; None: every row is full."""
+
+    columns: tuple[Column, ...] | None = None
+    """Of a table, as new rows must have them; None: images, texts, or a store of version 0.1."""
+    categories: Literal["onehot", "ordinal"] = "onehot"
+    """How columns of text became numbers."""
+    dropped: Mapping[str, Dropped] = field(default_factory=dict)
+    """Reason to the rows that are in no split."""
 
     @property
     def num_classes(self) -> int | None:

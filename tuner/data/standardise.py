@@ -1,6 +1,8 @@
 """Zero mean and unit standard deviation, fitted on the training split only and applied to every row.
 
 Tables are standardised per feature, images per channel. A constant feature keeps the standard deviation 1.
+Robust: the median stands for the mean, and the range of the middle half / 1.349, which is the standard
+deviation of a Gaussian, for the standard deviation; where that range is 0 the standard deviation stays.
 """
 
 from __future__ import annotations
@@ -14,13 +16,21 @@ from tuner.data.table import FloatArray
 Moments = tuple[tuple[float, ...], tuple[float, ...]]
 
 
-def fit(features: FloatArray) -> Moments:
+_MIDDLE_HALF = 1.349
+"""Range of the middle half of a Gaussian, in standard deviations."""
+
+
+def fit(features: FloatArray, robust: bool = False) -> Moments:
     """Mean and standard deviation of each feature (of a table) or channel (of images)."""
     axes = (0, *range(2, features.ndim))
     mean = features.mean(axis=axes, dtype=np.float64)
     std = features.std(axis=axes, dtype=np.float64)
     constant = std <= np.abs(mean) * np.finfo(np.float32).eps
-    return _rounded(mean), _rounded(np.where(constant, 1.0, std))
+    std = np.where(constant, 1.0, std)
+    if robust:
+        low, mean, high = np.quantile(features.astype(np.float64), [0.25, 0.5, 0.75], axis=axes)
+        std = np.where(constant | (high <= low), std, (high - low) / _MIDDLE_HALF)
+    return _rounded(mean), _rounded(std)
 
 
 def apply(features: FloatArray, mean: Sequence[float], std: Sequence[float]) -> FloatArray:

@@ -23,11 +23,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tuner.data import sources, standardise, tokens
-from tuner.data.clean import clean
+from tuner.data.clean import IMAGES, clean
+from tuner.data.columns import columns_of
 from tuner.data.lock import locked
 from tuner.data.manifest import Manifest
+from tuner.data.rows import apply, prepare_rows
 from tuner.data.sources.files import content_sha256, reason
 from tuner.data.split import split_rows
 from tuner.data.table import AnyArray
@@ -36,7 +39,7 @@ from tuner.errors import DataError
 from tuner.spec.metrics import LANGUAGE_MODELLING, TEXT_TASKS
 from tuner.spec.sections import DataSpec
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 """Raise it when the same source and recipe give other bytes than before."""
 
 _TEMPORARY = "tmp-"
@@ -137,7 +140,9 @@ def fingerprint(spec: DataSpec, task: str) -> str:
 
 
 def _build(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
-    return (_build_text if task in TEXT_TASKS else _build_rows)(spec, task, sha256)
+    if task in TEXT_TASKS:
+        return _build_text(spec, task, sha256)
+    return (_build_images if task == IMAGES else _build_table)(spec, task, sha256)
 
 
 def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
@@ -162,38 +167,86 @@ def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[
     return manifest, splits
 
 
-def _build_rows(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
+def _build_images(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
     cleaned = clean(sources.read(spec.source), task)
     rows = split_rows(cleaned, spec.split)
     splits = {name: Split(cleaned.features[index], cleaned.targets[index]) for name, index in rows.items()}
-    mean, std = standardise.fit(splits["train"].features) if spec.standardise else (None, None)
-    target_mean, target_std = (
-        (None, None) if cleaned.class_names else _target_moments(splits["train"].targets)
-    )
+    mean, std = _moments(splits["train"].features, spec)
     manifest = Manifest(
         sha256=sha256,
         task=task,
         source=spec.source.model_dump(mode="json"),
         input_shape=cleaned.features.shape[1:],
-        feature_names=cleaned.feature_names,
+        feature_names=None,
         class_names=cleaned.class_names,
+        sizes={name: len(split.targets) for name, split in splits.items()},
+        mean=mean,
+        std=std,
+        target_mean=None,
+        target_std=None,
+    )
+    return manifest, _standardised(splits, manifest)
+
+
+def _build_table(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
+    rows = prepare_rows(sources.read(spec.source), spec, task)
+    splits = {name: Split(*arrays) for name, arrays in rows.splits.items()}
+    mean, std = _moments(splits["train"].features, spec, rows.is_scaled)
+    target_mean, target_std = (None, None) if rows.class_names else _target_moments(splits["train"].targets)
+    manifest = Manifest(
+        sha256=sha256,
+        task=task,
+        source=spec.source.model_dump(mode="json"),
+        input_shape=(len(rows.feature_names),),
+        feature_names=rows.feature_names,
+        class_names=rows.class_names,
         sizes={name: len(split.targets) for name, split in splits.items()},
         mean=mean,
         std=std,
         target_mean=target_mean,
         target_std=target_std,
+        columns=rows.columns,
+        categories=spec.encode.categories,
+        dropped=rows.dropped,
     )
-    return manifest, {name: Split(preprocess(x, manifest), y) for name, (x, y) in splits.items()}
+    return manifest, _standardised(splits, manifest)
 
 
 def preprocess(features: AnyArray, manifest: Manifest) -> AnyArray:
-    """Raw rows [rows, *input_shape], or texts [rows], as the model saw them in training."""
+    """Raw rows as the model saw them in training: [rows, *input_shape], texts [rows], or of a table
+    [rows, columns] in the order of `manifest.columns`, as objects where a column is text.
+    """
     if manifest.tokenizer is not None:
         (max_length,) = manifest.input_shape
         return tokens.encode_rows(tokens.from_json(manifest.tokenizer), list(features), max_length)
+    if manifest.columns is not None:
+        features = apply(columns_of(features, manifest.columns), manifest.columns, manifest.categories)
+    return _standardise(features, manifest)
+
+
+def _standardise(features: AnyArray, manifest: Manifest) -> AnyArray:
     if manifest.mean is None or manifest.std is None:
         return features
     return standardise.apply(features, manifest.mean, manifest.std)
+
+
+def _standardised(splits: Mapping[str, Split], manifest: Manifest) -> dict[str, Split]:
+    return {name: Split(_standardise(x, manifest), y) for name, (x, y) in splits.items()}
+
+
+def _moments(
+    train: AnyArray, spec: DataSpec, is_scaled: NDArray[np.bool_] | None = None
+) -> standardise.Moments | tuple[None, None]:
+    """Zero and one for features that are not to be scaled."""
+    if not spec.standardise:
+        return None, None
+    mean, std = standardise.fit(train, robust=spec.standardise == "robust")
+    if is_scaled is None:
+        return mean, std
+    return (
+        tuple(value if scaled else 0.0 for value, scaled in zip(mean, is_scaled, strict=True)),
+        tuple(value if scaled else 1.0 for value, scaled in zip(std, is_scaled, strict=True)),
+    )
 
 
 def _target_moments(targets: AnyArray) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ray.job_submission import JobStatus, JobSubmissionClient
 
+from tuner.data.sources.files import expand
 from tuner.errors import DataError, ExperimentError, ResourceError
 from tuner.spec import Experiment
 from tuner.spec.reading import read_text, write_text
@@ -91,14 +92,21 @@ def _take_files(node: Any, folder: Path) -> None:
     if not isinstance(node, dict):
         return
     for key, value in node.items():
-        if key == "path" and isinstance(value, str):
-            node[key] = f"data/{_copy(Path(value), folder).name}"
-        elif key == "path" and isinstance(value, dict) and "choice" not in value:
-            node[key] = {
-                part: each and f"data/{_copy(Path(each), folder).name}" for part, each in value.items()
-            }
+        if key == "path" and not (isinstance(value, dict) and "choice" in value):
+            node[key] = _taken(value, folder)
         else:
             _take_files(value, folder)
+
+
+def _taken(files: Any, folder: Path) -> Any:
+    """The copies of a file or pattern, of a list of such, or of each split's; patterns become lists."""
+    if files is None:
+        return None
+    if isinstance(files, dict):
+        return {part: _taken(each, folder) for part, each in files.items()}
+    paths = [path for each in ([files] if isinstance(files, str) else files) for path in expand(each)]
+    copies = [f"data/{_copy(path, folder).name}" for path in paths]
+    return copies[0] if len(copies) == 1 else copies
 
 
 def _copy(path: Path, folder: Path) -> Path:

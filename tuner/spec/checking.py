@@ -22,8 +22,10 @@ from tuner.spec.reading import KeyPath, SourceMap
 from tuner.spec.scheduler_rules import check_scheduling
 from tuner.spec.searcher_rules import check_grid, check_knowledge, check_metrics
 from tuner.spec.sections import (
+    CleanSpec,
     ConfirmSpec,
     DataSpec,
+    EncodeSpec,
     ModelSpec,
     RecoverySpec,
     ResourcesSpec,
@@ -31,6 +33,7 @@ from tuner.spec.sections import (
     SearchSpec,
     Split,
     SplitFiles,
+    TableFiles,
     TrainSpec,
     TransformerSpec,
     TrialSpec,
@@ -72,13 +75,16 @@ _PHRASES = {
     "less_than": "< {lt:g}",
     "less_than_equal": "<= {le:g}",
 }
+_TABLE_TASKS = ("tabular_classification", "regression")
 _SOURCE_TASKS: dict[str, tuple[str, ...]] = {
     "digits": ("image_classification", "tabular_classification"),
     "iris": ("tabular_classification",),
     "wine": ("tabular_classification",),
     "breast_cancer": ("tabular_classification",),
     "diabetes": ("regression",),
-    "csv": ("tabular_classification", "regression"),
+    "csv": _TABLE_TASKS,
+    "jsonl": _TABLE_TASKS,
+    "parquet": _TABLE_TASKS,
     "npz": ROW_TASKS,
     "two_class": ("tabular_classification",),
     "labelled_text": ("text_classification",),
@@ -369,7 +375,10 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
         yield ("data", "source"), f"must fit the task; found {name} with {task}; {name} allows: {tasks}"
     if data.text is not None and task not in TEXT_TASKS:
         yield ("data", "text"), f"is for tasks that read texts; found it with task {task}; drop it"
-    if data.split != Split() and isinstance(getattr(source, "path", None), SplitFiles):
+    for section, is_given in (("clean", data.clean != CleanSpec()), ("encode", data.encode != EncodeSpec())):
+        if is_given and task not in _TABLE_TASKS:
+            yield ("data", section), f"is for tables of numbers and text; found it with task {task}; drop it"
+    if data.split != Split() and isinstance(getattr(source, "path", None), SplitFiles | TableFiles):
         yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
     if data.split.stratify and task not in CLASSIFICATION:
         yield ("data", "split", "stratify"), f"needs classes; found true with task {task}; drop it"

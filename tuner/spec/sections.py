@@ -81,6 +81,56 @@ def _as_prior(value: Any) -> Any:
     return {"at": value} if isinstance(value, str | int | float) else value
 
 
+def _file_list(value: Any) -> str | list[str]:
+    files = value if isinstance(value, list) else [value]
+    if not files or not all(isinstance(file, str) for file in files):
+        raise broken_rule(
+            "must be a file, a list of files, or a mapping of train, val and test to such; "
+            f"found {show(value)}; correct it"
+        )
+    for file in files:
+        _is_path(file)
+    return value  # type: ignore[no-any-return]
+
+
+def _table_files(value: Any) -> Any:
+    """What the union of the types would say of a mistake is one sentence a type."""
+    if not isinstance(value, dict):
+        return value if isinstance(value, TableFiles) else _file_list(value)
+    unknown = [part for part in value if part not in TableFiles.model_fields]
+    if unknown or not {"train", "val"} <= value.keys():
+        found = ", ".join(map(str, value)) or "nothing"
+        raise broken_rule(f"needs train and val, and takes test beside them; found {found}; correct it")
+    for part, files in value.items():
+        if part != "test" or files is not None:
+            _file_list(files)
+    return value
+
+
+def _as_missing(value: Any) -> Any:
+    is_constant = isinstance(value, dict) and value.keys() == {"constant"} and _is_value(value["constant"])
+    if not (is_constant or value in get_args(MissingName) or isinstance(value, Constant)):
+        raise broken_rule(
+            f"must be one of {', '.join(get_args(MissingName))}, or a mapping of constant to text or a "
+            f"number; found {show(value)}"
+        )
+    return value
+
+
+def _is_value(value: Any) -> bool:
+    return isinstance(value, str) or is_number(value)
+
+
+def _none_as_null(value: Any) -> Any:
+    return None if isinstance(value, str) and value == "none" else value
+
+
+def _flag_or_robust(value: Any) -> Any:
+    if value != "robust" and not isinstance(value, bool):
+        raise broken_rule(f"must be true, false or robust; found {show(value)}")
+    return value
+
+
 AnyPath = Annotated[str, AfterValidator(_is_path)]
 Seed = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -105,15 +155,63 @@ class SklearnSource(Section):
     name: Literal["digits", "iris", "wine", "breast_cancer", "diabetes"]
 
 
-class CsvSource(Section):
-    """A text table with a header row; every column but `label` is a feature."""
+class TableFiles(Section):
+    """The files of each split; `data.split` is not used then."""
 
-    type: Literal["csv"] = "csv"
-    path: AnyPath
-    """relative to the experiment file (in Python: to the working directory)"""
+    train: str | list[str]
+    val: str | list[str]
+    test: str | list[str] | None = None
+
+
+class TableSource(Section):
+    """A table in files with the same columns: numbers, text (categories) and booleans."""
+
+    path: Annotated[str | list[str] | TableFiles, BeforeValidator(_table_files)]
+    """a file or a pattern (rows/*.csv, in alphabetical order), a list of such, or a mapping of train, val and
+    test to such; relative to the experiment file (in Python: to the working directory)"""
     label: str
     """name of the column that is predicted"""
+    features: list[str] | None = None
+    """names of the columns to predict from; None: all others"""
+    drop: list[str] | None = None
+    """names of columns that are left out"""
+
+    @model_validator(mode="after")
+    def _columns_have_one_use(self) -> "TableSource":
+        features, dropped = self.features or [], self.drop or []
+        if self.features is not None and not features:
+            raise broken_rule("needs a column in features; found none; name one or leave features out")
+        twice = [name for name in features if name in dropped or name == self.label]
+        if twice:
+            other = "label" if twice[0] == self.label else "drop"
+            raise broken_rule(
+                f"needs one use for each column; found {show(twice[0])} in features and {other}; name it once"
+            )
+        repeated = [name for name in features if features.count(name) > 1]
+        if repeated:
+            raise broken_rule(f"needs each feature once; found {show(repeated[0])} twice; name it once")
+        if self.label in dropped:
+            raise broken_rule(f"needs its label; found {show(self.label)} in drop too; name it once")
+        return self
+
+
+class CsvSource(TableSource):
+    """Text tables with a header row."""
+
+    type: Literal["csv"] = "csv"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+
+
+class JsonlSource(TableSource):
+    """A JSON object a line; a key that a line does not have is missing in its row."""
+
+    type: Literal["jsonl"] = "jsonl"
+
+
+class ParquetSource(TableSource):
+    """Apache Parquet."""
+
+    type: Literal["parquet"] = "parquet"
 
 
 class NpzSource(Section):
@@ -171,7 +269,14 @@ class TextSource(Section):
 
 
 Source = Annotated[
-    SklearnSource | CsvSource | NpzSource | TwoClassSource | LabelledTextSource | TextSource,
+    SklearnSource
+    | CsvSource
+    | JsonlSource
+    | ParquetSource
+    | NpzSource
+    | TwoClassSource
+    | LabelledTextSource
+    | TextSource,
     Field(discriminator="type"),
 ]
 
@@ -231,13 +336,62 @@ class TextSpec(Section):
     """tokens of a row; longer texts are cut"""
 
 
+class Constant(Section):
+    """The same for every missing value; text columns take it as text."""
+
+    constant: str | int | float
+
+
+class Outliers(Section):
+    """What becomes of numbers that lie far from those of the training rows."""
+
+    method: Literal["quantile", "zscore"]
+    limit: Positive
+    """quantile: the share of the rows beyond each end, below 0.5; zscore: standard deviations
+    from the mean"""
+    action: Literal["clip", "drop"] = "clip"
+    """clip: they become the nearest usual number; drop: training rows with one are left out, others stay"""
+
+    @model_validator(mode="after")
+    def _quantiles_do_not_meet(self) -> "Outliers":
+        if self.method == "quantile" and self.limit >= 0.5:
+            raise broken_rule(f"with method quantile needs limit < 0.5; found {self.limit:g}; lower it")
+        return self
+
+
+MissingName = Literal["error", "drop", "mean", "median", "most_frequent"]
+Missing = MissingName | Constant
+
+
+class CleanSpec(Section):
+    """What becomes of the rows of a table that cannot be used as they are."""
+
+    missing: Annotated[Missing, BeforeValidator(_as_missing)] = "error"
+    """features without a value; text takes its most frequent value where numbers take mean or median"""
+    outliers: Annotated[Outliers | None, BeforeValidator(_none_as_null)] = None
+    duplicates: Literal["keep", "drop"] = "keep"
+    """rows that stand in a split twice, or in two splits: test keeps them before val, and val before train"""
+    invalid: Literal["error", "drop"] = "error"
+    """rows without a label, with a label that training does not have, or with text in a column of numbers"""
+
+
+class EncodeSpec(Section):
+    """How columns of text become numbers."""
+
+    categories: Literal["onehot", "ordinal"] = "onehot"
+    """onehot: a feature each; ordinal: their place in alphabetical order"""
+
+
 class DataSpec(Section):
     source: Source
     split: Split = Split()
+    clean: CleanSpec = CleanSpec()
+    encode: EncodeSpec = EncodeSpec()
     text: TextSpec | None = None
     """for tasks that read texts; None: byte pairs, 128 a row"""
-    standardise: bool = True
-    """subtract the mean and divide by the standard deviation of the training rows"""
+    standardise: Annotated[bool | Literal["robust"], BeforeValidator(_flag_or_robust)] = True
+    """subtract the mean and divide by the standard deviation of the training rows; robust: the median, and
+    the range of the middle half / 1.349"""
 
 
 # --- model ---

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from pathlib import Path
 
 from tuner.errors import DataError
+from tuner.spec.sections import TableFiles, TableSource
 
 _BLOCK_BYTES = 1 << 20
 
@@ -31,3 +33,36 @@ def reason(error: Exception) -> str:
     """A library's message as a part of our sentence."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].rstrip(".")
+
+
+def expand(path: str) -> list[Path]:
+    """The file at `path`, or those that match it as a pattern, in alphabetical order; DataError for none."""
+    if Path(path).exists() or not glob.has_magic(path):
+        return [Path(path)]
+    found = sorted(Path(name) for name in glob.glob(path, recursive=True) if Path(name).is_file())
+    if not found:
+        raise DataError(f"a pattern must match files, but none matches {path}; correct data.source.path")
+    return found
+
+
+def table_files(source: TableSource) -> list[tuple[str | None, Path]]:
+    """Each file with its split, or None where `data.split` decides; in the order in which they are read."""
+    if not isinstance(source.path, TableFiles):
+        return [(None, path) for path in _listed(source.path)]
+    parts = source.path.model_dump(exclude_none=True)
+    return [(part, path) for part, files in parts.items() for path in _listed(files)]
+
+
+def broken_line(path: Path) -> str:
+    """The first line of `path` that is no UTF-8, as a part of a sentence."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return f"line {number} is no UTF-8"
+    return "it is no UTF-8"
+
+
+def _listed(files: str | list[str]) -> list[Path]:
+    return [path for each in ([files] if isinstance(files, str) else files) for path in expand(each)]

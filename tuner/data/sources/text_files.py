@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tuner.data.sources.csv_file import missing_column
 from tuner.data.sources.files import reason
+from tuner.data.sources.table_files import missing_column
 from tuner.data.table import AnyArray, Table
 from tuner.errors import DataError
 from tuner.spec.sections import LabelledTextSource, TextSource

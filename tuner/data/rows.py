@@ -1,0 +1,218 @@
+"""Rows of a table: cleaned, split and encoded, with all that is fitted taken from the training rows.
+
+The order of the steps: rows that cannot be used; the split; duplicates; rows with something missing, where
+those are dropped; outliers; labels that training does not have; missing values; categories. `apply` does with
+new rows what was done with these: bounds, missing values, categories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.data import duplicates, encode, fill, outliers
+from tuner.data.clean import Cleaned, clean
+from tuner.data.columns import Columns, no_texts
+from tuner.data.invalid import usable
+from tuner.data.manifest import Column, Dropped
+from tuner.data.origins import Indices, Ledger, Origins
+from tuner.data.split import SPLITS, split_rows
+from tuner.data.table import AnyArray, FloatArray, Table
+from tuner.errors import DataError
+from tuner.spec.sections import CleanSpec, DataSpec
+
+Rows = dict[str, Indices]
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """Prepared splits: (features float32 [rows, features], targets [rows]); not standardised yet."""
+
+    splits: Mapping[str, tuple[FloatArray, AnyArray]]
+    columns: tuple[Column, ...]
+    feature_names: tuple[str, ...]
+    class_names: tuple[str, ...] | None
+    is_scaled: NDArray[np.bool_]
+    """[features]: whether standardisation is for it."""
+    dropped: Mapping[str, Dropped]
+
+
+def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
+    """DataError for a table that the task cannot use."""
+    ledger = Ledger(table.origins or Origins.of_length(len(table.targets)))
+    table, kept = usable(table, task, spec.clean.invalid, ledger)
+    if not len(kept):
+        raise DataError("data must have rows that can be used, but none can; correct the labels or values")
+    cleaned = clean(_take(table, kept), task)
+    columns = Columns(
+        cleaned.feature_names or (),
+        table.text_names,
+        cleaned.features,
+        no_texts(len(kept)) if table.texts is None else table.texts[kept],
+    )
+    work = _Work(columns, cleaned, kept, ledger)
+    rows = _split(cleaned, None if table.parts is None else table.parts[kept], spec)
+    rows = _without_duplicates(work, rows) if spec.clean.duplicates == "drop" else rows
+    rows = _without_gaps(work, rows, spec.clean)
+    rows, limits = _without_outliers(work, rows, spec.clean)
+    rows = _with_known_labels(work, rows, spec.clean)
+    _check_sizes(rows, len(ledger.origins.row), spec, is_cut=table.parts is None)
+    recipe = _fit(columns.take(rows["train"]), spec, limits)
+    targets, class_names = _classes(cleaned, rows["train"])
+    how = spec.encode.categories
+    return TableRows(
+        {name: (apply(columns.take(rows[name]), recipe, how), targets[rows[name]]) for name in SPLITS},
+        recipe,
+        encode.feature_names(recipe, how),
+        class_names,
+        encode.are_scaled(recipe, how),
+        ledger.dropped(),
+    )
+
+
+def apply(columns: Columns, recipe: tuple[Column, ...], how: str) -> FloatArray:
+    """Float32 [rows, features] of raw rows, as training had them before standardisation."""
+    return encode.apply(fill.apply(outliers.clip(columns, recipe), recipe), recipe, how)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the steps look at; their rows are places in it."""
+
+    columns: Columns
+    cleaned: Cleaned
+    kept: Indices
+    """Of each row its place in the table as it was read."""
+    ledger: Ledger
+
+    def drop(self, reason: str, rows: Indices) -> None:
+        self.ledger.add(reason, self.kept[rows])
+
+    def name(self, row: int) -> str:
+        return self.ledger.origins.name(int(self.kept[row]))
+
+
+def _take(table: Table, rows: Indices) -> Table:
+    if len(rows) == len(table.targets):
+        return table
+    return replace(table, features=table.features[rows], targets=table.targets[rows])
+
+
+def _split(cleaned: Cleaned, parts: AnyArray | None, spec: DataSpec) -> Rows:
+    if parts is None:
+        return split_rows(cleaned, spec.split)
+    return {name: np.flatnonzero(parts == name) for name in SPLITS}
+
+
+def _without_duplicates(work: _Work, rows: Rows) -> Rows:
+    again, elsewhere = duplicates.find(work.columns, work.cleaned.targets, rows)
+    for name in SPLITS:
+        work.drop("duplicate", again[name])
+        work.drop("in_another_split", elsewhere[name])
+    gone = np.concatenate([*again.values(), *elsewhere.values()])
+    return {name: np.setdiff1d(rows[name], gone) for name in SPLITS}
+
+
+def _without_gaps(work: _Work, rows: Rows, spec: CleanSpec) -> Rows:
+    """Without rows in which something is missing, where it is not to be filled in; DataError on "error"."""
+    if spec.missing not in ("error", "drop"):
+        return rows
+    gaps = fill.has_gaps(work.columns)
+    if spec.missing == "error" and gaps.any():
+        row = int(np.flatnonzero(gaps)[0])
+        raise missing_value(work.columns, row, work.name(row))
+    for name in SPLITS:
+        work.drop("value_missing", rows[name][gaps[rows[name]]])
+    return {name: rows[name][~gaps[rows[name]]] for name in SPLITS}
+
+
+def missing_value(columns: Columns, row: int, row_name: str) -> DataError:
+    """The error for something missing in a row that is not filled in."""
+    numbers, texts = fill.is_missing(columns)
+    names = [
+        *(name for name, gap in zip(columns.number_names, numbers[row], strict=True) if gap),
+        *(name for name, gap in zip(columns.text_names, texts[row], strict=True) if gap),
+    ]
+    return DataError(
+        f"features must have values, but feature '{names[0]}' has none in {row_name}; fill it in, or train "
+        "with data.clean.missing"
+    )
+
+
+def _without_outliers(work: _Work, rows: Rows, spec: CleanSpec) -> tuple[Rows, outliers.Bounds | None]:
+    """Bounds to clip to; or only the training rows within them, the other splits being as new rows are."""
+    if spec.outliers is None:
+        return rows, None
+    _check_training(rows)
+    train = work.columns.numbers[rows["train"]]
+    limits = outliers.bounds(train, spec.outliers)
+    if spec.outliers.action == "clip":
+        return rows, limits
+    outside = outliers.are_outside(train, limits)
+    work.drop("outlier", rows["train"][outside])
+    return {**rows, "train": rows["train"][~outside]}, None
+
+
+def _with_known_labels(work: _Work, rows: Rows, spec: CleanSpec) -> Rows:
+    names, targets = work.cleaned.class_names, work.cleaned.targets
+    if names is None:
+        return rows
+    is_known = np.isin(targets, targets[rows["train"]])
+    known = {}
+    for name in SPLITS:
+        unseen = rows[name][~is_known[rows[name]]]
+        if len(unseen) and spec.invalid == "error":
+            raise DataError(
+                f"every label must stand in the training rows, but {work.name(int(unseen[0]))} of {name} has "
+                f"'{names[targets[unseen[0]]]}'; correct it, or drop such rows with data.clean.invalid"
+            )
+        work.drop("label_unseen", unseen)
+        known[name] = rows[name][is_known[rows[name]]]
+    return known
+
+
+def _check_training(rows: Rows) -> None:
+    if not len(rows["train"]):
+        raise DataError("the training split must have rows, but cleaning leaves none; relax data.clean")
+
+
+def _check_sizes(rows: Rows, num_read: int, spec: DataSpec, is_cut: bool) -> None:
+    for name in SPLITS:
+        may_be_empty = name == "test" and (not is_cut or spec.split.test == 0)
+        if not len(rows[name]) and not may_be_empty:
+            raise DataError(
+                f"every split must have rows, but of {num_read} rows cleaning leaves none in {name}; "
+                "relax data.clean or give more rows"
+            )
+
+
+def _fit(train: Columns, spec: DataSpec, limits: outliers.Bounds | None) -> tuple[Column, ...]:
+    bounds = {} if limits is None else dict(zip(train.number_names, zip(*limits, strict=True), strict=True))
+    recipe = {name: Column(name=name) for name in train.names}
+    for name, (low, high) in bounds.items():
+        recipe[name] = replace(recipe[name], low=float(low), high=float(high))
+    clipped = outliers.clip(train, tuple(recipe.values()))
+    for name, value in fill.fit(clipped, spec.clean.missing).items():
+        recipe[name] = replace(recipe[name], fill=value)
+    filled = fill.apply(clipped, tuple(recipe.values()))
+    for place, name in enumerate(train.text_names):
+        categories = encode.fit(filled.texts[:, place], name, spec.encode.categories)
+        recipe[name] = replace(recipe[name], categories=categories)
+    return tuple(recipe.values())
+
+
+def _classes(cleaned: Cleaned, train: Indices) -> tuple[AnyArray, tuple[str, ...] | None]:
+    """Targets over the classes that training has."""
+    if cleaned.class_names is None:
+        return cleaned.targets, None
+    known = np.unique(cleaned.targets[train])
+    if len(known) < 2:
+        raise DataError(
+            f"classification needs at least two classes in the training rows, but all {len(train)} have the "
+            f"label '{cleaned.class_names[known[0]]}'; relax data.clean or give more rows"
+        )
+    # The place of a class that training does not have is that of the next one; no row has it any more.
+    return np.searchsorted(known, cleaned.targets), tuple(cleaned.class_names[place] for place in known)

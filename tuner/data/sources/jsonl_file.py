@@ -1,0 +1,52 @@
+"""Files with a JSON object a line, as frames; empty lines are passed over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tuner.data.sources.files import reason
+from tuner.errors import DataError
+
+_LONGEST_WHOLE = 300
+"""Digits of a number that is read as a whole one; longer ones are beyond a float."""
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """A frame with at least one row; a key that a line does not have is missing there."""
+    try:
+        with path.open("rb") as file:
+            rows = [_row(line, number, path) for number, line in enumerate(file, start=1) if line.strip()]
+    except OSError as error:
+        raise DataError(f"data must be readable, but {path} is not: {reason(error)}; correct it") from error
+    if not rows:
+        raise DataError(f"data must have rows, but {path} has none; give a file with data")
+    frame: pd.DataFrame = pd.DataFrame(rows)
+    return frame
+
+
+def _row(line: bytes, number: int, path: Path) -> dict[str, Any]:
+    try:
+        row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"), parse_int=_whole)
+        # Half of a character is valid in JSON, and in no file.
+        json.dumps(row, ensure_ascii=False).encode() if b"\\u" in line else None
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, f"line {number} is no UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(path, f"line {number}: {reason(error)}") from error
+    if not isinstance(row, dict):
+        raise _unreadable(path, f"line {number} is no object")
+    return row
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_WHOLE else float(digits)
+
+
+def _unreadable(path: Path, found: str) -> DataError:
+    return DataError(
+        f"data must be readable as a JSON object a line, but {path} is not: {found}; correct the file"
+    )
