@@ -44,8 +44,8 @@ def count_missing(columns: Columns, rows: Mapping[str, Indices]) -> dict[str, di
 
 
 def _with_gaps(names: tuple[str, ...], missing: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
-    columns = zip(names, missing.any(axis=0), missing.T, strict=True)
-    return {name: column for name, has_any, column in columns if has_any}
+    places = np.flatnonzero(missing.any(axis=0))
+    return {names[place]: missing[:, place] for place in places}
 
 
 def fit(train: Columns, how: Missing) -> Fills:

@@ -82,8 +82,8 @@ class Manifest:
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
     """Reason to the rows that are in no split."""
     missing: Mapping[str, Mapping[str, int]] | None = None
-    """Column to split to its usable rows without a value, before cleaning; columns that have all are left out;
-    None: no table, or an earlier version did not count."""
+    """Column to split to its usable rows without a value, before cleaning; columns without gaps are left
+    out; None: no table, or an earlier version did not count."""
 
     @property
     def num_classes(self) -> int | None:

@@ -3,8 +3,8 @@
     report = report_of(experiment, Path("results"))   # prepares the data, or finds it prepared
     console.print(as_text(report)); html = as_html(report)
 
-Plain functions make a plain `DataReport`, by the kind of rows that a store holds: of a table, images or tokens.
-Everything is read from the store, so it is what the model is trained on, put back into raw units.
+Plain functions make a plain `DataReport`, by the kind of rows that a store holds: of a table, images or
+tokens. Everything is read from the store, so it is what the model is trained on, put back into raw units.
 """
 
 from tuner.data_report.html import as_html

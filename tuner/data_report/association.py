@@ -1,9 +1,9 @@
 """How much of the target a column tells by itself, as a share from 0 to 1.
 
 Numbers and numbers: r^2. Classes and numbers: epsilon^2, the correlation ratio adjusted for the number of
-classes (T. L. Kelley, "An unbiased correlation ratio measure", 1935). Classes and classes: Cramer's V^2 with the
-correction of W. Bergsma, "A bias-correction for Cramer's V and Tschuprow's T", 2013. Without the corrections a
-column with another text in every row would seem to tell all.
+classes (T. L. Kelley, "An unbiased correlation ratio measure", 1935). Classes and classes: Cramer's V^2 with
+the correction of W. Bergsma, "A bias-correction for Cramer's V and Tschuprow's T", 2013. Without the
+corrections a column with another text in every row would seem to tell all.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from tuner.data.manifest import Column as Recipe
 from tuner.data.manifest import Manifest
 from tuner.data.table import AnyArray
 from tuner.data_report.association import association
-from tuner.data_report.numbers import distribution, most_frequent
+from tuner.data_report.numbers import distribution, most_frequent, unscaled
 from tuner.data_report.report import Column
 
 OTHER = "(another)"
@@ -80,7 +80,7 @@ def _raw(
         return np.where(block.any(axis=1), block.argmax(axis=1), width)
     values = features[:, place].astype(np.float64)
     if manifest.mean is not None and manifest.std is not None:
-        values = values * manifest.std[place] + manifest.mean[place]
+        values = unscaled(values, manifest.mean[place], manifest.std[place])
     return values if recipe.categories is None else np.rint(values).astype(np.int64)
 
 

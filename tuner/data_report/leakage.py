@@ -1,14 +1,15 @@
 """Equal rows: in several splits, again in one, and with different labels.
 
-Rows are equal when their features are, as the model sees them: after cleaning, encoding and cutting. Each row is
-hashed to 64 bits (a multilinear hash of its 32-bit words: 1 s for a billion of them), and of rows with equal hashes
-the features themselves are compared. So what is said to be equal is equal; two equal rows are overlooked only where
-a third, different row has their hash.
+Rows are equal when their features are, as the model sees them: after cleaning, encoding and cutting. Each row
+is hashed to 64 bits (a multilinear hash of its 32-bit words), and of rows with equal hashes the features
+themselves are compared. So what is said to be equal is equal; two equal rows are overlooked only where a
+third, different row has their hash.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -19,7 +20,7 @@ from tuner.data import Split
 from tuner.data.origins import Indices
 from tuner.data.table import AnyArray
 from tuner.data_report.numbers import evenly
-from tuner.data_report.report import Leakage, Pairs, Shared
+from tuner.data_report.report import Leakage, Pairs, Sample, Shared
 from tuner.data_report.samples import Sampler
 
 MOST_VALUES = 2**30
@@ -45,6 +46,12 @@ class _Rows:
         rows = [evenly(len(split.targets), int(len(split.targets) * share)) for split in splits.values()]
         parts = np.repeat(np.arange(len(rows)), [len(each) for each in rows])
         return cls(splits, parts, np.concatenate(rows))
+
+    @property
+    def in_a_block(self) -> int:
+        """Rows that are read at once."""
+        shape = next(iter(self.splits.values())).features.shape[1:]
+        return max(1, _BLOCK_VALUES // max(1, math.prod(shape)))
 
     def gather(self, places: Indices, field: str) -> AnyArray:
         """Features or targets of some rows."""
@@ -78,7 +85,8 @@ def _first_equal(rows: _Rows) -> Indices:
     first = np.empty_like(order)
     first[order] = order[np.maximum.accumulate(np.where(is_new, np.arange(len(order)), 0))]
     later = np.flatnonzero(first != np.arange(len(first)))
-    for places in _blocks(later, rows):
+    step = rows.in_a_block
+    for places in (later[start : start + step] for start in range(0, len(later), step)):
         here, there = rows.gather(places, "features"), rows.gather(first[places], "features")
         differ = (here != there).reshape(len(places), -1).any(axis=1)
         first[places[differ]] = places[differ]
@@ -91,17 +99,12 @@ def _hashes(rows: _Rows, part: int) -> NDArray[np.uint64]:
     flat = features.reshape(len(features), -1)
     factors = np.random.default_rng(0).integers(2**63, size=flat.shape[1], dtype=np.uint64) * 2 + 1
     found = np.empty(len(index), dtype=np.uint64)
-    step = max(1, _BLOCK_VALUES // max(1, flat.shape[1]))
+    step = rows.in_a_block
     for start in range(0, len(index), step):
         # Adding 0 makes one of the two zeros that are equal.
         words = (flat[index[start : start + step]] + flat.dtype.type(0)).view(np.uint32)
         found[start : start + step] = words.astype(np.uint64) @ factors
     return found
-
-
-def _blocks(places: Indices, rows: _Rows) -> Sequence[Indices]:
-    width = next(iter(rows.splits.values())).features[:1].size
-    return np.array_split(places, max(1, len(places) * width // _BLOCK_VALUES))
 
 
 def _num_repeated(first: Indices) -> int:
@@ -130,9 +133,12 @@ def _contradictions(rows: _Rows, first: Indices, sampler: Sampler) -> Pairs:
     return Pairs(count=count, examples=_examples(rows, first[chosen], chosen, sampler))
 
 
-def _examples(rows: _Rows, ones: Indices, others: Indices, sampler: Sampler):  # type: ignore[no-untyped-def]
+def _examples(
+    rows: _Rows, ones: Indices, others: Indices, sampler: Sampler
+) -> tuple[tuple[Sample, Sample], ...]:
     names = list(rows.splits)
-    return tuple(
-        tuple(sampler.sample(names[rows.part[place]], int(rows.row[place])) for place in pair)
-        for pair in zip(ones, others, strict=True)
-    )
+
+    def sample(place: int) -> Sample:
+        return sampler.sample(names[rows.part[place]], int(rows.row[place]))
+
+    return tuple((sample(one), sample(other)) for one, other in zip(ones, others, strict=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,12 @@ def distribution(values: AnyArray) -> Numbers:
         quantiles=tuple(ordered[places].tolist()),
         counts=_counts(ordered, low, high),
     )
+
+
+def unscaled(values: AnyArray, mean: float, std: float) -> NDArray[np.float64]:
+    """Standardised values in raw units, rounded to what float32 knows of them: a pixel of 0 is 0 again."""
+    digits = 6 - math.ceil(math.log10(max(abs(mean), std)))
+    return np.round(values.astype(np.float64) * std + mean, digits) + 0.0
 
 
 def most_frequent(names: AnyArray, counts: NDArray[np.int64], most: int) -> tuple[Share, ...]:

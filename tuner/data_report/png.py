@@ -16,8 +16,9 @@ _GREY, _RGB = 0, 2
 
 
 def picture(image: AnyArray) -> bytes:
-    """Of [channels, height, width]: three channels in colour, else the first one in grey, from its least value
-    in black to its greatest in white.
+    """Of [channels, height, width]: three channels in colour, else the first one in grey.
+
+    The least value is black, the greatest is white.
     """
     step = -(-max(image.shape[1:]) // MOST_PIXELS)
     chosen = image[:3] if len(image) == 3 else image[:1]
@@ -38,7 +39,8 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
 def _as_bytes(image: AnyArray) -> NDArray[np.uint8]:
     values = image.astype(np.float64)
     low, high = values.min(), values.max()
-    return np.rint((values - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8)
+    scaled: NDArray[np.float64] = (values - low) * (255 / (high - low) if high > low else 0)
+    return np.rint(scaled).astype(np.uint8)
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -48,8 +48,8 @@ class Column:
     fill: float | str | None
     """What stands for a missing value."""
     association: float
-    """How much of the target the column tells by itself, 0 to 1: r^2 between numbers, the adjusted correlation
-    ratio (epsilon^2) between numbers and classes, the bias-corrected V^2 of Cramer between classes."""
+    """How much of the target the column tells by itself, 0 to 1: r^2 between numbers, epsilon^2 between
+    numbers and classes, Cramer's V^2 between classes; corrected, as `association.py` says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ class Tokens:
     lengths: Mapping[str, Numbers]
     """Split to the lengths of its rows, in tokens without padding."""
     full: Mapping[str, int]
-    """Split to its rows that fill all tokens: longer texts were cut there. Of the rows that were looked at."""
+    """Split to its rows that fill all tokens (longer texts were cut there), of those that were looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from tuner.data import Manifest, Split, tokens
 from tuner.data.table import AnyArray
 from tuner.data_report import png
 from tuner.data_report.columns import raw_columns, rounded
-from tuner.data_report.numbers import evenly
+from tuner.data_report.numbers import evenly, unscaled
 from tuner.data_report.report import Kind, Sample
 
 MOST_CHARACTERS = 400
@@ -68,8 +68,9 @@ def raw_image(image: AnyArray, manifest: Manifest) -> AnyArray:
     """[channels, height, width] in raw units, or [rows, ...] of such."""
     if manifest.mean is None or manifest.std is None:
         return image
-    mean, std = (np.array(values)[:, None, None] for values in (manifest.mean, manifest.std))
-    return image * std + mean
+    moments = zip(manifest.mean, manifest.std, strict=True)
+    channels = [unscaled(image[..., place, :, :], *moment) for place, moment in enumerate(moments)]
+    return np.stack(channels, axis=-3)
 
 
 def _cut(text: str) -> str:

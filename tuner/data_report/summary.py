@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ MOST_FREQUENT = 20
 
 
 def report_of(experiment: Experiment, results: Path) -> DataReport:
-    """Prepares the data of `experiment`, or finds it prepared under `results`; what of it is searched is taken at
-    its first value.
+    """Prepares the data of `experiment`, or finds it prepared under `results`.
+
+    What of it is searched is taken at its first value.
 
     Raises:
         DataError: the data cannot be used.
@@ -65,7 +67,7 @@ def summarise(store: Store, name: str, searched: Mapping[str, Any]) -> DataRepor
         findings=(),
         **content,
     )
-    return findings(report)
+    return replace(report, findings=tuple(findings(report)))
 
 
 def kind_of(manifest: Manifest) -> Kind:
@@ -90,7 +92,8 @@ def _images(features: AnyArray, manifest: Manifest) -> Images:
 
 
 def _tokens(splits: Mapping[str, Split], train: AnyArray, manifest: Manifest) -> Tokens:
-    assert manifest.tokenizer is not None and manifest.num_tokens is not None
+    assert manifest.tokenizer is not None
+    assert manifest.num_tokens is not None
     tokenizer = tokens.from_json(manifest.tokenizer)
     counts = np.bincount(train.ravel(), minlength=manifest.num_tokens)
     if manifest.padding is not None:
@@ -112,4 +115,4 @@ def _lengths(features: AnyArray, manifest: Manifest) -> AnyArray:
     rows = np.asarray(features)[rows_to_look_at(features)]
     if manifest.padding is None:
         return np.full(len(rows), rows.shape[1])
-    return np.count_nonzero(rows != manifest.padding, axis=1)
+    return np.asarray(np.count_nonzero(rows != manifest.padding, axis=1))
