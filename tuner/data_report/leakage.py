@@ -96,7 +96,7 @@ def _first_equal(rows: _Rows) -> Indices:
 def _hashes(rows: _Rows, part: int) -> NDArray[np.uint64]:
     features = np.asarray(list(rows.splits.values())[part].features)
     index = rows.row[rows.part == part]
-    flat = features.reshape(len(features), -1)
+    flat = features.reshape(len(features), math.prod(features.shape[1:]))
     factors = np.random.default_rng(0).integers(2**63, size=flat.shape[1], dtype=np.uint64) * 2 + 1
     found = np.empty(len(index), dtype=np.uint64)
     step = rows.in_a_block

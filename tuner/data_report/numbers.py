@@ -42,7 +42,7 @@ def distribution(values: AnyArray) -> Numbers:
 
 def unscaled(values: AnyArray, mean: float, std: float) -> NDArray[np.float64]:
     """Standardised values in raw units, rounded to what float32 knows of them: a pixel of 0 is 0 again."""
-    digits = 6 - math.ceil(math.log10(max(abs(mean), std)))
+    digits = 6 - math.floor(math.log10(max(abs(mean), std)))
     return np.round(values.astype(np.float64) * std + mean, digits) + 0.0
 
 
