@@ -3,9 +3,10 @@
     rows_at = order_of(num_rows, seed=0, epoch=3)
     rows_at(np.arange(32))    # the rows of the first batch of 32
 
-Up to `LARGEST_LISTED` rows it is listed: shuffled once an epoch, 4 bytes a row. Beyond, each place is computed
-by itself, in no memory: a Feistel network over the next power of two, with cycle walking (J. Black and
-P. Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002). It is no cipher, and needs to be none.
+Up to `LARGEST_LISTED` rows it is listed: shuffled once an epoch, 4 bytes a row. Beyond, each place is
+computed by itself, in no memory: a Feistel network over the next power of two, with cycle walking (J.
+Black and P. Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002). It is no cipher, and needs to
+be none.
 """
 
 from __future__ import annotations
