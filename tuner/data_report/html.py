@@ -42,9 +42,10 @@ p { margin: 4px 0 10px; }
 .findings ul { margin: 4px 0; padding-left: 20px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 4px 14px 4px 0; text-align: left; vertical-align: middle; max-width: 340px;
-  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-th { color: var(--soft); font-weight: 600; font-size: 12.5px; white-space: nowrap; }
+th, td { padding: 4px 14px 4px 0; text-align: left; vertical-align: middle; max-width: 260px;
+  border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
+th { color: var(--soft); font-weight: 600; font-size: 12.5px; vertical-align: bottom; }
+td:has(> pre) { max-width: 900px; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 svg { display: block; }
 .figure { white-space: nowrap; }
@@ -270,7 +271,7 @@ def _row(cells: Sequence[str], kind: Sequence[str]) -> Iterator[str]:
 
 def _ranges(what: str, numbers: Mapping[str, Numbers]) -> str:
     rows = [
-        [_text(name), _bars(values.counts, width=260, height=56), *_cells(words.range_of(values))]
+        [_text(name), _bars(values.counts, width=230, height=56), *_cells(words.range_of(values))]
         for name, values in numbers.items()
     ]
     return _table([what, "", *words.RANGE], rows, numbers=range(2, 2 + len(words.RANGE)))
