@@ -28,6 +28,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from time import perf_counter, process_time
@@ -353,6 +354,7 @@ def main() -> None:
             print(part, file=sys.stderr, flush=True)
     facts = {
         "work": f"shuffled batches of {BATCH_SIZE} rows, as torch tensors, one thread; the best round counts",
+        "peers": f"datasets {metadata.version('datasets')}, pyarrow {metadata.version('pyarrow')}",
         "load average": f"{before:.1f} before, {os.getloadavg()[0]:.1f} after, this run's own included",
     }
     write_page("data", "Data on its way to training", facts, parts, is_complete=arguments.rounds >= ROUNDS)
