@@ -82,6 +82,13 @@ def test_a_name_that_stands_twice(prepared: Prepare, tmp_path: Path) -> None:
         prepared({"type": "csv", "path": str(path), "label": "y"})
 
 
+def test_columns_without_a_name_have_one_each(prepared: Prepare, tmp_path: Path) -> None:
+    path = tmp_path / "unnamed.csv"
+    path.write_text("\n".join([",,y", *(f"{row},{row + 1},{row % 2}" for row in range(40))]))
+    manifest = prepared({"type": "csv", "path": str(path), "label": "y"}).manifest
+    assert manifest.feature_names == ("Unnamed: 0", "Unnamed: 1")
+
+
 # --- values ---
 
 
