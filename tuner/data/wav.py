@@ -1,0 +1,89 @@
+"""WAV files, of whole numbers with 8 to 64 bits or of floats, as one channel of samples between -1 and 1."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.io import wavfile
+from scipy.signal import resample_poly
+
+from tuner.data.sources.files import reason
+from tuner.data.spectrogram import Samples
+from tuner.errors import DataError
+
+_RATES = (100, 768_000)
+_UNKNOWN_SIZES = (0, 0xFFFFFFFF)
+"""What programs write that do not know yet how long the recording will be."""
+_FIX = "correct it, or drop such files with data.clean.invalid"
+
+
+class RecordingError(DataError):
+    """A file that cannot be used; `reason` is what it is counted under where it is dropped."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(f"{message}; {_FIX}")
+        self.reason = reason
+
+
+def read_wav(path: Path, sample_rate: int, max_seconds: float) -> Samples:
+    """The first `max_seconds` of `path` at `sample_rate`, channels averaged; RecordingError."""
+    rate, values = _decoded(path)
+    samples = _as_floats(values[: math.ceil(max_seconds * rate)])
+    if samples.ndim == 2:
+        samples = samples.mean(axis=1)
+    if not np.isfinite(samples).all():
+        raise RecordingError("value_invalid", f"samples must be finite, but {path} has others")
+    if rate == sample_rate:
+        return samples
+    divisor = math.gcd(rate, sample_rate)
+    resampled: Samples = resample_poly(samples, sample_rate // divisor, rate // divisor)
+    return resampled
+
+
+def ignore_unknown_chunks() -> None:
+    """Titles and the like are no fault; for the whole process, so this is no thread's to call."""
+    warnings.simplefilter("ignore", wavfile.WavFileWarning)
+
+
+def _decoded(path: Path) -> tuple[int, NDArray[Any]]:
+    if path.stat().st_size == 0:
+        raise RecordingError("file_empty", f"a recording must have samples, but the file {path} is empty")
+    try:
+        rate, values = wavfile.read(path)
+    except Exception as error:
+        # What scipy raises for a damaged file depends on the place of the damage.
+        raise _unreadable(path, reason(error)) from error
+    if _is_cut(path):
+        raise _unreadable(path, "it ends before its samples do")
+    if len(values) == 0:
+        raise RecordingError("recording_empty", f"a recording must have samples, but {path} has none")
+    low, high = _RATES
+    if not low <= rate <= high:
+        raise _unreadable(path, f"it has {rate} samples a second, beyond {low} to {high}")
+    return rate, values
+
+
+def _is_cut(path: Path) -> bool:
+    """Whether the file is shorter than its header says; the byte that makes it even may be missing."""
+    with path.open("rb") as file:
+        header = file.read(8)
+    size = int.from_bytes(header[4:], "big" if header[:4] == b"RIFX" else "little")
+    return size not in _UNKNOWN_SIZES and path.stat().st_size < size + 7
+
+
+def _as_floats(values: NDArray[Any]) -> Samples:
+    """24 bits come as the upper ones of 32; 8 bits have their silence at 128."""
+    if values.dtype.kind == "f":
+        return values.astype(np.float64)
+    if values.dtype == np.uint8:
+        return (values.astype(np.float64) - 128) / 128
+    return values.astype(np.float64) / 2.0 ** (8 * values.dtype.itemsize - 1)
+
+
+def _unreadable(path: Path, found: str) -> RecordingError:
+    return RecordingError("file_unreadable", f"a recording must be a WAV file, but {path} is not: {found}")
