@@ -14,6 +14,7 @@ FILES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
 METRICS_OF_TASK = {
     "image_classification": {"loss", "accuracy", "f1"},
     "tabular_classification": {"loss", "accuracy", "f1"},
+    "audio_classification": {"loss", "accuracy", "f1"},
     "regression": {"loss", "mae", "r2"},
 }
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

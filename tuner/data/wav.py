@@ -17,7 +17,7 @@ from tuner.data.spectrogram import Samples
 from tuner.errors import DataError
 
 _RATES = (100, 768_000)
-_UNKNOWN_SIZES = (0, 0xFFFFFFFF)
+_UNKNOWN_SIZE = 0xFFFFFFFF
 """What programs write that do not know yet how long the recording will be."""
 _FIX = "correct it, or drop such files with data.clean.invalid"
 
@@ -53,13 +53,12 @@ def ignore_unknown_chunks() -> None:
 def _decoded(path: Path) -> tuple[int, NDArray[Any]]:
     if path.stat().st_size == 0:
         raise RecordingError("file_empty", f"a recording must have samples, but the file {path} is empty")
+    _check_size(path)
     try:
         rate, values = wavfile.read(path)
     except Exception as error:
         # What scipy raises for a damaged file depends on the place of the damage.
         raise _unreadable(path, reason(error)) from error
-    if _is_cut(path):
-        raise _unreadable(path, "it ends before its samples do")
     if len(values) == 0:
         raise RecordingError("recording_empty", f"a recording must have samples, but {path} has none")
     low, high = _RATES
@@ -68,12 +67,13 @@ def _decoded(path: Path) -> tuple[int, NDArray[Any]]:
     return rate, values
 
 
-def _is_cut(path: Path) -> bool:
-    """Whether the file is shorter than its header says; the byte that makes it even may be missing."""
+def _check_size(path: Path) -> None:
+    """Scipy takes what is there for all; the byte that makes a file even may be missing."""
     with path.open("rb") as file:
         header = file.read(8)
     size = int.from_bytes(header[4:], "big" if header[:4] == b"RIFX" else "little")
-    return size not in _UNKNOWN_SIZES and path.stat().st_size < size + 7
+    if header[:3] == b"RIF" and size != _UNKNOWN_SIZE and path.stat().st_size < size + 7:
+        raise _unreadable(path, "it ends before its samples do")
 
 
 def _as_floats(values: NDArray[Any]) -> Samples:
