@@ -416,9 +416,9 @@ class AudioSpec(Section):
     """samples a second; recordings with others are resampled"""
     mels: Annotated[int, Field(ge=1, le=512)] = 64
     """bands"""
-    window_ms: Positive = 25.0
+    window_ms: Annotated[float, Field(gt=0, le=10_000)] = 25.0
     """of sound that a frame sees, through a Hann window"""
-    hop_ms: Positive = 10.0
+    hop_ms: Annotated[float, Field(gt=0, le=10_000)] = 10.0
     """from one frame to the next"""
     max_seconds: Annotated[float, Field(gt=0, le=600)] = 1.0
     """of a recording; longer ones are cut, shorter ones go on in silence"""
