@@ -1,7 +1,9 @@
 """Every ready experiment: its header, its file, and a short run of it."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,19 +12,22 @@ import pytest
 
 from tuner.spec import Experiment
 
-FILES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
+ROOT = Path(__file__).parents[2]
+DATA = Path(os.environ.get("TUNER_DATA", ROOT.parent / "shared" / "data"))
+FILES = sorted((ROOT / "search_spaces").glob("*.yaml"))
 METRICS_OF_TASK = {
     "image_classification": {"loss", "accuracy", "f1"},
     "tabular_classification": {"loss", "accuracy", "f1"},
     "audio_classification": {"loss", "accuracy", "f1"},
+    "language_modelling": {"loss", "perplexity"},
     "regression": {"loss", "mae", "r2"},
+    "text_classification": {"loss", "accuracy", "f1"},
 }
-NEED_DATA = {"spoken_digits_cnn"}
-"""Their data is no part of scikit-learn: each has a test of its own."""
+ON_REAL_DATA = {"shakespeare_gpt": "shakespeare", "sst2_rnn": "sst2"}
+"""The folder that each needs as `data/<folder>` beside it."""
+RUN_ELSEWHERE = {"spoken_digits_cnn"}
+"""Each has a short run in a file of its own."""
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-every_file_with_data = pytest.mark.parametrize(
-    "file", [file for file in FILES if file.stem not in NEED_DATA], ids=lambda file: file.stem
-)
 
 
 def header(file: Path) -> str:
@@ -31,7 +36,7 @@ def header(file: Path) -> str:
 
 
 def test_there_are_some() -> None:
-    assert {file.stem for file in FILES} >= {"digits_cnn", "diabetes_mlp", "two_class_mlp", *NEED_DATA}
+    assert {file.stem for file in FILES} >= {"digits_cnn", "diabetes_mlp", "two_class_mlp"}
 
 
 @every_file
@@ -47,16 +52,29 @@ def test_it_loads_and_has_the_files_name(file: Path) -> None:
     assert experiment.space.parameters
 
 
+def runnable() -> list:
+    marks = [pytest.mark.data, pytest.mark.skipif(not DATA.is_dir(), reason=f"no data in {DATA}")]
+    return [
+        pytest.param(file, id=file.stem, marks=marks if file.stem in ON_REAL_DATA else ())
+        for file in FILES
+        if file.stem not in RUN_ELSEWHERE
+    ]
+
+
 @pytest.mark.ray
 @pytest.mark.slow
-@every_file_with_data
+@pytest.mark.parametrize("file", runnable())
 def test_a_short_run_prints_only_json(file: Path, tmp_path: Path) -> None:
+    shutil.copy(file, tmp_path)
+    if folder := ON_REAL_DATA.get(file.stem):
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / folder).symlink_to(DATA / folder)
     command = [
         sys.executable,
         "-m",
         "tuner.cli",
         "run",
-        str(file),
+        file.name,
         "--trials",
         "2",
         "--set",
