@@ -188,6 +188,7 @@ def test_each_recipe_is_another_store(folder: Path, store_of: Prepared) -> None:
         {"window_ms": 30.0},
         {"hop_ms": 9.0},
         {"max_seconds": 0.4},
+        {"loudness": "keep"},
     ]
     paths = [store_of(str(folder), audio=AUDIO | change).path for change in changes]
     paths.append(store_of(str(folder), split={"group": "speaker"}).path)

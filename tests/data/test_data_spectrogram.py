@@ -14,7 +14,7 @@ from tuner.spec.mel import band_edges
 from tuner.spec.sections import AudioSpec
 
 SPECS = [
-    AudioSpec(),
+    AudioSpec(loudness="keep"),
     AudioSpec(sample_rate=8000, mels=40, window_ms=32, hop_ms=10),
     AudioSpec(sample_rate=22_050, mels=80, window_ms=46.44, hop_ms=11.6, max_seconds=0.7),
 ]
@@ -44,7 +44,8 @@ def test_it_is_that_of_scipy(spec: AudioSpec) -> None:
         padded=False,
         scaling="spectrum",
     )
-    expected = np.log(textbook_filters(spec).T @ np.abs(spectrum) ** 2 + 1e-8)
+    peak = np.abs(samples).max() if spec.loudness == "peak" else 1.0
+    expected = np.log(textbook_filters(spec).T @ np.abs(spectrum / peak) ** 2 + 1e-8)
     assert found.dtype == np.float32
     assert found.shape == (spec.mels, spec.num_frames)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
@@ -73,6 +74,13 @@ def test_a_tone_sounds_in_its_band() -> None:
     loudest = LogMel(spec)(tone(1000)).mean(axis=1).argmax()
     edges = band_edges(spec.mels, spec.sample_rate)
     assert edges[loudest] < 1000 < edges[loudest + 2]
+
+
+def test_how_loud_it_was_recorded_does_not_matter() -> None:
+    levelled, kept = LogMel(SPECS[1]), LogMel(SPECS[1].model_copy(update={"loudness": "keep"}))
+    np.testing.assert_allclose(levelled(tone(700) / 50), levelled(tone(700)), rtol=1e-5)
+    assert (kept(tone(700) / 50) < kept(tone(700)) - 1).any()
+    assert (levelled(np.zeros(100)) == np.float32(np.log(1e-8))).all()
 
 
 def test_short_ones_go_on_in_silence_and_long_ones_are_cut() -> None:

@@ -64,7 +64,7 @@ def test_a_short_run_exports_a_model_that_hears_digits(recordings: Path, tmp_pat
     changes = [
         f"data.source.path={recordings}/*_[0-9].wav",
         *("train.epochs=6", "train.batch_size=32", "train.optimizer.lr=0.003", "search.scheduler=none"),
-        *("data.audio.mels=32", "data.audio.hop_ms=16.0", "model.channels=8"),
+        *("data.audio.mels=32", "data.audio.hop_ms=16", "model.channels=8"),
     ]
     words = [word for change in changes for word in ("--set", change)]
     ended = tuner(tmp_path, "run", str(FILE), "--trials", "2", *words, "--json")

@@ -37,11 +37,15 @@ class LogMel:
         """[mels, frames] of samples at `spec.sample_rate`, cut or filled up with zeros to `max_seconds`."""
         spec = self._spec
         whole = np.zeros(spec.num_samples)
-        whole[: len(samples)] = samples[: spec.num_samples]
+        whole[: len(samples)] = self._as_loud(samples[: spec.num_samples])
         frames = sliding_window_view(whole, spec.window)[:: spec.hop]
         spectrum = np.fft.rfft(frames * self._window, spec.num_fft)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         return to_float32(np.log(power @ self._bands + _FLOOR).T)
+
+    def _as_loud(self, samples: Samples) -> Samples:
+        peak = np.abs(samples).max(initial=0.0)
+        return samples if self._spec.loudness == "keep" or peak == 0 else samples / peak
 
 
 def filters(spec: AudioSpec) -> NDArray[np.float64]:

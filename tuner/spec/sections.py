@@ -422,6 +422,8 @@ class AudioSpec(Section):
     """from one frame to the next"""
     max_seconds: Annotated[float, Field(gt=0, le=600)] = 1.0
     """of a recording; longer ones are cut, shorter ones go on in silence"""
+    loudness: Literal["peak", "keep"] = "peak"
+    """peak: each recording is as loud as it can be, its largest sample 1; keep: as it is"""
 
     @model_validator(mode="after")
     def _frames_fit(self) -> "AudioSpec":
