@@ -83,6 +83,14 @@ def with_nan(path: Path) -> None:
     wavfile.write(path, RATE, np.array([0.0, np.nan], dtype=np.float32))
 
 
+def too_loud(path: Path) -> None:
+    wavfile.write(path, RATE, np.array([0.0, 1e200]))
+
+
+def a_broken_link(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
 def cut_off(path: Path) -> None:
     write_wav(path, tone(440))
     path.write_bytes(path.read_bytes()[:-100])
@@ -110,7 +118,17 @@ BROKEN = [
         "recording_empty",
         r"a recording must have samples, but .*a.wav has none; correct it, or",
     ),
-    (with_nan, "value_invalid", r"samples must be finite, but .*a.wav has others; correct it, or drop such"),
+    (a_broken_link, "file_unreadable", r"must be a WAV file, but .*a.wav is not: No such file or directory"),
+    (
+        too_loud,
+        "value_invalid",
+        r"samples must be below 1e\+06, but .*a.wav has others; correct it, or drop such",
+    ),
+    (
+        with_nan,
+        "value_invalid",
+        r"samples must be below 1e\+06, but .*a.wav has others; correct it, or drop such",
+    ),
 ]
 
 

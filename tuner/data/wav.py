@@ -19,6 +19,8 @@ from tuner.data.spectrogram import Samples
 from tuner.errors import DataError
 
 _RATES = (100, 768_000)
+_LARGEST = 1e6
+"""Of floats, whose loudest is meant to be 1: the square fits into a float32."""
 _UNKNOWN_SIZE = 0xFFFFFFFF
 """What programs write that do not know yet how long the recording will be."""
 _FIX = "correct it, or drop such files with data.clean.invalid"
@@ -34,12 +36,15 @@ class RecordingError(DataError):
 
 def read_wav(path: Path, sample_rate: int, max_seconds: float) -> Samples:
     """The first `max_seconds` of `path` at `sample_rate`, channels averaged; RecordingError."""
-    rate, values = _decoded(path)
+    try:
+        rate, values = _decoded(path)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or reason(error)) from error
     samples = _as_floats(values[: math.ceil(max_seconds * rate)])
     if samples.ndim == 2:
         samples = samples.mean(axis=1)
-    if not np.isfinite(samples).all():
-        raise RecordingError("value_invalid", f"samples must be finite, but {path} has others")
+    if not (np.abs(samples) < _LARGEST).all():  # nor is NaN
+        raise RecordingError("value_invalid", f"samples must be below {_LARGEST:g}, but {path} has others")
     return samples if rate == sample_rate else _resampled(samples, rate, sample_rate)
 
 
