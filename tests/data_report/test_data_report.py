@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from audio_recordings import PATTERN, write_tones
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -270,6 +271,26 @@ def test_images_are_shown_as_they_were(report: Report, tmp_path: Path) -> None:
         assert sample.png is not None
         pixels = pixels_of(base64.b64decode(sample.png))
         assert originals.index(pixels.tobytes()) % 2 == int(str(sample.label))
+
+
+def test_recordings_are_pictures_with_low_tones_below(report: Report, tmp_path: Path) -> None:
+    write_tones(tmp_path / "tones", per_speaker=6)
+    source = {"type": "audio", "path": str(tmp_path / "tones"), "pattern": PATTERN}
+    audio = {"sample_rate": 8000, "mels": 16, "max_seconds": 0.4}
+    raw, scaled = (
+        report(source, "audio_classification", audio=audio, standardise=standardise)
+        for standardise in (False, True)
+    )
+    assert raw.images is not None
+    assert scaled.images is not None
+    assert (raw.kind, raw.class_names, raw.images.are_spectrograms) == ("image", ("high", "low"), True)
+    assert scaled.images.channels[0].quantiles == pytest.approx(raw.images.channels[0].quantiles, abs=1e-4)
+    loudest = {}
+    for sample in raw.samples:
+        pixels = pixels_of(base64.b64decode(str(sample.png)))
+        assert pixels.shape[0] == 16
+        loudest[sample.label] = int(pixels.mean(axis=(1, 2)).argmax())
+    assert loudest["low"] > loudest["high"]  # a line further down
 
 
 def test_pictures_of_large_and_of_odd_images() -> None:

@@ -164,7 +164,8 @@ def _column(column: Column) -> list[str]:
 def _of_images(report: DataReport) -> Iterator[str]:
     assert report.images is not None
     yield "<h2>Training images</h2>"
-    yield _soft("from the least value in black to the greatest in white")
+    tones = "spectrograms, time from left to right, low tones below; " * report.images.are_spectrograms
+    yield _soft(f"{tones}from the least value in black to the greatest in white")
     yield _samples(report, report.samples)
     yield "<h2>Pixels</h2>"
     yield _soft(f"{words.looked_at(report)}, in raw units")

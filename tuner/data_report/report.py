@@ -115,6 +115,8 @@ class Leakage:
 class Images:
     """Pixels of the training images that were looked at, in raw units."""
 
+    are_spectrograms: bool
+    """Of recordings: a pixel is the logarithm of a power."""
     channels: tuple[Numbers, ...]
 
 

@@ -40,9 +40,13 @@ class Sampler:
             assert self._tokenizer is not None
             text = _cut(self._tokenizer.decode(features.tolist()))
         else:
-            picture = base64.b64encode(png.picture(raw_image(features, self._manifest))).decode()
+            picture = base64.b64encode(png.picture(self._image(features))).decode()
         label = self._label(targets)
         return Sample(split=split, row=row + 1, label=label, values=values, text=text, png=picture)
+
+    def _image(self, features: AnyArray) -> AnyArray:
+        raw = raw_image(features, self._manifest)
+        return raw if self._manifest.audio is None else raw[:, ::-1]  # low tones stand below
 
     def samples(self, split: str) -> tuple[Sample, ...]:
         """A few rows: the first of each class, or where there are none evenly spaced ones."""
@@ -68,9 +72,10 @@ def raw_image(image: AnyArray, manifest: Manifest) -> AnyArray:
     """[channels, height, width] in raw units, or [rows, ...] of such."""
     if manifest.mean is None or manifest.std is None:
         return image
-    moments = zip(manifest.mean, manifest.std, strict=True)
-    channels = [unscaled(image[..., place, :, :], *moment) for place, moment in enumerate(moments)]
-    return np.stack(channels, axis=-3)
+    # Spectrograms are standardised band by band, images channel by channel.
+    axis = -3 if manifest.audio is None else -2
+    parts = zip(np.moveaxis(image, axis, 0), manifest.mean, manifest.std, strict=True)
+    return np.stack([unscaled(part, mean, std) for part, mean, std in parts], axis=axis)
 
 
 def _cut(text: str) -> str:

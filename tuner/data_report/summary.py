@@ -88,7 +88,8 @@ def _split(name: str, split: Split, manifest: Manifest) -> SplitRows:
 
 def _images(features: AnyArray, manifest: Manifest) -> Images:
     raw = raw_image(features, manifest)
-    return Images(channels=tuple(distribution(raw[:, channel]) for channel in range(raw.shape[1])))
+    channels = tuple(distribution(raw[:, channel]) for channel in range(raw.shape[1]))
+    return Images(are_spectrograms=manifest.audio is not None, channels=channels)
 
 
 def _tokens(splits: Mapping[str, Split], train: AnyArray, manifest: Manifest) -> Tokens:

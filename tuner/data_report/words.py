@@ -9,6 +9,9 @@ from tuner.data_report.report import Column, DataReport, Numbers, Sample
 
 RANGE = ("mean", "std", "min", "5%", "25%", "50%", "75%", "95%", "max")
 REASONS = {
+    "file_empty": "an empty file",
+    "file_unreadable": "a file that cannot be read",
+    "recording_empty": "a recording without samples",
     "label_missing": "no label",
     "label_invalid": "a label that is no number",
     "label_unseen": "a label that training does not have",
