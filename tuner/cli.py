@@ -231,23 +231,25 @@ def predict(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="new rows: .csv, .tsv, .jsonl, .parquet, .npz or .npy; texts: .txt, .tsv or .csv",
+            help="new rows: .csv, .tsv, .jsonl, .parquet, .npz or .npy; texts: .txt, .tsv or .csv; images: "
+            "a file or a folder of files",
         ),
     ],
     as_json: Json = False,
 ) -> None:
     """Run an exported model on new data; one line a row."""
-    from tuner.data import read_inputs
+    from tuner.data import input_names, read_inputs
     from tuner.results.export import ExportedModel
 
     exported = ExportedModel.open(model)
     predictions = exported.predict(read_inputs(inputs, exported.manifest))
+    names = input_names(inputs, exported.manifest)
     if as_json:
-        print(json.dumps(predictions))
+        print(json.dumps(_named(predictions, names)))
         return
     for row, prediction in enumerate(predictions):
         values = "  ".join(f"{key}={_short(value)}" for key, value in prediction.items())
-        print(f"{row}  {values}")
+        print(f"{names[row] if names else row}  {values}")
 
 
 @app.command()
@@ -559,6 +561,13 @@ def _estimate_text(estimate: "Estimate | None") -> str:
     if estimate is None or estimate.standard_error is None:
         return _short(estimate and estimate.mean)
     return f"{_short(estimate.mean)} ± {estimate.standard_error:.2g}"
+
+
+def _named(predictions: list[dict[str, Any]], names: list[str] | None) -> list[dict[str, Any]]:
+    """With the name of each row's file, where rows are files."""
+    if names is None:
+        return predictions
+    return [{"file": name, **prediction} for name, prediction in zip(names, predictions, strict=True)]
 
 
 def _short(value: Any) -> str:

@@ -6,7 +6,8 @@
 A global batch is `batch_size` consecutive rows of the epoch's permutation. Micro-batch m of rank r is its
 rows [(m * num_ranks + r) * micro_batch :][:micro_batch], so over ranks and accumulation steps each row is
 used once, whatever the number of ranks. The last incomplete global batch of an epoch is dropped (its rows
-differ from epoch to epoch).
+differ from epoch to epoch). On request a micro-batch has further rows, those that follow in the permutation
+(after the last one: the first).
 The position is (seed, epoch, global batch): to go on there costs one permutation (10 M rows: 0.4 s), reads
 nothing, and is exact.
 
@@ -21,6 +22,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.data.pixels import Pixels
 from tuner.data.store import Split
 from tuner.data.table import AnyArray
 from tuner.errors import DataError
@@ -37,10 +39,19 @@ class Batches:
     """This rank's share of each global batch of a training split."""
 
     def __init__(
-        self, split: Split, *, batch_size: int, micro_batch: int, rank: int, num_ranks: int, seed: int
+        self,
+        split: Split,
+        *,
+        batch_size: int,
+        micro_batch: int,
+        rank: int,
+        num_ranks: int,
+        seed: int,
+        num_following: int = 0,
     ) -> None:
         """`batch_size` is the global one: micro_batch x accumulation x num_ranks, all in rows.
 
+        `num_following`: rows that each micro-batch has beyond its own, the next ones of the permutation.
         DataError when the split has fewer rows than one global batch.
         """
         assert batch_size % (micro_batch * num_ranks) == 0
@@ -55,28 +66,39 @@ class Batches:
         self.rank = rank
         self.num_ranks = num_ranks
         self.seed = seed
-        self._features, self._targets = (np.asarray(part) for part in split)
+        self._features, self._targets = _arrays(split)
+        self._offsets = np.arange(micro_batch + num_following)
 
     @property
     def batches_per_epoch(self) -> int:
         return len(self._targets) // self.batch_size
 
+    def places(self, batch: int) -> NDArray[np.int64]:
+        """Of global batch `batch`: where this rank's micro-batches begin in the epoch's permutation."""
+        accumulation = self.batch_size // (self.micro_batch * self.num_ranks)
+        steps = np.arange(accumulation) * self.num_ranks + self.rank
+        return batch * self.batch_size + steps * self.micro_batch
+
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[MicroBatch]]:
         """From global batch `start` of `epoch` on: this rank's micro-batches, in accumulation order.
 
-        Each is (x [micro_batch, *input_shape], y [micro_batch]), a writable copy.
+        Each is (x [micro_batch + num_following, *input_shape], y of the same rows), a writable copy.
         """
-        order = epoch_order(len(self._targets), self.seed, epoch)[: self.batches_per_epoch * self.batch_size]
-        grid = order.reshape(self.batches_per_epoch, -1, self.num_ranks, self.micro_batch)
-        for rows in grid[start:, :, self.rank]:
-            yield self._gather(rows.ravel())
+        order = epoch_order(len(self._targets), self.seed, epoch)
+        for batch in range(start, self.batches_per_epoch):
+            places = self.places(batch)[:, None] + self._offsets
+            yield self._gather(order.take(places.ravel(), mode="wrap"))
 
     def _gather(self, rows: NDArray[np.int64]) -> list[MicroBatch]:
         x, y = self._features[rows], self._targets[rows]
-        starts = range(0, len(rows), self.micro_batch)
-        return [
-            (x[start : start + self.micro_batch], y[start : start + self.micro_batch]) for start in starts
-        ]
+        width = len(self._offsets)
+        return [(x[start : start + width], y[start : start + width]) for start in range(0, len(rows), width)]
+
+
+def _arrays(split: Split) -> tuple[AnyArray | Pixels, AnyArray]:
+    """Without numpy's class of memory-mapped arrays, which makes each gather slower."""
+    features = split.features
+    return features if isinstance(features, Pixels) else np.asarray(features), np.asarray(split.targets)
 
 
 def shards(split: Split, *, micro_batch: int, rank: int, num_ranks: int) -> Iterator[MicroBatch]:
@@ -86,7 +108,7 @@ def shards(split: Split, *, micro_batch: int, rank: int, num_ranks: int) -> Iter
     rank that stopped earlier would leave the others waiting); they hold at most `micro_batch` rows and differ
     by one row, and one may be empty where there are fewer rows than micro-batches.
     """
-    features, targets = (np.asarray(part) for part in split)
+    features, targets = _arrays(split)
     num_rows = len(targets)
     per_rank = -(-num_rows // num_ranks)
     num_batches = -(-per_rank // micro_batch)

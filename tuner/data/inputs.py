@@ -1,8 +1,9 @@
 """New rows for an exported model: read from a file, checked against what the model was trained on.
 
 A table (.csv, .tsv, .jsonl, .parquet) is read by the names of the columns (others, such as the label, are
-ignored); .npz and .npy hold an array of rows in the training data's own units. `preprocess` then does what
-training did. Every row gets its prediction, so a row that cannot be used is an error here.
+ignored); .npz and .npy hold an array of rows in the training data's own units; a model of image files reads
+an image, or all images below a folder. `preprocess` then does what training did. Every row gets its prediction,
+so a row that cannot be used is an error here.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tuner.data import clean, fill
+from tuner.data import clean, fill, images
 from tuner.data.columns import Columns, columns_of, no_texts, rows_of
 from tuner.data.manifest import Column, Manifest
 from tuner.data.rows import missing_value
+from tuner.data.sources import image_folder
 from tuner.data.sources.files import check_file
 from tuner.data.sources.npz_file import load_arrays, numeric_features, take
 from tuner.data.sources.table_files import TableFile, fault, numbers_of, read_file, texts_of
@@ -26,6 +28,7 @@ from tuner.errors import DataError
 
 _KINDS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _SUFFIXES = (*_KINDS, ".npz", ".npy")
+_IMAGE_FOLDER = "image_folder"
 _TEXT_SUFFIXES = (".txt", ".tsv", ".csv")
 
 
@@ -33,6 +36,8 @@ def read_inputs(path: Path, manifest: Manifest) -> AnyArray:
     """Raw rows, as `preprocess` takes them; DataError when they are not what the model takes."""
     if manifest.tokenizer is not None:
         return _read_texts(path, manifest)
+    if manifest.source["type"] == _IMAGE_FOLDER and (path.is_dir() or path.suffix.lower() in images.SUFFIXES):
+        return _read_image_files(path, manifest)
     if path.suffix not in _SUFFIXES:
         raise DataError(
             f"inputs must be a file ending in {', '.join(_SUFFIXES)}, but found {path}; convert it"
@@ -46,6 +51,25 @@ def read_inputs(path: Path, manifest: Manifest) -> AnyArray:
     columns = _read_columns(path, recipe, manifest)
     _check(columns, recipe)
     return rows_of(columns)
+
+
+def input_names(path: Path, manifest: Manifest) -> list[str] | None:
+    """What the rows of `read_inputs` are called: image files, as seen from their folder; else None."""
+    if manifest.source["type"] != _IMAGE_FOLDER or not path.is_dir():
+        return None
+    return [str(file.relative_to(path)) for file in image_folder.files_below(path)]
+
+
+def _read_image_files(path: Path, manifest: Manifest) -> AnyArray:
+    """Bytes, resized to what the model takes."""
+    files = image_folder.files_below(path) if path.is_dir() else [path]
+    if not files:
+        raise DataError(f"inputs must have an image, but the folder {path} has no file; give one with images")
+    channels, height, width = manifest.input_shape
+    rows, wrong = images.decode_files(files, "grey" if channels == 1 else "rgb", (height, width))
+    if wrong:
+        raise DataError(wrong[min(wrong)])
+    return rows
 
 
 def _read_texts(path: Path, manifest: Manifest) -> AnyArray:

@@ -53,15 +53,15 @@ def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
         cleaned.features,
         no_texts(len(kept)) if table.texts is None else table.texts[kept],
     )
-    work = _Work(columns, cleaned, kept, ledger)
-    rows = _split(cleaned, None if table.parts is None else table.parts[kept], spec)
+    work = Work(columns, cleaned, kept, ledger)
+    rows = split(cleaned, None if table.parts is None else table.parts[kept], spec)
     rows = _without_duplicates(work, rows) if spec.clean.duplicates == "drop" else rows
     rows = _without_gaps(work, rows, spec.clean)
     rows, limits = _without_outliers(work, rows, spec.clean)
-    rows = _with_known_labels(work, rows, spec.clean)
-    _check_sizes(rows, len(ledger.origins.row), spec, is_cut=table.parts is None)
+    rows = with_known_labels(work, rows, spec.clean)
+    check_sizes(rows, len(ledger.origins.row), spec, is_cut=table.parts is None)
     recipe = _fit(columns.take(rows["train"]), spec, limits)
-    targets, class_names = _classes(cleaned, rows["train"])
+    targets, class_names = classes(cleaned, rows["train"])
     how = spec.encode.categories
     return TableRows(
         {name: (apply(columns.take(rows[name]), recipe, how), targets[rows[name]]) for name in SPLITS},
@@ -79,7 +79,7 @@ def apply(columns: Columns, recipe: tuple[Column, ...], how: str) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
     """What the steps look at; their rows are places in it."""
 
     columns: Columns
@@ -101,13 +101,13 @@ def _take(table: Table, rows: Indices) -> Table:
     return replace(table, features=table.features[rows], targets=table.targets[rows])
 
 
-def _split(cleaned: Cleaned, parts: AnyArray | None, spec: DataSpec) -> Rows:
+def split(cleaned: Cleaned, parts: AnyArray | None, spec: DataSpec) -> Rows:
     if parts is None:
         return split_rows(cleaned, spec.split)
     return {name: np.flatnonzero(parts == name) for name in SPLITS}
 
 
-def _without_duplicates(work: _Work, rows: Rows) -> Rows:
+def _without_duplicates(work: Work, rows: Rows) -> Rows:
     again, elsewhere = duplicates.find(work.columns, work.cleaned.targets, rows)
     for name in SPLITS:
         work.drop("duplicate", again[name])
@@ -116,7 +116,7 @@ def _without_duplicates(work: _Work, rows: Rows) -> Rows:
     return {name: np.setdiff1d(rows[name], gone) for name in SPLITS}
 
 
-def _without_gaps(work: _Work, rows: Rows, spec: CleanSpec) -> Rows:
+def _without_gaps(work: Work, rows: Rows, spec: CleanSpec) -> Rows:
     """Without rows in which something is missing, where it is not to be filled in; DataError on "error"."""
     if spec.missing not in ("error", "drop"):
         return rows
@@ -142,7 +142,7 @@ def missing_value(columns: Columns, row: int, row_name: str) -> DataError:
     )
 
 
-def _without_outliers(work: _Work, rows: Rows, spec: CleanSpec) -> tuple[Rows, outliers.Bounds | None]:
+def _without_outliers(work: Work, rows: Rows, spec: CleanSpec) -> tuple[Rows, outliers.Bounds | None]:
     """Bounds to clip to; or only the training rows within them, the other splits being as new rows are."""
     if spec.outliers is None:
         return rows, None
@@ -156,7 +156,7 @@ def _without_outliers(work: _Work, rows: Rows, spec: CleanSpec) -> tuple[Rows, o
     return {**rows, "train": rows["train"][~outside]}, None
 
 
-def _with_known_labels(work: _Work, rows: Rows, spec: CleanSpec) -> Rows:
+def with_known_labels(work: Work, rows: Rows, spec: CleanSpec) -> Rows:
     names, targets = work.cleaned.class_names, work.cleaned.targets
     if names is None:
         return rows
@@ -179,7 +179,7 @@ def _check_training(rows: Rows) -> None:
         raise DataError("the training split must have rows, but cleaning leaves none; relax data.clean")
 
 
-def _check_sizes(rows: Rows, num_read: int, spec: DataSpec, is_cut: bool) -> None:
+def check_sizes(rows: Rows, num_read: int, spec: DataSpec, is_cut: bool) -> None:
     for name in SPLITS:
         may_be_empty = name == "test" and (not is_cut or spec.split.test == 0)
         if not len(rows[name]) and not may_be_empty:
@@ -204,7 +204,7 @@ def _fit(train: Columns, spec: DataSpec, limits: outliers.Bounds | None) -> tupl
     return tuple(recipe.values())
 
 
-def _classes(cleaned: Cleaned, train: Indices) -> tuple[AnyArray, tuple[str, ...] | None]:
+def classes(cleaned: Cleaned, train: Indices) -> tuple[AnyArray, tuple[str, ...] | None]:
     """Targets over the classes that training has."""
     if cleaned.class_names is None:
         return cleaned.targets, None

@@ -89,6 +89,7 @@ _SOURCE_TASKS: dict[str, tuple[str, ...]] = {
     "two_class": ("tabular_classification",),
     "labelled_text": ("text_classification",),
     "text": (LANGUAGE_MODELLING,),
+    "image_folder": ("image_classification",),
 }
 _MODEL_TASKS: dict[str, tuple[str, ...]] = {
     "mlp": ROW_TASKS,
@@ -104,6 +105,21 @@ _LOSSES: dict[str, tuple[str, ...]] = {
     "regression": ("auto", "mse", "huber"),
     "text_classification": _CLASSIFICATION_LOSSES,
     LANGUAGE_MODELLING: ("auto", "cross_entropy"),
+}
+_IMAGE_TASKS = ("image_classification",)
+_AUGMENT_TASKS: dict[str, tuple[str, ...]] = {
+    "rotate": _IMAGE_TASKS,
+    "scale": _IMAGE_TASKS,
+    "translate": _IMAGE_TASKS,
+    "flip": _IMAGE_TASKS,
+    "brightness": _IMAGE_TASKS,
+    "contrast": _IMAGE_TASKS,
+    "cutout": _IMAGE_TASKS,
+    "time_mask": _IMAGE_TASKS,
+    "frequency_mask": _IMAGE_TASKS,
+    "noise": ROW_TASKS,
+    "mixup": ROW_TASKS,
+    "token_dropout": TEXT_TASKS,
 }
 
 
@@ -359,6 +375,7 @@ def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tupl
         yield from _check_model(task, sections["model"])
     if task and "train" in sections:
         yield from _check_loss(task, sections["train"])
+        yield from _check_augment(task, sections["train"])
     if "train" in sections:
         yield from _check_zero(sections["train"])
     if "train" in sections and "resources" in sections:
@@ -375,9 +392,15 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
         yield ("data", "source"), f"must fit the task; found {name} with {task}; {name} allows: {tasks}"
     if data.text is not None and task not in TEXT_TASKS:
         yield ("data", "text"), f"is for tasks that read texts; found it with task {task}; drop it"
-    for section, is_given in (("clean", data.clean != CleanSpec()), ("encode", data.encode != EncodeSpec())):
+    if data.image is not None and source.type != "image_folder":
+        yield ("data", "image"), f"is for the source image_folder; found it with {name}; drop it"
+    is_folder = source.type == "image_folder"
+    usual_clean = CleanSpec(invalid=data.clean.invalid) if is_folder else CleanSpec()
+    for section, is_given in (("clean", data.clean != usual_clean), ("encode", data.encode != EncodeSpec())):
         if is_given and task not in _TABLE_TASKS:
-            yield ("data", section), f"is for tables of numbers and text; found it with task {task}; drop it"
+            but = " (of image_folder invalid only)" if is_folder and section == "clean" else ""
+            rest = f"is for tables of numbers and text{but}; found it with task {task}; drop it"
+            yield ("data", section), rest
     if data.split != Split() and isinstance(getattr(source, "path", None), SplitFiles | TableFiles):
         yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
     if data.split.stratify and task not in CLASSIFICATION:
@@ -409,6 +432,15 @@ def _check_loss(task: str, train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:
             ("train", "label_smoothing"),
             f"needs the loss cross_entropy or bce; found {train.label_smoothing} with task {task}; drop it",
         )
+
+
+def _check_augment(task: str, train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:
+    for name, tasks in _AUGMENT_TASKS.items():
+        value = getattr(train.augment, name)
+        if value and task not in tasks:
+            allowed = ", ".join(each for each, tasks in _AUGMENT_TASKS.items() if task in tasks)
+            rest = f"must fit the task {task}; found {value:g}; drop it; allowed: {allowed}"
+            yield ("train", "augment", name), rest
 
 
 def _check_zero(train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:
