@@ -23,20 +23,24 @@ MOST_PIXELS = 64_000_000
 """Of one file; Pillow itself would decode nearly three times as many."""
 
 _MODES = {"rgb": "RGB", "grey": "L"}
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "WEBP", "TIFF")
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 """What Pillow may take a file for, whatever it is called."""
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
 
-def decode_files(files: Sequence[Path], mode: str, size: Size | None) -> tuple[Bytes, dict[int, str]]:
+def decode_files(
+    files: Sequence[Path], mode: str, size: Size | None, num_threads: int | None = None
+) -> tuple[Bytes, dict[int, str]]:
     """All images, and of those that cannot be used the row and what is wrong.
 
     Args:
         size: to which they are resized; None: that of the first one that can be used, which all must have.
+        num_threads: None: a few more than cores. The bytes do not depend on it.
     """
-    with ThreadPoolExecutor() as pool:
+    Image.init()  # loads all formats, which the threads would do one by one
+    with ThreadPoolExecutor(num_threads) as pool:
         shape = size or _first_size(files, mode)
         images = np.zeros((len(files), Image.getmodebands(_MODES[mode]), *shape), dtype=np.uint8)
 

@@ -2,7 +2,7 @@
 
 A table (.csv, .tsv, .jsonl, .parquet) is read by the names of the columns (others, such as the label, are
 ignored); .npz and .npy hold an array of rows in the training data's own units; a model of image files reads
-an image, or all images below a folder. `preprocess` then does what training did. Every row gets its prediction,
+an image, or all images below a folder. `preprocess` then does what training did. Every row gets a prediction,
 so a row that cannot be used is an error here.
 """
 
