@@ -181,7 +181,8 @@ class Search:
 def environment(hooks: Path) -> dict[str, str]:
     """Of the search and all that it starts."""
     path = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
-    return os.environ | {"FAULTS_HOOKS": str(hooks), "PYTHONPATH": path}
+    ray = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
+    return os.environ | ray | {"FAULTS_HOOKS": str(hooks), "PYTHONPATH": path}
 
 
 def hooks_of(process: psutil.Process) -> str | None:
@@ -273,10 +274,10 @@ def while_confirming(search: Search, whole: Path) -> Spot:
 
 MOMENTS = {
     "before the first report": before_the_first_report,
-    "while training": while_training,
-    "in a checkpoint": in_a_checkpoint,
-    "in a report": in_a_report,
     "in a pause": in_a_pause,
+    "in a checkpoint": in_a_checkpoint,
+    "while training": while_training,
+    "in a report": in_a_report,
     "while confirming": while_confirming,
 }
 
