@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -48,6 +49,8 @@ class Search:
         self.messages = folder / "messages.txt"
         self.seen: set[psutil.Process] = set()
         """Every process of the search that was found so far."""
+        self.shared_memory = Path(tempfile.mkdtemp(prefix="tuner", dir="/dev/shm"))
+        """What the search's processes see as /dev/shm, where a user may give them that."""
         self._address = address
         self._stopped: set[int] = set()
         self.hooks.mkdir(parents=True)
@@ -61,12 +64,19 @@ class Search:
     def start(self, *arguments: str) -> subprocess.Popen:
         with self.messages.open("a") as file:
             return subprocess.Popen(
-                [sys.executable, str(HERE / "program.py"), *arguments],
+                [*self.apart(), sys.executable, str(HERE / "program.py"), *arguments],
                 env=environment(self.hooks),
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
             )
+
+    def apart(self) -> list[str]:
+        """Runs what follows in a mount namespace with shared memory of its own; as root only."""
+        if os.getuid():
+            return []
+        bind = f'mount --bind {self.shared_memory} /dev/shm && exec "$@"'
+        return ["unshare", "--mount", "sh", "-c", bind, "sh"]
 
     def end(self) -> int:
         """Waits for the program; its exit status."""

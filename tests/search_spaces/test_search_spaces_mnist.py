@@ -22,11 +22,11 @@ def command(first: str) -> list[str]:
 
 
 def test_the_data_are_5000_digits(tmp_path: Path) -> None:
-    (tmp_path / "search_spaces").mkdir()
+    (tmp_path / "search_spaces" / "data").mkdir(parents=True)
     _, *arguments = command("python")
     subprocess.run([sys.executable, *arguments], cwd=tmp_path, check=True)
-    source = Experiment.load(FILE).template["data"]["source"]
-    content = np.load(tmp_path / "search_spaces" / Path(source["path"]).name)
+    path = Path(Experiment.load(FILE).template["data"]["source"]["path"])
+    content = np.load(tmp_path / path.relative_to(FILE.parents[1]))
     assert (content["x"].shape, content["x"].max()) == ((5000, 28, 28), 255)
     assert np.bincount(content["y"]).tolist() == [500] * 10
 

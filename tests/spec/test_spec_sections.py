@@ -534,7 +534,8 @@ def test_a_folder_of_images():
         ({"data__encode": {"categories": "ordinal"}}, "data.encode is for tables of numbers and text; found"),
         (
             {"data__source": {"type": "image_folder", "path": {"train": "a"}}},
-            "data.source.path.val is required",
+            "data.source.path must be a path, or a mapping of train and val, and test where there is one, to "
+            "such; found {'train': ",
         ),
         (
             {

@@ -118,6 +118,23 @@ def _table_files(value: Any) -> Any:
     return value
 
 
+def _path_or_splits(value: Any) -> Any:
+    """What the union of the types would say of a mistake is one sentence a type."""
+    if isinstance(value, SplitFiles):
+        return value
+    splits = value if isinstance(value, dict) else {"train": value, "val": value}
+    paths = [path for part, path in splits.items() if part != "test" or path is not None]
+    is_known = {"train", "val"} <= splits.keys() <= SplitFiles.model_fields.keys()
+    if not is_known or not all(isinstance(path, str) for path in paths):
+        raise broken_rule(
+            "must be a path, or a mapping of train and val, and test where there is one, to such; "
+            f"found {show(value)}; correct it"
+        )
+    for path in paths:
+        _is_path(path)
+    return value
+
+
 def _as_missing(value: Any) -> Any:
     is_constant = isinstance(value, dict) and value.keys() == {"constant"} and _is_value(value["constant"])
     if not (is_constant or value in get_args(MissingName) or isinstance(value, Constant)):
@@ -285,7 +302,7 @@ class ImageFolderSource(Section):
     """A folder a class, named after it, with image files; or such a folder of folders for each split."""
 
     type: Literal["image_folder"] = "image_folder"
-    path: AnyPath | SplitFiles
+    path: Annotated[AnyPath | SplitFiles, BeforeValidator(_path_or_splits)]
     """the folder that holds the classes' folders, or one a split; relative to the experiment file (in Python:
     to the working directory)"""
 
