@@ -521,6 +521,9 @@ def test_a_folder_of_images():
     )
     assert (spec.data.image.size, spec.data.image.mode) == ((20, 30), "grey")
     assert resolved(**of_images(data__image={"size": 8})).data.image.size == (8, 8)
+    unsized = resolved(**of_images(data__image={"mode": "grey", "size": None}))
+    for each in (usual, spec, unsized):
+        assert TrialSpec.model_validate_json(each.model_dump_json()) == each
     assert (spec.train.augment.rotate, spec.train.augment.flip, spec.train.augment.scale) == (10, 0.5, 0)
 
 

@@ -73,6 +73,8 @@ def _as_type(value: Any) -> Any:
 
 def _as_size(value: Any) -> Any:
     """(height, width) of a number of pixels or of two."""
+    if value is None:
+        return None
     sides = value if isinstance(value, list | tuple) else [value, value]
     if len(sides) != 2 or not all(is_whole(side) and 1 <= side <= MOST_PIXELS_A_SIDE for side in sides):
         raise broken_rule(
