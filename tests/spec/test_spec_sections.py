@@ -558,6 +558,27 @@ def test_wrong_for_images(changes, sentence):
     assert sentence in refusal(**of_images(**changes))
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        {"type": {"train": "a"}},
+        {"train": "a", "val": None},
+        {"train": "a", "val": "b", "vall": "c"},
+        ["a"],
+        3,
+    ],
+)
+@pytest.mark.parametrize("source", ["image_folder", "labelled_text"])
+def test_a_path_or_one_a_split(source, path):
+    task = {"image_folder": "image_classification", "labelled_text": "text_classification"}[source]
+    model = {"image_folder": "cnn", "labelled_text": "rnn"}[source]
+    message = refusal(task=task, model={"type": model}, data={"source": {"type": source, "path": path}})
+    assert message.startswith(
+        "data.source.path must be a path, or a mapping of train and val, and test where "
+    )
+    assert "\n" not in message
+
+
 def test_augmentation_of_texts():
     texts = {
         "task": "text_classification",

@@ -277,11 +277,14 @@ class SplitFiles(Section):
     test: AnyPath | None = None
 
 
+PathOrSplits = Annotated[AnyPath | SplitFiles, BeforeValidator(_path_or_splits)]
+
+
 class LabelledTextSource(Section):
     """A table with a column of texts and a column of labels."""
 
     type: Literal["labelled_text"] = "labelled_text"
-    path: AnyPath | SplitFiles
+    path: PathOrSplits
     """one file, or one a split; relative to the experiment file (in Python: to the working directory)"""
     text: str = "text"
     """name of the column of texts"""
@@ -304,7 +307,7 @@ class ImageFolderSource(Section):
     """A folder a class, named after it, with image files; or such a folder of folders for each split."""
 
     type: Literal["image_folder"] = "image_folder"
-    path: Annotated[AnyPath | SplitFiles, BeforeValidator(_path_or_splits)]
+    path: PathOrSplits
     """the folder that holds the classes' folders, or one a split; relative to the experiment file (in Python:
     to the working directory)"""
 
