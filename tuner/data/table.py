@@ -33,7 +33,8 @@ class Table:
     features: AnyArray
     """Float32 [rows, features], images [rows, height, width] or [rows, channels, height, width].
 
-    NaN is missing. Of a table with `text_names` only its columns of numbers. Texts are objects [rows].
+    NaN is missing. Of a table with `text_names` only its columns of numbers. Texts, and paths of image
+    files, are objects [rows].
     """
     targets: AnyArray
     """[rows]: numbers or text, NaN or None where missing; the index into `class_names` where those are given.
