@@ -231,8 +231,8 @@ def predict(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="new rows: .csv, .tsv, .jsonl, .parquet, .npz or .npy; texts: .txt, .tsv or .csv; images: "
-            "a file or a folder of files",
+            help="new rows: .csv, .tsv, .jsonl, .parquet, .npz or .npy; texts: .txt, .tsv or .csv; "
+            "images: a file or a folder; recordings: .wav or a folder",
         ),
     ],
     as_json: Json = False,
@@ -245,11 +245,12 @@ def predict(
     predictions = exported.predict(read_inputs(inputs, exported.manifest))
     names = input_names(inputs, exported.manifest)
     if as_json:
-        print(json.dumps(_named(predictions, names)))
+        named = zip(names, predictions, strict=True) if names else ()
+        print(json.dumps([{"file": name, **row} for name, row in named] if names else predictions))
         return
-    for row, prediction in enumerate(predictions):
+    for name, prediction in zip(names or range(len(predictions)), predictions, strict=True):
         values = "  ".join(f"{key}={_short(value)}" for key, value in prediction.items())
-        print(f"{names[row] if names else row}  {values}")
+        print(f"{name}  {values}")
 
 
 @app.command()
@@ -561,13 +562,6 @@ def _estimate_text(estimate: "Estimate | None") -> str:
     if estimate is None or estimate.standard_error is None:
         return _short(estimate and estimate.mean)
     return f"{_short(estimate.mean)} ± {estimate.standard_error:.2g}"
-
-
-def _named(predictions: list[dict[str, Any]], names: list[str] | None) -> list[dict[str, Any]]:
-    """With the name of each row's file, where rows are files."""
-    if names is None:
-        return predictions
-    return [{"file": name, **prediction} for name, prediction in zip(names, predictions, strict=True)]
 
 
 def _short(value: Any) -> str:

@@ -66,6 +66,23 @@ def test_a_folder_of_images_arrives(tmp_path: Path) -> None:
         pack(experiment, tmp_path / "again")
 
 
+def test_recordings_stay_here(tmp_path: Path) -> None:
+    experiment = Experiment.from_dict(
+        {
+            "name": "spoken",
+            "task": "audio_classification",
+            "data": {"source": {"type": "audio", "path": str(tmp_path)}},
+            "model": {"type": "cnn"},
+            "train": {"epochs": 1},
+            "search": {"metric": "val/loss"},
+        }
+    )
+    with pytest.raises(
+        DataError, match="a job takes tables and arrays with it, but spoken has recordings; put"
+    ):
+        pack(experiment, tmp_path / "job")
+
+
 def test_lists_and_patterns_of_files_arrive_in_their_order(tmp_path: Path) -> None:
     for name in ("a/1", "a/2", "b/1"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

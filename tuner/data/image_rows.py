@@ -13,7 +13,7 @@ from tuner.data.images import decode_files
 from tuner.data.manifest import Dropped
 from tuner.data.origins import Indices, Ledger
 from tuner.data.pixels import Bytes
-from tuner.data.rows import Work, check_sizes, classes, split, with_known_labels
+from tuner.data.rows import Work, check_sizes, known_classes, split, with_known_labels
 from tuner.data.split import SPLITS
 from tuner.data.table import AnyArray, Table
 from tuner.errors import DataError
@@ -44,7 +44,7 @@ def prepare_images(table: Table, spec: DataSpec) -> ImageRows:
     rows = split(cleaned, None if table.parts is None else table.parts[kept], spec)
     rows = with_known_labels(work, rows, spec.clean)
     check_sizes(rows, len(table.targets), spec, is_cut=table.parts is None)
-    indices, known_names = classes(cleaned, rows["train"])
+    indices, known_names = known_classes(cleaned, rows["train"])
     assert known_names is not None
     splits = {name: (images[rows[name]], indices[rows[name]]) for name in SPLITS}
     return ImageRows(splits, known_names, ledger.dropped())

@@ -61,7 +61,7 @@ def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
     rows = with_known_labels(work, rows, spec.clean)
     check_sizes(rows, len(ledger.origins.row), spec, is_cut=table.parts is None)
     recipe = _fit(columns.take(rows["train"]), spec, limits)
-    targets, class_names = classes(cleaned, rows["train"])
+    targets, class_names = known_classes(cleaned, rows["train"])
     how = spec.encode.categories
     return TableRows(
         {name: (apply(columns.take(rows[name]), recipe, how), targets[rows[name]]) for name in SPLITS},
@@ -180,6 +180,7 @@ def _check_training(rows: Rows) -> None:
 
 
 def check_sizes(rows: Rows, num_read: int, spec: DataSpec, is_cut: bool) -> None:
+    """DataError for a split without rows, but for a test split that was not asked for."""
     for name in SPLITS:
         may_be_empty = name == "test" and (not is_cut or spec.split.test == 0)
         if not len(rows[name]) and not may_be_empty:
@@ -204,7 +205,7 @@ def _fit(train: Columns, spec: DataSpec, limits: outliers.Bounds | None) -> tupl
     return tuple(recipe.values())
 
 
-def classes(cleaned: Cleaned, train: Indices) -> tuple[AnyArray, tuple[str, ...] | None]:
+def known_classes(cleaned: Cleaned, train: Indices) -> tuple[AnyArray, tuple[str, ...] | None]:
     """Targets over the classes that training has."""
     if cleaned.class_names is None:
         return cleaned.targets, None
