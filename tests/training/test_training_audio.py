@@ -50,6 +50,16 @@ def test_the_losses_are_those_of_plain_torch(gangs, write, tmp_path, model):
     assert [report.metrics["train/loss"] for report in reports] == pytest.approx(expected, rel=5e-4)
 
 
+@pytest.mark.parametrize("model", ["cnn", "rnn"])
+def test_masks_are_those_of_one_rank(gangs, write, tmp_path, model):
+    plain = gangs(1).train(write(model), tmp_path / "plain")
+    path = write(model, augment={"time_mask": 0.4, "frequency_mask": 0.3, "noise": 0.1, "mixup": 0.2})
+    alone, together = (gangs(num_ranks).train(path, tmp_path / f"{num_ranks}") for num_ranks in (1, 2))
+    assert alone[0].metrics["train/loss"] != pytest.approx(plain[0].metrics["train/loss"], rel=1e-3)
+    for expected, found in zip(alone, together, strict=True):
+        assert found.metrics["train/loss"] == pytest.approx(expected.metrics["train/loss"], rel=5e-4)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_it_learns_and_its_export_hears_files(gangs, write, tmp_path, model):
     path, out = write(model, epochs=8, optimizer={"type": "adamw", "lr": 0.01}), tmp_path / "out"

@@ -97,6 +97,16 @@ def test_resume_is_exact(gangs, write, tmp_path, case):
 
 
 @pytest.mark.parametrize("case", CASES)
+def test_dropped_tokens_are_those_of_one_rank(gangs, write, tmp_path, case):
+    plain = gangs(1).train(write(case), tmp_path / "plain")
+    path = write(case, augment={"token_dropout": 0.3})
+    alone, together = (gangs(num_ranks).train(path, tmp_path / f"{num_ranks}") for num_ranks in (1, 2))
+    assert alone[0].metrics["train/loss"] != pytest.approx(plain[0].metrics["train/loss"], rel=1e-3)
+    for expected, found in zip(alone, together, strict=True):
+        assert found.metrics["train/loss"] == pytest.approx(expected.metrics["train/loss"], rel=5e-4)
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_it_learns_and_its_export_does_as_it_did(gangs, write, tmp_path, case):
     path, out = write(case, epochs=12, optimizer={"type": "adamw", "lr": 0.01}), tmp_path / "out"
     reports = gangs(1).train(path, out)

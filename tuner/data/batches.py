@@ -6,7 +6,8 @@
 A global batch is `batch_size` consecutive rows of the epoch's permutation. Micro-batch m of rank r is its
 rows [(m * num_ranks + r) * micro_batch :][:micro_batch], so over ranks and accumulation steps each row is
 used once, whatever the number of ranks. The last incomplete global batch of an epoch is dropped (its rows
-differ from epoch to epoch).
+differ from epoch to epoch). On request a micro-batch has further rows, those that follow in the permutation
+(after the last one: the first).
 The position is (seed, epoch, global batch): to go on there costs one permutation (10 M rows: 0.4 s), reads
 nothing, and is exact.
 
@@ -19,8 +20,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tuner.data.order import Rows, order_of
+from tuner.data.pixels import Pixels
 from tuner.data.store import Split
 from tuner.data.table import AnyArray
 from tuner.errors import DataError
@@ -34,10 +37,19 @@ class Batches:
     """This rank's share of each global batch of a training split."""
 
     def __init__(
-        self, split: Split, *, batch_size: int, micro_batch: int, rank: int, num_ranks: int, seed: int
+        self,
+        split: Split,
+        *,
+        batch_size: int,
+        micro_batch: int,
+        rank: int,
+        num_ranks: int,
+        seed: int,
+        num_following: int = 0,
     ) -> None:
         """`batch_size` is the global one: micro_batch x accumulation x num_ranks, all in rows.
 
+        `num_following`: rows that each micro-batch has beyond its own, the next ones of the permutation.
         DataError when the split has fewer rows than one global batch.
         """
         assert batch_size % (micro_batch * num_ranks) == 0
@@ -52,37 +64,47 @@ class Batches:
         self.rank = rank
         self.num_ranks = num_ranks
         self.seed = seed
-        self._features, self._targets = (np.asarray(part) for part in split)
+        self._features, self._targets = _arrays(split)
+        self._offsets = np.arange(micro_batch + num_following)
 
     @property
     def batches_per_epoch(self) -> int:
         return len(self._targets) // self.batch_size
 
+    def places(self, batches: int | NDArray[np.int64]) -> NDArray[np.int64]:
+        """[batches, accumulation]: where this rank's micro-batches begin in the epoch's permutation."""
+        accumulation = self.batch_size // (self.micro_batch * self.num_ranks)
+        steps = np.arange(accumulation) * self.num_ranks + self.rank
+        return np.asarray(batches)[..., None] * self.batch_size + steps * self.micro_batch
+
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[MicroBatch]]:
         """From global batch `start` of `epoch` on: this rank's micro-batches, in accumulation order.
 
-        Each is (x [micro_batch, *input_shape], y [micro_batch]), a writable copy.
+        Each is (x [micro_batch + num_following, *input_shape], y of the same rows), a writable copy.
         """
         for rows in self._rows(epoch, start):
             yield self._gather(rows)
 
     def _rows(self, epoch: int, start: int) -> Iterator[Rows]:
-        """This rank's rows of each global batch, in accumulation order."""
+        """Of each global batch this rank's micro-batches, one after the other, with what follows each."""
         rows_at = order_of(len(self._targets), self.seed, epoch)
         step = max(1, _BLOCK_ROWS // self.batch_size)
         for first in range(start, self.batches_per_epoch, step):
-            last = min(first + step, self.batches_per_epoch)
-            places = np.arange(first * self.batch_size, last * self.batch_size)
-            grid = places.reshape(last - first, -1, self.num_ranks, self.micro_batch)
-            yield from rows_at(grid[:, :, self.rank]).reshape(last - first, -1)
+            batches = np.arange(first, min(first + step, self.batches_per_epoch))
+            places = self.places(batches)[..., None] + self._offsets
+            yield from rows_at(places).reshape(len(batches), -1)
 
     def _gather(self, rows: Rows) -> list[MicroBatch]:
         # `take` gathers the same rows as an index in brackets, up to 2.5 times faster.
         x, y = self._features.take(rows, axis=0), self._targets.take(rows, axis=0)
-        starts = range(0, len(rows), self.micro_batch)
-        return [
-            (x[start : start + self.micro_batch], y[start : start + self.micro_batch]) for start in starts
-        ]
+        width = len(self._offsets)
+        return [(x[start : start + width], y[start : start + width]) for start in range(0, len(rows), width)]
+
+
+def _arrays(split: Split) -> tuple[AnyArray | Pixels, AnyArray]:
+    """Without numpy's class of memory-mapped arrays, which makes each gather slower."""
+    features = split.features
+    return features if isinstance(features, Pixels) else np.asarray(features), np.asarray(split.targets)
 
 
 def shards(split: Split, *, micro_batch: int, rank: int, num_ranks: int) -> Iterator[MicroBatch]:
@@ -92,7 +114,7 @@ def shards(split: Split, *, micro_batch: int, rank: int, num_ranks: int) -> Iter
     rank that stopped earlier would leave the others waiting); they hold at most `micro_batch` rows and differ
     by one row, and one may be empty where there are fewer rows than micro-batches.
     """
-    features, targets = (np.asarray(part) for part in split)
+    features, targets = _arrays(split)
     num_rows = len(targets)
     per_rank = -(-num_rows // num_ranks)
     num_batches = -(-per_rank // micro_batch)

@@ -2,8 +2,9 @@
 
 Recordings are a .wav file, or the .wav files of a folder.
 A table (.csv, .tsv, .jsonl, .parquet) is read by the names of the columns (others, such as the label, are
-ignored); .npz and .npy hold an array of rows in the training data's own units. `preprocess` then does what
-training did. Every row gets its prediction, so a row that cannot be used is an error here.
+ignored); .npz and .npy hold an array of rows in the training data's own units; a model of image files reads
+an image, or all images below a folder. `preprocess` then does what training did. Every row gets a prediction,
+so a row that cannot be used is an error here.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from tuner.data import audio, clean, fill
+from tuner.data import audio, clean, fill, images
 from tuner.data.columns import Columns, columns_of, no_texts, rows_of
 from tuner.data.manifest import Column, Manifest
 from tuner.data.rows import missing_value
+from tuner.data.sources import image_folder
 from tuner.data.sources.audio_files import wav_files
 from tuner.data.sources.files import check_file
 from tuner.data.sources.npz_file import load_arrays, numeric_features, take
@@ -31,6 +33,7 @@ from tuner.spec.sections import AudioSpec
 
 _KINDS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _SUFFIXES = (*_KINDS, ".npz", ".npy")
+_IMAGE_FOLDER = "image_folder"
 _TEXT_SUFFIXES = (".txt", ".tsv", ".csv")
 
 
@@ -40,6 +43,8 @@ def read_inputs(path: Path, manifest: Manifest) -> AnyArray:
         return _read_texts(path, manifest)
     if manifest.audio is not None:
         return _read_recordings(path, manifest.audio)
+    if manifest.source["type"] == _IMAGE_FOLDER and (path.is_dir() or path.suffix.lower() in images.SUFFIXES):
+        return _read_image_files(path, manifest)
     if path.suffix not in _SUFFIXES:
         raise DataError(
             f"inputs must be a file ending in {', '.join(_SUFFIXES)}, but found {path}; convert it"
@@ -57,9 +62,25 @@ def read_inputs(path: Path, manifest: Manifest) -> AnyArray:
 
 def input_names(path: Path, manifest: Manifest) -> list[str] | None:
     """A name for each row of `read_inputs`: its file, in a folder of such; None: rows have numbers."""
-    if manifest.audio is None or not path.is_dir():
+    if not path.is_dir():
         return None
-    return [str(file.relative_to(path)) for file in wav_files(path)]
+    if manifest.audio is not None:
+        return [str(file.relative_to(path)) for file in wav_files(path)]
+    if manifest.source["type"] == _IMAGE_FOLDER:
+        return [str(file.relative_to(path)) for file in image_folder.files_below(path)]
+    return None
+
+
+def _read_image_files(path: Path, manifest: Manifest) -> AnyArray:
+    """Bytes, resized to what the model takes."""
+    files = image_folder.files_below(path) if path.is_dir() else [path]
+    if not files:
+        raise DataError(f"inputs must have an image, but the folder {path} has no file; give one with images")
+    channels, height, width = manifest.input_shape
+    rows, wrong = images.decode_files(files, "grey" if channels == 1 else "rgb", (height, width))
+    if wrong:
+        raise DataError(wrong[min(wrong)])
+    return rows
 
 
 def _read_texts(path: Path, manifest: Manifest) -> AnyArray:

@@ -25,10 +25,11 @@ _NUM_ROUNDS = 8
 
 
 def order_of(num_rows: int, seed: int, epoch: int) -> Callable[[Places], Rows]:
-    """Places in the epoch, each below `num_rows`, to their rows; of any shape."""
+    """Places in the epoch to their rows, of any shape; beyond the last place the first one follows."""
     if num_rows > LARGEST_LISTED:
         return _Computed(num_rows, seed, epoch)
-    return epoch_order(num_rows, seed, epoch).take
+    order = epoch_order(num_rows, seed, epoch)
+    return lambda places: order.take(places, mode="wrap")
 
 
 def epoch_order(num_rows: int, seed: int, epoch: int) -> NDArray[np.int32]:
@@ -55,7 +56,7 @@ class _Computed:
         self._keys = _generator(seed, epoch).integers(2**64, size=_NUM_ROUNDS, dtype=np.uint64)
 
     def __call__(self, places: Places) -> NDArray[np.int64]:
-        rows = self._permute(places.ravel().astype(np.uint64))
+        rows = self._permute(places.ravel().astype(np.uint64) % self._num_rows)
         while len(outside := np.flatnonzero(rows >= self._num_rows)):
             rows[outside] = self._permute(rows[outside])
         return rows.astype(np.int64).reshape(places.shape)

@@ -55,13 +55,13 @@ def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
         cleaned.features,
         no_texts(len(kept)) if table.texts is None else table.texts[kept],
     )
-    work = _Work(columns, cleaned, kept, ledger)
-    rows = _split(cleaned, None if table.parts is None else table.parts[kept], spec)
+    work = Work(columns, cleaned, kept, ledger)
+    rows = split(cleaned, None if table.parts is None else table.parts[kept], spec)
     missing = fill.count_missing(columns, rows)
     rows = _without_duplicates(work, rows) if spec.clean.duplicates == "drop" else rows
     rows = _without_gaps(work, rows, spec.clean)
     rows, limits = _without_outliers(work, rows, spec.clean)
-    rows = _with_known_labels(work, rows, spec.clean)
+    rows = with_known_labels(work, rows, spec.clean)
     check_sizes(rows, len(ledger.origins.row), spec, is_cut=table.parts is None)
     recipe = _fit(columns.take(rows["train"]), spec, limits)
     targets, class_names = known_classes(cleaned, rows["train"])
@@ -83,7 +83,7 @@ def apply(columns: Columns, recipe: tuple[Column, ...], how: str) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
     """What the steps look at; their rows are places in it."""
 
     columns: Columns
@@ -105,13 +105,13 @@ def _take(table: Table, rows: Indices) -> Table:
     return replace(table, features=table.features[rows], targets=table.targets[rows])
 
 
-def _split(cleaned: Cleaned, parts: AnyArray | None, spec: DataSpec) -> Rows:
+def split(cleaned: Cleaned, parts: AnyArray | None, spec: DataSpec) -> Rows:
     if parts is None:
         return split_rows(cleaned, spec.split)
     return {name: np.flatnonzero(parts == name) for name in SPLITS}
 
 
-def _without_duplicates(work: _Work, rows: Rows) -> Rows:
+def _without_duplicates(work: Work, rows: Rows) -> Rows:
     again, elsewhere = duplicates.find(work.columns, work.cleaned.targets, rows)
     for name in SPLITS:
         work.drop("duplicate", again[name])
@@ -120,7 +120,7 @@ def _without_duplicates(work: _Work, rows: Rows) -> Rows:
     return {name: np.setdiff1d(rows[name], gone) for name in SPLITS}
 
 
-def _without_gaps(work: _Work, rows: Rows, spec: CleanSpec) -> Rows:
+def _without_gaps(work: Work, rows: Rows, spec: CleanSpec) -> Rows:
     """Without rows in which something is missing, where it is not to be filled in; DataError on "error"."""
     if spec.missing not in ("error", "drop"):
         return rows
@@ -146,7 +146,7 @@ def missing_value(columns: Columns, row: int, row_name: str) -> DataError:
     )
 
 
-def _without_outliers(work: _Work, rows: Rows, spec: CleanSpec) -> tuple[Rows, outliers.Bounds | None]:
+def _without_outliers(work: Work, rows: Rows, spec: CleanSpec) -> tuple[Rows, outliers.Bounds | None]:
     """Bounds to clip to; or only the training rows within them, the other splits being as new rows are."""
     if spec.outliers is None:
         return rows, None
@@ -160,7 +160,7 @@ def _without_outliers(work: _Work, rows: Rows, spec: CleanSpec) -> tuple[Rows, o
     return {**rows, "train": rows["train"][~outside]}, None
 
 
-def _with_known_labels(work: _Work, rows: Rows, spec: CleanSpec) -> Rows:
+def with_known_labels(work: Work, rows: Rows, spec: CleanSpec) -> Rows:
     names, targets = work.cleaned.class_names, work.cleaned.targets
     if names is None:
         return rows

@@ -29,8 +29,13 @@ def fit(features: FloatArray, robust: bool = False) -> Moments:
     std = np.where(constant, 1.0, std)
     if robust:
         low, mean, high = np.quantile(features.astype(np.float64), [0.25, 0.5, 0.75], axis=axes)
-        std = np.where(constant | (high <= low), std, (high - low) / _MIDDLE_HALF)
-    return _rounded(mean), _rounded(std)
+        std = np.where(constant, 1.0, robust_std(std, low, high))
+    return rounded(mean), rounded(std)
+
+
+def robust_std(std: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """From the ends of the middle half; `std` where they are the same."""
+    return np.where(high <= low, std, (high - low) / _MIDDLE_HALF)
 
 
 def apply(features: FloatArray, mean: Sequence[float], std: Sequence[float]) -> FloatArray:
@@ -40,6 +45,6 @@ def apply(features: FloatArray, mean: Sequence[float], std: Sequence[float]) -> 
     return np.ascontiguousarray((features - means) / stds)
 
 
-def _rounded(values: np.ndarray) -> tuple[float, ...]:
+def rounded(values: np.ndarray) -> tuple[float, ...]:
     """Float32 values, so that what the manifest says is what was applied."""
     return tuple(float(value) for value in values.astype(np.float32))

@@ -6,9 +6,10 @@
 `<store_root>/<sha256>/` holds manifest.json, {train,val,test}_{features,targets}.npy and sha256sums. The name
 is the hash of everything that decides the bytes: the source (a file by its content), the recipe, the task and
 the code version. It is written to a temporary name under a lock, fsynced and renamed, so a store is whole or
-absent. `prepare` holds the files against their checksums, and makes a damaged store anew. All rows pass
-through memory once while they are prepared; training reads them through the page cache, shared by all
-processes of a node.
+absent. Image files are stored as bytes, which become standardised float32 rows when they are read (`Pixels`):
+a quarter of the disk and of the page cache. `prepare` holds the files against their checksums, and makes a
+damaged store anew. All rows pass through memory once while they are prepared; training reads them through the
+page cache, shared by all processes of a node.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.data import audio, sources, standardise, tokens
+from tuner.data import audio, pixels, sources, standardise, tokens
 from tuner.data.clean import IMAGES, clean
 from tuner.data.columns import columns_of
+from tuner.data.image_rows import prepare_images
 from tuner.data.lock import locked
 from tuner.data.manifest import Manifest
+from tuner.data.pixels import Pixels
 from tuner.data.rows import apply, prepare_rows
 from tuner.data.sources.files import content_sha256, reason
 from tuner.data.split import split_rows
@@ -37,7 +40,7 @@ from tuner.data.table import AnyArray
 from tuner.data.text import prepare_text
 from tuner.errors import DataError
 from tuner.spec.metrics import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASKS
-from tuner.spec.sections import DataSpec
+from tuner.spec.sections import DataSpec, ImageFolderSource
 
 CODE_VERSION = 3
 """Raise it when the same source and recipe give other bytes than before."""
@@ -46,10 +49,18 @@ _TEMPORARY = "tmp-"
 _MANIFEST, _SUMS = "manifest.json", "sha256sums"
 
 
+class Arrays(NamedTuple):
+    """One split as it is stored."""
+
+    features: AnyArray
+    """Float32, or bytes of image files, [rows, *input_shape]; int32 tokens [rows, length]."""
+    targets: AnyArray
+
+
 class Split(NamedTuple):
     """One split's rows; memory-mapped and read-only when they come from a store."""
 
-    features: AnyArray
+    features: AnyArray | Pixels
     """Float32 [rows, *input_shape]; int32 tokens [rows, length]."""
     targets: AnyArray
     """[rows]: int64 class indices, or float32 values; [rows, length]: int32 tokens."""
@@ -84,18 +95,21 @@ class Store:
     def split(self, name: str) -> Split:
         """The rows of "train", "val" or "test", memory-mapped; DataError when they are not there."""
         try:
-            split = Split(
+            arrays = Arrays(
                 *(
                     np.load(self.path / _array_name(name, part), mmap_mode="r", allow_pickle=False)
-                    for part in Split._fields
+                    for part in Arrays._fields
                 )
             )
         except Exception as error:
             # What numpy raises for a damaged file depends on the place of the damage.
             raise self._damaged(name, reason(error)) from error
-        if len(split.targets) != self.manifest.sizes[name] or len(split.features) != len(split.targets):
-            raise self._damaged(name, f"it has {len(split.features)} rows and {len(split.targets)} targets")
-        return split
+        features, targets = arrays
+        if len(targets) != self.manifest.sizes[name] or len(features) != len(targets):
+            raise self._damaged(name, f"it has {len(features)} rows and {len(targets)} targets")
+        if features.dtype == np.uint8:
+            return Split(Pixels(features, _moments_of(self.manifest)), targets)
+        return Split(features, targets)
 
     def _damaged(self, name: str, found: str) -> DataError:
         return DataError(
@@ -146,23 +160,25 @@ def fingerprint(spec: DataSpec, task: str) -> str:
 def _recipe(spec: DataSpec) -> dict[str, Any]:
     """What is not given is not named, so that a store keeps its name when there is more to give."""
     recipe = spec.model_dump(mode="json", exclude={"source"})
-    for holder, name in ((recipe, "text"), (recipe, "audio"), (recipe["split"], "group")):
+    for holder, name in ((recipe, "text"), (recipe, "image"), (recipe, "audio"), (recipe["split"], "group")):
         if holder[name] is None:
             del holder[name]
     return recipe
 
 
-def _build(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
+def _build(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
     if task in TEXT_TASKS:
         return _build_text(spec, task, sha256)
     if task == AUDIO_CLASSIFICATION:
         return _build_audio(spec, task, sha256)
+    if isinstance(spec.source, ImageFolderSource):
+        return _build_image_files(spec, task, sha256)
     return (_build_images if task == IMAGES else _build_table)(spec, task, sha256)
 
 
-def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
+def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
     rows = prepare_text(sources.read(spec.source), spec, task)
-    splits = {name: Split(*arrays) for name, arrays in rows.splits.items()}
+    splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     manifest = Manifest(
         sha256=sha256,
         task=task,
@@ -182,9 +198,9 @@ def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[
     return manifest, splits
 
 
-def _build_audio(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
+def _build_audio(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
     rows = audio.prepare_audio(sources.read(spec.source), spec)
-    splits = {name: Split(*arrays) for name, arrays in rows.splits.items()}
+    splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     mean, std = None, None
     if spec.standardise:
         mean, std = audio.fit(splits["train"].features, robust=spec.standardise == "robust")
@@ -208,10 +224,10 @@ def _build_audio(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict
     return manifest, splits
 
 
-def _build_images(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
+def _build_images(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
     cleaned = clean(sources.read(spec.source), task)
     rows = split_rows(cleaned, spec.split)
-    splits = {name: Split(cleaned.features[index], cleaned.targets[index]) for name, index in rows.items()}
+    splits = {name: Arrays(cleaned.features[index], cleaned.targets[index]) for name, index in rows.items()}
     mean, std = _moments(splits["train"].features, spec)
     manifest = Manifest(
         sha256=sha256,
@@ -229,9 +245,31 @@ def _build_images(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dic
     return manifest, _standardised(splits, manifest)
 
 
-def _build_table(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
+def _build_image_files(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
+    rows = prepare_images(sources.read(spec.source), spec)
+    train, _ = rows.splits["train"]
+    moments = pixels.fit(train, robust=spec.standardise == "robust") if spec.standardise else None
+    mean, std = moments or (None, None)
+    manifest = Manifest(
+        sha256=sha256,
+        task=task,
+        source=spec.source.model_dump(mode="json"),
+        input_shape=train.shape[1:],
+        feature_names=None,
+        class_names=rows.class_names,
+        sizes={name: len(targets) for name, (_, targets) in rows.splits.items()},
+        mean=mean,
+        std=std,
+        target_mean=None,
+        target_std=None,
+        dropped=rows.dropped,
+    )
+    return manifest, {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
+
+
+def _build_table(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
     rows = prepare_rows(sources.read(spec.source), spec, task)
-    splits = {name: Split(*arrays) for name, arrays in rows.splits.items()}
+    splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     mean, std = _moments(splits["train"].features, spec, rows.is_scaled)
     target_mean, target_std = (None, None) if rows.class_names else _target_moments(splits["train"].targets)
     manifest = Manifest(
@@ -261,20 +299,29 @@ def preprocess(features: AnyArray, manifest: Manifest) -> AnyArray:
     if manifest.tokenizer is not None:
         (max_length,) = manifest.input_shape
         return tokens.encode_rows(tokens.from_json(manifest.tokenizer), list(features), max_length)
+    if features.dtype == np.uint8:
+        return pixels.to_rows(features, _moments_of(manifest))
     if manifest.columns is not None:
         features = apply(columns_of(features, manifest.columns), manifest.columns, manifest.categories)
     return _standardise(features, manifest)
 
 
 def _standardise(features: AnyArray, manifest: Manifest) -> AnyArray:
-    if manifest.mean is None or manifest.std is None:
+    moments = _moments_of(manifest)
+    if moments is None:
         return features
     apply_moments = standardise.apply if manifest.audio is None else audio.standardised
-    return apply_moments(features, manifest.mean, manifest.std)
+    return apply_moments(features, *moments)
 
 
-def _standardised(splits: Mapping[str, Split], manifest: Manifest) -> dict[str, Split]:
-    return {name: Split(_standardise(x, manifest), y) for name, (x, y) in splits.items()}
+def _moments_of(manifest: Manifest) -> standardise.Moments | None:
+    if manifest.mean is None or manifest.std is None:
+        return None
+    return manifest.mean, manifest.std
+
+
+def _standardised(splits: Mapping[str, Arrays], manifest: Manifest) -> dict[str, Arrays]:
+    return {name: Arrays(_standardise(x, manifest), y) for name, (x, y) in splits.items()}
 
 
 def _moments(
@@ -297,7 +344,7 @@ def _target_moments(targets: AnyArray) -> tuple[float, float]:
     return mean, std
 
 
-def _publish(manifest: Manifest, splits: Mapping[str, Split], path: Path) -> None:
+def _publish(manifest: Manifest, splits: Mapping[str, Arrays], path: Path) -> None:
     temporary = path.with_name(_TEMPORARY + path.name)
     temporary.mkdir()
     try:

@@ -35,7 +35,7 @@ class Table:
     """Float32 [rows, features], images [rows, height, width] or [rows, channels, height, width].
 
     NaN is missing. Of a table with `text_names` only its columns of numbers. Texts are objects [rows], and so
-    are recordings: the paths of their files.
+    are the paths of recordings and of image files.
     """
     targets: AnyArray
     """[rows]: numbers or text, NaN or None where missing; the index into `class_names` where those are given.

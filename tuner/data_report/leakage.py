@@ -55,11 +55,11 @@ class _Rows:
 
     def gather(self, places: Indices, field: str) -> AnyArray:
         """Features or targets of some rows."""
-        arrays = [np.asarray(getattr(split, field)) for split in self.splits.values()]
+        arrays = [getattr(split, field) for split in self.splits.values()]
         found = np.empty((len(places), *arrays[0].shape[1:]), dtype=arrays[0].dtype)
         for part, values in enumerate(arrays):
             of_part = self.part[places] == part
-            found[of_part] = values[self.row[places[of_part]]]
+            found[of_part] = values.take(self.row[places[of_part]], axis=0)
         return found
 
 
@@ -94,15 +94,16 @@ def _first_equal(rows: _Rows) -> Indices:
 
 
 def _hashes(rows: _Rows, part: int) -> NDArray[np.uint64]:
-    features = np.asarray(list(rows.splits.values())[part].features)
+    features = list(rows.splits.values())[part].features
     index = rows.row[rows.part == part]
-    flat = features.reshape(len(features), math.prod(features.shape[1:]))
-    factors = np.random.default_rng(0).integers(2**63, size=flat.shape[1], dtype=np.uint64) * 2 + 1
+    width = math.prod(features.shape[1:])
+    factors = np.random.default_rng(0).integers(2**63, size=width, dtype=np.uint64) * 2 + 1
     found = np.empty(len(index), dtype=np.uint64)
     step = rows.in_a_block
     for start in range(0, len(index), step):
         # Adding 0 makes one of the two zeros that are equal.
-        words = (flat[index[start : start + step]] + flat.dtype.type(0)).view(np.uint32)
+        flat = features.take(index[start : start + step], axis=0).reshape(-1, width)
+        words = (flat + flat.dtype.type(0)).view(np.uint32)
         found[start : start + step] = words.astype(np.uint64) @ factors
     return found
 

@@ -32,7 +32,7 @@ class Sampler:
 
     def sample(self, split: str, row: int) -> Sample:
         """Of the row at place `row`."""
-        features, targets = (part[row] for part in self._splits[split])
+        features, targets = (part[row : row + 1][0] for part in self._splits[split])
         values = text = picture = None
         if self._kind == "table":
             values = tuple(column.shown(0) for column in raw_columns(features[None], self._manifest))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tuner.data import Manifest, Split, Store, prepare, tokens
+from tuner.data.pixels import Pixels
 from tuner.data.table import AnyArray
 from tuner.data_report import columns, leakage
 from tuner.data_report.findings import findings
@@ -43,7 +44,7 @@ def summarise(store: Store, name: str, searched: Mapping[str, Any]) -> DataRepor
     kind = kind_of(manifest)
     splits = {split: store.split(split) for split in manifest.sizes}
     rows = rows_to_look_at(splits["train"].features)
-    features, targets = (np.asarray(part)[rows] for part in splits["train"])
+    features, targets = (part.take(rows, axis=0) for part in splits["train"])
     sampler = Sampler(splits, manifest, kind)
     content: dict[str, Any] = {
         "columns": columns.summarise(features, targets, manifest) if kind == "table" else None,
@@ -111,9 +112,9 @@ def _tokens(splits: Mapping[str, Split], train: AnyArray, manifest: Manifest) ->
     )
 
 
-def _lengths(features: AnyArray, manifest: Manifest) -> AnyArray:
+def _lengths(features: AnyArray | Pixels, manifest: Manifest) -> AnyArray:
     """Tokens of each of the rows that are looked at."""
-    rows = np.asarray(features)[rows_to_look_at(features)]
+    rows = features.take(rows_to_look_at(features), axis=0)
     if manifest.padding is None:
         return np.full(len(rows), rows.shape[1])
     return np.asarray(np.count_nonzero(rows != manifest.padding, axis=1))

@@ -116,9 +116,10 @@ def _taken(files: Any, folder: Path) -> Any:
 
 
 def _copy(path: Path, folder: Path) -> Path:
-    if not path.is_file():
+    """Of a file, or of a folder of images."""
+    if not path.exists():
         raise DataError(f"a data file must exist, but {path} does not; correct data.source.path.")
-    size = path.stat().st_size
+    size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
     if size > MAX_FILE_BYTES:
         raise DataError(
             f"a submitted data file may have {MAX_FILE_BYTES >> 20} MiB, but {path} has {size >> 20} MiB; "
@@ -130,7 +131,7 @@ def _copy(path: Path, folder: Path) -> Path:
     while target.exists():
         number += 1
         target = folder / f"{path.stem}-{number}{path.suffix}"
-    return Path(shutil.copyfile(path, target))
+    return Path(shutil.copytree(path, target) if path.is_dir() else shutil.copyfile(path, target))
 
 
 def _client(address: str) -> JobSubmissionClient:

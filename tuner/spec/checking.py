@@ -99,6 +99,7 @@ _SOURCE_TASKS: dict[str, tuple[str, ...]] = {
     "two_class": ("tabular_classification",),
     "labelled_text": ("text_classification",),
     "text": (LANGUAGE_MODELLING,),
+    "image_folder": ("image_classification",),
     "audio": (AUDIO_CLASSIFICATION,),
 }
 _MODEL_TASKS: dict[str, tuple[str, ...]] = {
@@ -116,6 +117,21 @@ _LOSSES: dict[str, tuple[str, ...]] = {
     "text_classification": _CLASSIFICATION_LOSSES,
     LANGUAGE_MODELLING: ("auto", "cross_entropy"),
     AUDIO_CLASSIFICATION: _CLASSIFICATION_LOSSES,
+}
+_IMAGE_TASKS = ("image_classification",)
+_AUGMENT_TASKS: dict[str, tuple[str, ...]] = {
+    "rotate": _IMAGE_TASKS,
+    "scale": _IMAGE_TASKS,
+    "translate": _IMAGE_TASKS,
+    "flip": _IMAGE_TASKS,
+    "brightness": _IMAGE_TASKS,
+    "contrast": _IMAGE_TASKS,
+    "cutout": _IMAGE_TASKS,
+    "time_mask": (*_IMAGE_TASKS, AUDIO_CLASSIFICATION),
+    "frequency_mask": (*_IMAGE_TASKS, AUDIO_CLASSIFICATION),
+    "noise": (*ROW_TASKS, AUDIO_CLASSIFICATION),
+    "mixup": (*ROW_TASKS, AUDIO_CLASSIFICATION),
+    "token_dropout": TEXT_TASKS,
 }
 
 
@@ -371,6 +387,7 @@ def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tupl
         yield from _check_model(task, sections["model"])
     if task and "train" in sections:
         yield from _check_loss(task, sections["train"])
+        yield from _check_augment(task, sections["train"])
     if "train" in sections:
         yield from _check_zero(sections["train"])
     if "train" in sections and "resources" in sections:
@@ -387,12 +404,17 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
         yield ("data", "source"), f"must fit the task; found {name} with {task}; {name} allows: {tasks}"
     if data.text is not None and task not in TEXT_TASKS:
         yield ("data", "text"), f"is for tasks that read texts; found it with task {task}; drop it"
+    if data.image is not None and source.type != "image_folder":
+        yield ("data", "image"), f"is for the source image_folder; found it with {name}; drop it"
     if data.audio is not None and task != AUDIO_CLASSIFICATION:
         yield ("data", "audio"), f"is for tasks that hear recordings; found it with task {task}; drop it"
-    usual = CleanSpec(invalid=data.clean.invalid) if task == AUDIO_CLASSIFICATION else CleanSpec()
+    is_of_files = source.type in ("image_folder", "audio")
+    usual = CleanSpec(invalid=data.clean.invalid) if is_of_files else CleanSpec()
     for section, is_given in (("clean", data.clean != usual), ("encode", data.encode != EncodeSpec())):
         if is_given and task not in _TABLE_TASKS:
-            yield ("data", section), f"is for tables of numbers and text; found it with task {task}; drop it"
+            but = f" (of {name} invalid only)" if is_of_files and section == "clean" else ""
+            rest = f"is for tables of numbers and text{but}; found it with task {task}; drop it"
+            yield ("data", section), rest
     if data.split != Split() and isinstance(getattr(source, "path", None), SplitFiles | TableFiles):
         yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
     if data.split.stratify and task not in CLASSIFICATION:
@@ -438,6 +460,15 @@ def _check_loss(task: str, train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:
             ("train", "label_smoothing"),
             f"needs the loss cross_entropy or bce; found {train.label_smoothing} with task {task}; drop it",
         )
+
+
+def _check_augment(task: str, train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:
+    for name, tasks in _AUGMENT_TASKS.items():
+        value = getattr(train.augment, name)
+        if value and task not in tasks:
+            allowed = ", ".join(each for each, tasks in _AUGMENT_TASKS.items() if task in tasks)
+            rest = f"must fit the task {task}; found {value:g}; drop it; allowed: {allowed}"
+            yield ("train", "augment", name), rest
 
 
 def _check_zero(train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from tuner.spec.domains import is_number, is_path, show
+from tuner.spec.domains import is_number, is_path, is_whole, show
 from tuner.spec.mel import empty_band
 from tuner.spec.metrics import Mode, TaskName
 
@@ -73,6 +73,19 @@ def _as_type(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
+def _as_size(value: Any) -> Any:
+    """(height, width) of a number of pixels or of two."""
+    if value is None:
+        return None
+    sides = value if isinstance(value, list | tuple) else [value, value]
+    if len(sides) != 2 or not all(is_whole(side) and 1 <= side <= MOST_PIXELS_A_SIDE for side in sides):
+        raise broken_rule(
+            f"must be a number of pixels from 1 to {MOST_PIXELS_A_SIDE}, or a list of two, [height, width]; "
+            f"found {show(value)}"
+        )
+    return tuple(sides)
+
+
 def _scalar(value: Any) -> Any:
     if value is not None and not isinstance(value, str | int | float):
         raise broken_rule(f"must be text, a number, true, false or null; found {show(value)}")
@@ -106,6 +119,23 @@ def _table_files(value: Any) -> Any:
     for part, files in value.items():
         if part != "test" or files is not None:
             _file_list(files)
+    return value
+
+
+def _path_or_splits(value: Any) -> Any:
+    """What the union of the types would say of a mistake is one sentence a type."""
+    if isinstance(value, SplitFiles):
+        return value
+    splits = value if isinstance(value, dict) else {"train": value, "val": value}
+    paths = [path for part, path in splits.items() if part != "test" or path is not None]
+    is_known = {"train", "val"} <= splits.keys() <= SplitFiles.model_fields.keys()
+    if not is_known or not all(isinstance(path, str) for path in paths):
+        raise broken_rule(
+            "must be a path, or a mapping of train and val, and test where there is one, to such; "
+            f"found {show(value)}; correct it"
+        )
+    for path in paths:
+        _is_path(path)
     return value
 
 
@@ -156,11 +186,13 @@ def _flag_or_robust(value: Any) -> Any:
     return value
 
 
+MOST_PIXELS_A_SIDE = 4096
 AnyPath = Annotated[str, AfterValidator(_is_path)]
 Seed = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Penalty = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Betas = Annotated[tuple[float, float], BeforeValidator(_two_betas)]
 Activation = Literal["relu", "gelu", "tanh", "silu", "leaky_relu"]
@@ -263,18 +295,21 @@ class TwoClassSource(Section):
 
 
 class SplitFiles(Section):
-    """One file a split; `data.split` is not used then."""
+    """One file, or folder of images, a split; `data.split` is not used then."""
 
     train: AnyPath
     val: AnyPath
     test: AnyPath | None = None
 
 
+PathOrSplits = Annotated[AnyPath | SplitFiles, BeforeValidator(_path_or_splits)]
+
+
 class LabelledTextSource(Section):
     """A table with a column of texts and a column of labels."""
 
     type: Literal["labelled_text"] = "labelled_text"
-    path: AnyPath | SplitFiles
+    path: PathOrSplits
     """one file, or one a split; relative to the experiment file (in Python: to the working directory)"""
     text: str = "text"
     """name of the column of texts"""
@@ -291,6 +326,15 @@ class TextSource(Section):
     type: Literal["text"] = "text"
     path: AnyPath
     """relative to the experiment file (in Python: to the working directory)"""
+
+
+class ImageFolderSource(Section):
+    """A folder a class, named after it, with image files; or such a folder of folders for each split."""
+
+    type: Literal["image_folder"] = "image_folder"
+    path: PathOrSplits
+    """the folder that holds the classes' folders, or one a split; relative to the experiment file (in Python:
+    to the working directory)"""
 
 
 class AudioSource(Section):
@@ -341,6 +385,7 @@ Source = Annotated[
     | TwoClassSource
     | LabelledTextSource
     | TextSource
+    | ImageFolderSource
     | AudioSource,
     Field(discriminator="type"),
 ]
@@ -407,6 +452,16 @@ class TextSpec(Section):
     tokenizer: TokensSpec = BpeTokens()
     max_length: Count = 128
     """tokens of a row; longer texts are cut"""
+
+
+class ImageSpec(Section):
+    """How image files become arrays of bytes."""
+
+    size: Annotated[tuple[int, int] | None, BeforeValidator(_as_size)] = None
+    """(height, width) in pixels, also one number for both, to which every image is resized, whatever its
+    shape; None: all images have the same size and keep it"""
+    mode: Literal["rgb", "grey"] = "rgb"
+    """three channels or one"""
 
 
 class AudioSpec(Section):
@@ -507,7 +562,7 @@ class CleanSpec(Section):
     """rows that stand in a split twice, or in two splits: test keeps them before val, and val before train"""
     invalid: Literal["error", "drop"] = "error"
     """rows without a label, with a label that training does not have, or with text in a column of numbers;
-    recordings that cannot be read"""
+    files that are no image, recordings that cannot be read"""
 
 
 class EncodeSpec(Section):
@@ -524,6 +579,8 @@ class DataSpec(Section):
     encode: EncodeSpec = EncodeSpec()
     text: TextSpec | None = None
     """for tasks that read texts; None: byte pairs, 128 a row"""
+    image: ImageSpec | None = None
+    """for image files; None: RGB, in the size that they have"""
     audio: AudioSpec | None = None
     """for tasks that hear recordings; None: 64 mels of the first second"""
     standardise: Annotated[bool | Literal["robust"], BeforeValidator(_flag_or_robust)] = True
@@ -720,6 +777,37 @@ class EarlyStop(Section):
     """what counts as an improvement, in the metric's unit"""
 
 
+class AugmentSpec(Section):
+    """How training rows are changed at random, anew in each epoch; 0: not. Values are in the unit of the
+    prepared rows: standard deviations, of which 0 is the mean, unless `data.standardise` is false.
+    """
+
+    rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """degrees about the centre, at most, either way"""
+    scale: Fraction = 0.0
+    """images get 1 - scale to 1 + scale times as large"""
+    translate: Fraction = 0.0
+    """share of each side that images are moved by, at most, either way"""
+    flip: Share = 0.0
+    """probability that left and right are exchanged"""
+    brightness: Penalty = 0.0
+    """what is added to an image, at most, or subtracted"""
+    contrast: Fraction = 0.0
+    """the values of an image are multiplied by 1 - contrast to 1 + contrast"""
+    noise: Penalty = 0.0
+    """standard deviation of Gaussian noise, drawn for each value"""
+    cutout: Fraction = 0.0
+    """share of each side of a rectangle that becomes 0 (DeVries and Taylor, 2017)"""
+    time_mask: Fraction = 0.0
+    """of a spectrogram: share of the columns that become 0, at most (Park et al., 2019)"""
+    frequency_mask: Fraction = 0.0
+    """of a spectrogram: share of the rows that become 0, at most (Park et al., 2019)"""
+    mixup: Penalty = 0.0
+    """alpha: rows and targets are mixed in pairs, by shares from Beta(alpha, alpha) (Zhang et al., 2018)"""
+    token_dropout: Fraction = 0.0
+    """share of the tokens that are left out; in language modelling, that become the unused token 0"""
+
+
 class TrainSpec(Section):
     epochs: Count
     batch_size: Count = 64
@@ -738,6 +826,8 @@ class TrainSpec(Section):
     """factor of the sum of squared weights that is added to the loss"""
     gradient_clip: Positive | None = None
     """largest global L2 norm of the gradient"""
+    augment: AugmentSpec = AugmentSpec()
+    """of training rows only, and only as they are read: the prepared data stays the same"""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     zero: Zero = Zero()
     compile: bool = False

@@ -70,6 +70,7 @@ class SoftmaxClassification(Classification):
         return inputs(x, device, dtype), torch.from_numpy(y).to(device)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """`targets`: class indices [rows], or the shares of the classes [rows, num_classes]."""
         return functional.cross_entropy(outputs.float(), targets, label_smoothing=self.label_smoothing)
 
     def measured_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from tuner.records.checkpoints import Checkpoint
 from tuner.records.paths import TrialPaths
 from tuner.records.states import TrialState
 from tuner.spec import TrainSpec
+from tuner.training.augment import Augmentation
 from tuner.training.checkpoints import (
     read_saved,
     restore,
@@ -45,6 +46,8 @@ EVALUATION_ROWS = 4
 """Evaluation keeps no activations, so its batches are this many times larger than a micro-batch."""
 
 MicroBatch = tuple[np.ndarray, np.ndarray]
+Placed = tuple[MicroBatch, int]
+"""With its place in the epoch's order."""
 
 
 class NonFiniteLoss(Exception):
@@ -94,6 +97,9 @@ class DeepSpeedTraining:
         self._precision = resolve_precision(train.precision, ranks.device_type)
         self._task = tasks.get(spec.task, train, store.manifest)
         self._plan = plan_batch(train, ranks.num_ranks)
+        self._augmentation = Augmentation(
+            train.augment, train.seed, self._task.num_outputs, store.manifest.padding
+        )
         self._batches = Batches(
             store.split("train"),
             batch_size=train.batch_size,
@@ -101,6 +107,7 @@ class DeepSpeedTraining:
             rank=ranks.rank,
             num_ranks=ranks.num_ranks,
             seed=train.seed,
+            num_following=self._augmentation.num_following,
         )
         self._engine = build_engine(
             self._build_model,
@@ -255,7 +262,8 @@ class DeepSpeedTraining:
         Raises:
             NonFiniteLoss: on every rank when the loss of any rank is not finite; nothing was updated.
         """
-        *earlier, last = micro_batches
+        places = self._batches.places(self._batch).tolist()
+        *earlier, last = zip(micro_batches, places, strict=True)
         total = sum(self._accumulate(micro_batch) for micro_batch in earlier)
         loss, penalised = self._forward(last)
         mean = (total + loss.detach()) / len(micro_batches)
@@ -278,7 +286,7 @@ class DeepSpeedTraining:
         if not math.isfinite(everywhere.item()):
             raise NonFiniteLoss("the training loss is not finite")
 
-    def _accumulate(self, micro_batch: MicroBatch) -> torch.Tensor:
+    def _accumulate(self, micro_batch: Placed) -> torch.Tensor:
         loss, penalised = self._forward(micro_batch)
         self._backward(penalised)
         self._engine.step()
@@ -290,9 +298,9 @@ class DeepSpeedTraining:
         """
         self._engine.backward(loss * self._engine.optimizer.loss_scale if self._scales_itself else loss)
 
-    def _forward(self, micro_batch: MicroBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    def _forward(self, micro_batch: Placed) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss of a micro-batch, and the same with the penalties that are minimised beside it."""
-        x, y = self._task.batch(*micro_batch, self._ranks.device, DTYPES[self._precision])
+        x, y = self._inputs(*micro_batch)
         loss = self._task.loss(self._engine(x), y)
         train = self._spec.train
         penalised = loss
@@ -306,6 +314,14 @@ class DeepSpeedTraining:
             # Times 1, or times NaN where the loss is not finite: then no gradient is.
             penalised = penalised * (1 + 0 * loss.detach())
         return loss, penalised
+
+    def _inputs(self, micro_batch: MicroBatch, place: int) -> tuple[torch.Tensor, torch.Tensor]:
+        device, dtype = self._ranks.device, DTYPES[self._precision]
+        if not self._augmentation.is_on:
+            return self._task.batch(*micro_batch, device, dtype)
+        x, y = self._task.batch(*micro_batch, device, torch.float32)
+        x, y = self._augmentation(x, y, epoch=self._epoch, place=place)
+        return x.to(dtype) if x.is_floating_point() else x, y
 
     def _note_before_update(self) -> None:
         """What the report says of the last step, and the step itself would change."""

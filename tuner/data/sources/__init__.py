@@ -10,15 +10,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tuner.data.sources import audio_files, npz_file, sklearn_sets, table_files, text_files, two_class
+from tuner.data.sources import (
+    audio_files,
+    image_folder,
+    npz_file,
+    sklearn_sets,
+    table_files,
+    text_files,
+    two_class,
+)
 from tuner.data.sources.files import check_file, content_sha256
 from tuner.data.sources.files import table_files as files_of_table
 from tuner.data.table import Table
-from tuner.spec.sections import AudioSource, Source, TableSource
+from tuner.spec.sections import AudioSource, ImageFolderSource, Source, TableSource
 
 _READERS: dict[str, Callable[[Any], Table]] = {
     "audio": audio_files.read,
     "csv": table_files.read,
+    "image_folder": image_folder.read,
     "jsonl": table_files.read,
     "parquet": table_files.read,
     "npz": npz_file.read,
@@ -41,7 +50,9 @@ def identity(source: Source) -> dict[str, Any]:
     """
     fields = source.model_dump(mode="json")
     path = fields.pop("path", None)
-    if isinstance(source, TableSource):
+    if isinstance(source, ImageFolderSource):
+        fields["content_sha256"] = image_folder.identity(source)
+    elif isinstance(source, TableSource):
         fields["content_sha256"] = [[part, _content(str(file))] for part, file in files_of_table(source)]
     elif isinstance(source, AudioSource):
         fields["content_sha256"] = audio_files.identity(source)

@@ -1,0 +1,60 @@
+"""Image files as rows of splits: decoded, without those that cannot be used, over the classes of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuner.data.clean import Cleaned, to_classes
+from tuner.data.columns import Columns, no_texts
+from tuner.data.images import decode_files
+from tuner.data.manifest import Dropped
+from tuner.data.origins import Indices, Ledger
+from tuner.data.pixels import Bytes
+from tuner.data.rows import Work, check_sizes, known_classes, split, with_known_labels
+from tuner.data.split import SPLITS
+from tuner.data.table import AnyArray, Table
+from tuner.errors import DataError
+from tuner.spec.sections import DataSpec, ImageSpec
+
+
+@dataclass(frozen=True)
+class ImageRows:
+    """Prepared splits: (bytes [rows, channels, height, width], class indices [rows])."""
+
+    splits: Mapping[str, tuple[Bytes, AnyArray]]
+    class_names: tuple[str, ...]
+    dropped: Mapping[str, Dropped]
+
+
+def prepare_images(table: Table, spec: DataSpec) -> ImageRows:
+    """Of a table of files; DataError where they cannot be trained on."""
+    assert table.origins is not None
+    image = spec.image or ImageSpec()
+    images, wrong = decode_files(list(table.features), image.mode, image.size)
+    ledger = Ledger(table.origins)
+    kept = _usable(wrong, len(images), spec.clean.invalid, ledger)
+    images, labels = (images, table.targets) if not wrong else (images[kept], table.targets[kept])
+    targets, class_names = to_classes(Table(kept, labels))
+    cleaned = Cleaned(kept, targets, None, class_names)
+    no_columns = Columns((), (), np.empty((len(kept), 0), dtype=np.float32), no_texts(len(kept)))
+    work = Work(no_columns, cleaned, kept, ledger)
+    rows = split(cleaned, None if table.parts is None else table.parts[kept], spec)
+    rows = with_known_labels(work, rows, spec.clean)
+    check_sizes(rows, len(table.targets), spec, is_cut=table.parts is None)
+    indices, known_names = known_classes(cleaned, rows["train"])
+    assert known_names is not None
+    splits = {name: (images[rows[name]], indices[rows[name]]) for name in SPLITS}
+    return ImageRows(splits, known_names, ledger.dropped())
+
+
+def _usable(wrong: Mapping[int, str], num_rows: int, invalid: str, ledger: Ledger) -> Indices:
+    if wrong and invalid == "error":
+        raise DataError(wrong[min(wrong)])
+    ledger.add("image_invalid", sorted(wrong))
+    kept = np.setdiff1d(np.arange(num_rows), list(wrong))
+    if not len(kept):
+        raise DataError(f"data must have images that can be used, but none of {num_rows} can: {wrong[0]}")
+    return kept
