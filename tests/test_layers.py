@@ -45,6 +45,8 @@ HEAVY = {
     "tensorboardX": {"records"},
     "sklearn": {"data"},
     "pyarrow": {"data"},
+    "transformers": {"models"},
+    "peft": {"models"},
 }
 """Heavy package to the rooms that may import it."""
 

@@ -37,7 +37,7 @@ from tuner.data.table import AnyArray
 from tuner.data.text import prepare_text
 from tuner.errors import DataError
 from tuner.spec.metrics import LANGUAGE_MODELLING, TEXT_TASKS
-from tuner.spec.sections import DataSpec
+from tuner.spec.sections import DataSpec, PretrainedTokens
 
 CODE_VERSION = 3
 """Raise it when the same source and recipe give other bytes than before."""
@@ -135,6 +135,8 @@ def _find(path: Path) -> Store | None:
 def fingerprint(spec: DataSpec, task: str) -> str:
     """The sha256 that names the store of `spec` and `task`; DataError when a file is missing or empty."""
     recipe = spec.model_dump(mode="json", exclude={"source"} if spec.text else {"source", "text"})
+    if spec.text and isinstance(spec.text.tokenizer, PretrainedTokens):
+        recipe["text"]["tokenizer"] = tokens.fit(spec.text.tokenizer, []).to_json()
     identity = {"source": sources.identity(spec.source), "recipe": recipe, "task": task, "code": CODE_VERSION}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
@@ -162,7 +164,7 @@ def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[
         target_std=None,
         tokenizer=rows.tokenizer.to_json(),
         num_tokens=rows.tokenizer.num_tokens,
-        padding=None if task == LANGUAGE_MODELLING else tokens.PADDING,
+        padding=None if task == LANGUAGE_MODELLING else rows.tokenizer.padding,
     )
     return manifest, splits
 

@@ -23,7 +23,7 @@ from tuner.data import Batches, Store
 from tuner.records.checkpoints import Checkpoint
 from tuner.records.paths import TrialPaths
 from tuner.records.states import TrialState
-from tuner.spec import TrainSpec
+from tuner.spec import PretrainedSpec, TrainSpec
 from tuner.training.checkpoints import (
     read_saved,
     restore,
@@ -108,6 +108,7 @@ class DeepSpeedTraining:
             ranks,
             precision=self._precision,
             num_steps=train.epochs * self._batches.batches_per_epoch,
+            is_pretrained=isinstance(spec.model, PretrainedSpec),
         )
         # The one engine that keeps no gradient norm: torch's own optimizer, neither sharded nor scaled.
         self._is_plain = train.zero.stage == 0 and self._precision == "fp32"
@@ -117,7 +118,7 @@ class DeepSpeedTraining:
             _watch_norm(self._engine.optimizer)
         parameters = list(self._engine.module.parameters())
         self._num_parameters = sum(_size(p) for p in parameters)
-        self._weights = [p for p in parameters if p.ndim >= 2]
+        self._weights = [p for p in parameters if p.ndim >= 2 and p.requires_grad]
         # Every rank drops out other units; the weights above were drawn alike.
         torch.manual_seed(train.seed * 1_000_003 + ranks.rank + 1)
         self._epoch = self._batch = 0
