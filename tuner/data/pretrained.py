@@ -28,28 +28,29 @@ def read_tokenizer(name: str) -> tuple[str, int]:
             "save it with save_pretrained of a fast tokenizer of transformers"
         )
     try:
-        fields = json.loads(content)
-        settings = json.loads(_read(name, _SETTINGS) or "{}")
-        return content, _padding(fields, settings)
+        padding = _padding(json.loads(content), json.loads(_read(name, _SETTINGS) or "{}"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
-            f"a pretrained tokenizer must have a padding or an end token, but of {name} none can be read "
-            f"({reason(error)}); name its pad_token in {_SETTINGS}"
+            f"a pretrained tokenizer must be as it was saved, but the files of {name} cannot be read "
+            f"({type(error).__name__}: {reason(error)}); put back a copy of them"
         ) from error
+    if padding is None:
+        raise DataError(
+            f"a pretrained tokenizer must have a padding or an end token, but {name} has neither; "
+            f"name a token of it as pad_token in {_SETTINGS}"
+        )
+    return content, padding
 
 
-def _padding(fields: dict[str, Any], settings: dict[str, Any]) -> int:
+def _padding(fields: dict[str, Any], settings: dict[str, Any]) -> int | None:
     """`pad_token` of the settings, else the padding that tokenizer.json does, else `eos_token`."""
-    ids = fields["model"]["vocab"] if isinstance(fields["model"]["vocab"], dict) else {}
+    vocabulary = fields["model"]["vocab"]
+    ids = vocabulary if isinstance(vocabulary, dict) else {}
     ids = ids | {token["content"]: token["id"] for token in fields.get("added_tokens", [])}
-    padding = fields.get("padding")
-    if settings.get("pad_token") is None and padding:
-        return int(padding["pad_id"])
-    return int(ids[_text(settings.get("pad_token") or settings.get("eos_token"))])
-
-
-def _text(token: Any) -> str:
-    return str(token["content"] if isinstance(token, dict) else token)
+    if settings.get("pad_token") is None and fields.get("padding"):
+        return int(fields["padding"]["pad_id"])
+    token = settings.get("pad_token") or settings.get("eos_token")
+    return ids.get(token["content"] if isinstance(token, dict) else token)
 
 
 def _read(name: str, file: str) -> str | None:

@@ -5,8 +5,8 @@ the vocabularies of pretrained models.
     rows = encode_rows(tokenizer, texts, max_length)       # int32 [texts, max_length]
     tokenizer.decode(tokenizer.encode("ab"))               # "ab"
 
-Token 0 (PADDING) fills up short rows, or the one that a pretrained model is used to. What a tokenizer knows is
-one JSON text (`to_json`, `from_json`), which the manifest keeps, so an exported model reads text as in
+Token 0 (PADDING) fills up short rows, or the one that a pretrained model is used to. What a tokenizer knows
+is one JSON text (`to_json`, `from_json`), which the manifest keeps, so an exported model reads text as in
 training. Byte pairs: Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", 2016, on
 bytes, so that no text is unknown.
 """

@@ -84,14 +84,14 @@ def check_pretrained(spec: PretrainedSpec, data: DataShape, *, per_token: bool) 
     _check_weights(spec.name)
     if per_token:
         _check_is_causal(spec.name, config)
+    with torch.device("meta"):
+        network = _empty(spec.name, _fitted(config, data, 2, per_token), per_token)
     num_tokens, (length,) = config.get_text_config().vocab_size, data.input_shape
     if data.num_tokens > num_tokens:
         raise ExperimentError(
             f"the tokens of data.text.tokenizer must be among those of the model, but {spec.name} knows "
             f"{num_tokens} and the tokenizer has {data.num_tokens}; use the model's own tokenizer"
         )
-    with torch.device("meta"):
-        network = _empty(spec.name, _fitted(config, data, 2, per_token), per_token)
     positions = _num_positions(network)
     if positions is not None and length > positions:
         raise ExperimentError(

@@ -3,8 +3,8 @@
     best.export("best/")                                  # writes weights.pt, model.json, and config.json
     ExportedModel.open("best/").predict(read_inputs(...)) # one readable mapping a row
 
-A pretrained model's own config.json stands in for its folder. `model.json` is data only, weights are read with
-`weights_only`: an export from elsewhere cannot run code.
+A pretrained model's own config.json stands in for its folder. `model.json` is data only, weights are read
+with `weights_only`: an export from elsewhere cannot run code.
 """
 
 import json
