@@ -14,8 +14,8 @@ test: $(INSTALLED)
 postgres: $(INSTALLED)
 	$(VENV)/bin/pytest -m "postgres and not faults" tests/search tests/execution
 
-# The files of tests/faults whole, with what `make test` runs of them; of the others what it leaves out. About
-# 50 minutes on two cores; several at a time are no faster, because each start of Ray keeps the cores busy.
+# The files of tests/faults whole, with what `make test` runs of them; of the others what it leaves out. One at a
+# time: several are no faster, because each start of Ray keeps the cores busy.
 faults: $(INSTALLED)
 	$(VENV)/bin/pytest tests/faults
 	$(VENV)/bin/pytest --timeout 900 -m faults --ignore tests/faults

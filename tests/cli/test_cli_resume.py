@@ -116,7 +116,7 @@ def wait_for_reports(paths: ExperimentPaths, number: int) -> None:
     "ends",
     [
         [signal.SIGTERM, signal.SIGKILL],
-        pytest.param([None, signal.SIGINT, signal.SIGKILL, signal.SIGKILL], marks=pytest.mark.faults),
+        pytest.param([None, signal.SIGINT, signal.SIGKILL], marks=pytest.mark.faults),
     ],
 )
 def test_a_search_that_leaves_again_and_again_ends_as_one_that_does_not(

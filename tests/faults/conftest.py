@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from folders import check_processes, shared_memory_files
+from folders import check_processes
 from searches import Search
 
 
@@ -36,6 +36,7 @@ def whole_of(ray_folder, tmp_path_factory) -> Callable[[str], Path]:
             search = Search(name, tmp_path_factory.mktemp(name))
             search.begin()
             assert search.end() == 0, search.account("it failed without a fault")
+            shutil.rmtree(search.shared_memory)
             found[name] = search.paths.root
         return found[name]
 
@@ -45,7 +46,7 @@ def whole_of(ray_folder, tmp_path_factory) -> Callable[[str], Path]:
 @pytest.fixture
 def search_of(tmp_path, ray_folder) -> Iterator[Callable[..., Search]]:
     """Makes the test's search; afterwards nothing of it may live."""
-    shared_memory, made = shared_memory_files(), []
+    made: list[Search] = []
 
     def make(name: str, **options: str) -> Search:
         made.append(Search(name, tmp_path, **options))
@@ -54,8 +55,9 @@ def search_of(tmp_path, ray_folder) -> Iterator[Callable[..., Search]]:
     yield make
     for search in made:
         try:
-            check_processes(search, shared_memory)
+            check_processes(search)
         finally:
             for process in search.seen:
                 if process.is_running():
                     process.kill()
+            shutil.rmtree(search.shared_memory)

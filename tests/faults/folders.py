@@ -2,15 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable
-from contextlib import suppress
+from collections.abc import Collection
 from pathlib import Path
 
 import optuna
-import psutil
 import yaml
 from program import train
-from searches import Search, hooks_of
+from searches import Search
 
 from tuner.execution.conductor import new_state
 from tuner.execution.decisions import read_decisions
@@ -24,8 +22,6 @@ from tuner.spec import Experiment
 
 VARYING = ("seconds", "per_s", "peak_memory_bytes")
 """End the names of metrics that no two runs share."""
-BEGAN_S = 1.0
-"""So exactly is it known when a process began. A search takes longer until it makes shared memory."""
 
 
 def check(folder: Path, whole: Path, *, but: Collection[int] = ()) -> None:
@@ -55,23 +51,10 @@ def check_by_itself(folder: Path) -> None:
     assert [path for path in folder.rglob(".*") if path.name not in (".lock", ".heartbeat")] == []
 
 
-def check_processes(search: Search, shared_memory: Collection[str]) -> None:
+def check_processes(search: Search) -> None:
     """No process of a search that has ended still lives, and its shared memory is gone."""
     assert search.wait_until_gone() == []
-    left = {name for name in shared_memory_files() if name not in shared_memory and _is_unused(name)}
-    assert {name for name in left if not may_be_of_another(name, search, psutil.process_iter())} == set()
-
-
-def may_be_of_another(name: str, search: Search, processes: Iterable[psutil.Process]) -> bool:
-    """Whether a search beside this one, which looks at it too when it ends, lived when it was made."""
-    with suppress(FileNotFoundError):
-        made_s = Path("/dev/shm", name).stat().st_mtime
-        return any(_is_of_another(process, search, made_s) for process in processes)
-    return True
-
-
-def shared_memory_files() -> set[str]:
-    return {path.name for path in Path("/dev/shm").iterdir()}
+    assert list(search.shared_memory.iterdir()) == []
 
 
 def curves(folder: Path, number: int) -> dict[str, list[tuple[int, str]]]:
@@ -139,23 +122,3 @@ def _study(folder: Path, but: Collection[int]) -> list[tuple]:
 
 def _texts(values: dict[int, float]) -> dict[int, str]:
     return {step: "NaN" if math.isnan(value) else repr(value) for step, value in values.items()}
-
-
-def _is_unused(name: str) -> bool:
-    """Whether no process holds the shared memory of that name."""
-    path = f"/dev/shm/{name}"
-    for process in psutil.process_iter():
-        try:
-            if any(mapped.path.startswith(path) for mapped in process.memory_maps()):
-                return False
-            if any(file.path == path for file in process.open_files()):
-                return False
-        except psutil.Error:
-            continue
-    return Path(path).exists()
-
-
-def _is_of_another(process: psutil.Process, search: Search, made_s: float) -> bool:
-    with suppress(psutil.Error):
-        return hooks_of(process) not in (None, str(search.hooks)) and process.create_time() < made_s - BEGAN_S
-    return False

@@ -18,10 +18,14 @@ from pathlib import Path
 import psutil
 
 import tuner
+import tuner.execution.conductor
 from tuner.errors import TunerError
 
 REPORTS = 6
 STEP_S = 0.05
+RETRIES = 5
+"""One trial meets most of the faults of its search."""
+BACKOFF_S = 0.5
 HANG_S = 5.0
 """For the pair, whose ranks are made to hang."""
 PATIENT_S = 120.0
@@ -122,7 +126,7 @@ def of_a_function(name, workers, **search):
         gpus_per_worker=0,
         recovery={
             "hang_seconds": HANG_S if workers > 1 else PATIENT_S,
-            "retries": 1,
+            "retries": RETRIES,
             "checkpoint_seconds": 0,
         },
         **search,
@@ -173,6 +177,7 @@ SEARCHES = {
 
 
 def main(name, results, address=None):
+    tuner.execution.conductor.MAX_BACKOFF_S = BACKOFF_S
     folder = Path(results, name)
     try:
         if (folder / "decisions.jsonl").exists():

@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -48,6 +49,8 @@ class Search:
         self.messages = folder / "messages.txt"
         self.seen: set[psutil.Process] = set()
         """Every process of the search that was found so far."""
+        self.shared_memory = Path(tempfile.mkdtemp(prefix="tuner", dir="/dev/shm"))
+        """What the search's processes see as /dev/shm, where a user may give them that."""
         self._address = address
         self._stopped: set[int] = set()
         self.hooks.mkdir(parents=True)
@@ -61,12 +64,19 @@ class Search:
     def start(self, *arguments: str) -> subprocess.Popen:
         with self.messages.open("a") as file:
             return subprocess.Popen(
-                [sys.executable, str(HERE / "program.py"), *arguments],
+                [*self.apart(), sys.executable, str(HERE / "program.py"), *arguments],
                 env=environment(self.hooks),
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
             )
+
+    def apart(self) -> list[str]:
+        """Runs what follows in a mount namespace with shared memory of its own; as root only."""
+        if os.getuid():
+            return []
+        bind = f'mount --bind {self.shared_memory} /dev/shm && exec "$@"'
+        return ["unshare", "--mount", "sh", "-c", bind, "sh"]
 
     def end(self) -> int:
         """Waits for the program; its exit status."""
@@ -181,7 +191,8 @@ class Search:
 def environment(hooks: Path) -> dict[str, str]:
     """Of the search and all that it starts."""
     path = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
-    return os.environ | {"FAULTS_HOOKS": str(hooks), "PYTHONPATH": path}
+    ray = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
+    return os.environ | ray | {"FAULTS_HOOKS": str(hooks), "PYTHONPATH": path}
 
 
 def hooks_of(process: psutil.Process) -> str | None:
@@ -273,10 +284,10 @@ def while_confirming(search: Search, whole: Path) -> Spot:
 
 MOMENTS = {
     "before the first report": before_the_first_report,
-    "while training": while_training,
-    "in a checkpoint": in_a_checkpoint,
-    "in a report": in_a_report,
     "in a pause": in_a_pause,
+    "in a checkpoint": in_a_checkpoint,
+    "while training": while_training,
+    "in a report": in_a_report,
     "while confirming": while_confirming,
 }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from folders import check, curves
+from program import RETRIES
 from searches import MOMENTS, Search, Spot, while_training, worst_of
 
 from tuner.records.checkpoints import newest_sound
@@ -24,16 +25,16 @@ Fault = Callable[[Search, Spot], None]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What happens to which search, and when."""
+class Row:
+    """What happens to which search, at one moment of its way after the other."""
 
     fault: str
-    moment: str
     search: str
+    moments: tuple[str, ...]
 
     @property
     def id(self) -> str:
-        return f"{self.fault} {self.moment} ({self.search})"
+        return f"{self.fault} {', '.join(self.moments)} ({self.search})"
 
 
 # --- faults of a rank and of its trainable: the search goes on by itself ------------------------------------
@@ -161,42 +162,40 @@ FAULTS: dict[str, Fault] = {
     "clock a day on and SIGKILL": clock_is_set(86400.0),
 }
 
-IN_THE_FUNCTION = ("before the first report", "while training", "while confirming")
+TRAINING = ("while training",)
 
-CELLS = [
-    *(Cell("rank killed", moment, "pair") for moment in MOMENTS),
-    *(Cell("rank crashes", moment, "pair") for moment in ("while training", "in a pause")),
-    *(Cell("rank stopped", moment, "pair") for moment in ("while training", "in a checkpoint", "in a pause")),
-    *(Cell("rank hangs", moment, "pair") for moment in IN_THE_FUNCTION),
-    *(Cell("rank raises", moment, "steady") for moment in IN_THE_FUNCTION),
-    *(Cell("trainable killed", moment, "steady") for moment in MOMENTS),
-    *(Cell("SIGKILL", moment, "adaptive") for moment in MOMENTS),
-    Cell("SIGKILL", "in a report", "steady"),
-    *(Cell("SIGTERM", moment, "adaptive") for moment in MOMENTS),
-    *(Cell("SIGINT", moment, "adaptive") for moment in ("while training", "in a pause")),
-    Cell("SIGINT twice", "while training", "adaptive"),
-    Cell("raylet killed", "while training", "adaptive"),
-    Cell("gcs_server killed", "while training", "adaptive"),
-    Cell("SIGKILL and a damaged checkpoint", "while training", "adaptive"),
-    Cell("SIGKILL and a damaged checkpoint", "while training", "mlp"),
-    Cell("clock a day back and SIGKILL", "while training", "adaptive"),
-    Cell("clock a day on and SIGKILL", "while training", "adaptive"),
-    Cell("rank killed", "while training", "mlp"),
-    Cell("SIGKILL", "while training", "mlp"),
-    Cell("SIGKILL", "in a checkpoint", "mlp"),
-    Cell("SIGTERM", "while training", "mlp"),
+ROWS = [
+    Row("rank killed", "pair", tuple(moment for moment in MOMENTS if moment != "in a pause")),
+    Row("rank crashes", "pair", ("in a pause", "while training")),
+    Row("rank stopped", "pair", ("in a pause", "in a checkpoint", "while training")),
+    Row("rank hangs", "pair", ("before the first report", "while training", "while confirming")),
+    Row("rank raises", "steady", ("before the first report", "while confirming")),
+    Row("trainable killed", "steady", tuple(MOMENTS)),
+    Row("SIGKILL", "adaptive", tuple(MOMENTS)),
+    Row("SIGTERM", "adaptive", tuple(MOMENTS)),
+    Row("SIGINT", "adaptive", ("in a pause", "while training")),
+    Row("SIGINT twice", "adaptive", TRAINING),
+    Row("raylet killed", "adaptive", TRAINING),
+    Row("gcs_server killed", "adaptive", TRAINING),
+    Row("clock a day back and SIGKILL", "adaptive", TRAINING),
+    Row("clock a day on and SIGKILL", "adaptive", TRAINING),
+    Row("rank killed", "mlp", TRAINING),
+    Row("SIGKILL", "mlp", ("in a checkpoint", "while training")),
+    Row("SIGTERM", "mlp", TRAINING),
+    Row("SIGKILL and a damaged checkpoint", "adaptive", TRAINING),
+    Row("SIGKILL and a damaged checkpoint", "mlp", TRAINING),
 ]
-QUICK = {
-    Cell("rank killed", "in a pause", "pair"),
-    Cell("rank raises", "while training", "steady"),
-    Cell("SIGKILL", "in a report", "steady"),
-}
+QUICK = [
+    Row("rank killed", "pair", ("in a pause",)),
+    Row("rank raises", "steady", TRAINING),
+    Row("SIGKILL", "steady", ("in a report",)),
+]
 """For `make test`, with one trial that diverges."""
 
 
-def cells() -> list:
-    long = pytest.mark.faults
-    return [pytest.param(cell, id=cell.id, marks=() if cell in QUICK else long) for cell in CELLS]
+def rows() -> list:
+    quick = [pytest.param(row, id=row.id) for row in QUICK]
+    return quick + [pytest.param(row, id=row.id, marks=pytest.mark.faults) for row in ROWS]
 
 
 @dataclass(frozen=True)
@@ -242,11 +241,12 @@ def small_disk(tmp_path) -> Iterator[SmallDisk]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("cell", cells())
-def test_the_search_ends_as_if_nothing_had_happened(cell, whole_of, search_of):
-    whole, search = whole_of(cell.search), search_of(cell.search)
+@pytest.mark.parametrize("row", rows())
+def test_the_search_ends_as_if_nothing_had_happened(row, whole_of, search_of):
+    whole, search = whole_of(row.search), search_of(row.search)
     search.begin()
-    FAULTS[cell.fault](search, MOMENTS[cell.moment](search, whole))
+    for moment in row.moments:
+        FAULTS[row.fault](search, MOMENTS[moment](search, whole))
     assert search.end() == 0, search.account("it failed")
     check(search.paths.root, whole)
 
@@ -269,7 +269,7 @@ def test_a_trial_that_never_ends_well_harms_no_other(answer, num_reports, state,
     assert search.end() == 0, search.account("it failed")
     check(search.paths.root, whole, but=[number])
     row = read_trials(search.paths.trials_csv)[number]
-    assert (row.state, row.retries) == (state, int(state is TrialState.FAILED))
+    assert (row.state, row.retries) == (state, RETRIES if state is TrialState.FAILED else 0)
     losses, expected = (curves(root, number).get("loss", []) for root in (search.paths.root, whole))
     assert losses[:num_reports] == expected[:num_reports]
 
@@ -288,16 +288,6 @@ def test_a_folder_where_no_checkpoint_can_be_written(whole_of, search_of):
     row = read_trials(search.paths.trials_csv)[number]
     assert row.state is TrialState.FAILED
     assert "a checkpoint must be written before its trial stands still" in row.reason
-
-
-@pytest.mark.faults
-def test_killed_again_and_again(whole_of, search_of):
-    whole, search = whole_of("adaptive"), search_of("adaptive")
-    search.begin()
-    for moment in ("in a pause", "in a checkpoint", "while confirming"):
-        search_is_killed(search, MOMENTS[moment](search, whole))
-    assert search.end() == 0, search.account("it failed")
-    check(search.paths.root, whole)
 
 
 @pytest.mark.faults

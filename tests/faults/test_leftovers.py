@@ -1,24 +1,18 @@
 """What a search leaves behind is found, and is told from what another one holds that runs beside it."""
 
 import os
+import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from folders import may_be_of_another
+from folders import check_processes
 from searches import Search, environment
 
 SLEEP = [sys.executable, "-c", "import time; print(flush=True); time.sleep(1000)"]
-
-
-@pytest.fixture
-def search(tmp_path) -> Search:
-    """One that has ended."""
-    return Search("steady", tmp_path / "one")
 
 
 @pytest.fixture
@@ -39,25 +33,19 @@ def begin() -> Iterator[Callable[[Path], psutil.Process]]:
         process.wait()
 
 
-@pytest.fixture
-def left() -> Iterator[Path]:
-    """A file in shared memory."""
-    path = Path("/dev/shm", f"tuner_test_{uuid.uuid4().hex}")
-    path.write_text("left")
-    yield path
-    path.unlink()
-
-
-def test_a_process(search, begin, tmp_path):
+def test_a_process(begin, tmp_path):
+    search = Search("steady", tmp_path / "one")
     ours, _ = begin(search.hooks), begin(tmp_path / "another")
     assert search.wait_until_gone(limit_s=0.1) == [ours]
+    search.shared_memory.rmdir()
 
 
-def test_shared_memory_belongs_to_the_last_search_that_lived_when_it_was_made(search, begin, left, tmp_path):
-    ours, other = begin(search.hooks), begin(tmp_path / "another")
-    began_s = other.create_time()
-    os.utime(left, times=(began_s + 10, began_s + 10))
-    assert may_be_of_another(left.name, search, [ours, other, psutil.Process()])
-    assert not may_be_of_another(left.name, search, [ours, psutil.Process()])
-    os.utime(left, times=(began_s - 10, began_s - 10))
-    assert not may_be_of_another(left.name, search, [ours, other, psutil.Process()])
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a process a /dev/shm of its own")
+def test_shared_memory(tmp_path):
+    search = Search("steady", tmp_path / "one")
+    subprocess.run([*search.apart(), "touch", "/dev/shm/left"], check=True)
+    assert [path.name for path in search.shared_memory.iterdir()] == ["left"]
+    assert not Path("/dev/shm/left").exists()
+    with pytest.raises(AssertionError):
+        check_processes(search)
+    shutil.rmtree(search.shared_memory)

@@ -115,7 +115,7 @@ def test_one_statement_fails(
 
 
 @pytest.mark.parametrize("is_lost_answer", [False, True])
-@pytest.mark.parametrize("spread", [43, pytest.param(3, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("spread", [43, pytest.param(7, marks=pytest.mark.faults)])
 def test_it_is_away_for_good_from_one_statement_on(
     tmp_path: Path, undisturbed: list[object], is_lost_answer: bool, spread: int
 ) -> None:

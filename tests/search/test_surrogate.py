@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from tuner.search.curve_gp import Array
 from tuner.search.surrogate import (
@@ -16,6 +17,7 @@ from tuner.search.surrogate import (
     candidates,
     flat_places,
     landmarks,
+    ranks,
     scores,
 )
 from tuner.spec.domains import Choice, Float
@@ -130,6 +132,11 @@ def test_scores_keep_the_order_and_are_centred() -> None:
     np.testing.assert_array_equal(np.argsort(got, kind="stable"), np.argsort(values, kind="stable"))
     assert got[1] == got[3]
     assert abs(got.mean()) < 0.2
+
+
+def test_ranks_are_scipy_s() -> None:
+    values = np.random.default_rng(0).integers(0, 9, 40).astype(float)
+    assert ranks(values).tolist() == rankdata(values).tolist()
 
 
 def test_scores_tell_a_plateau_s_values_apart() -> None:

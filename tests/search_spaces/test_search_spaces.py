@@ -1,7 +1,9 @@
 """Every ready experiment: its header, its file, and a short run of it."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +12,18 @@ import pytest
 
 from tuner.spec import Experiment
 
-FILES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
+ROOT = Path(__file__).parents[2]
+DATA = Path(os.environ.get("TUNER_DATA", ROOT.parent / "shared" / "data"))
+FILES = sorted((ROOT / "search_spaces").glob("*.yaml"))
 METRICS_OF_TASK = {
     "image_classification": {"loss", "accuracy", "f1"},
     "tabular_classification": {"loss", "accuracy", "f1"},
+    "language_modelling": {"loss", "perplexity"},
     "regression": {"loss", "mae", "r2"},
+    "text_classification": {"loss", "accuracy", "f1"},
 }
+ON_REAL_DATA = {"shakespeare_gpt": "shakespeare", "sst2_rnn": "sst2"}
+"""The folder that each needs as `data/<folder>` beside it."""
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 
 
@@ -41,16 +49,27 @@ def test_it_loads_and_has_the_files_name(file: Path) -> None:
     assert experiment.space.parameters
 
 
+def runnable() -> list:
+    marks = [pytest.mark.data, pytest.mark.skipif(not DATA.is_dir(), reason=f"no data in {DATA}")]
+    return [
+        pytest.param(file, id=file.stem, marks=marks if file.stem in ON_REAL_DATA else ()) for file in FILES
+    ]
+
+
 @pytest.mark.ray
 @pytest.mark.slow
-@every_file
+@pytest.mark.parametrize("file", runnable())
 def test_a_short_run_prints_only_json(file: Path, tmp_path: Path) -> None:
+    shutil.copy(file, tmp_path)
+    if folder := ON_REAL_DATA.get(file.stem):
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / folder).symlink_to(DATA / folder)
     command = [
         sys.executable,
         "-m",
         "tuner.cli",
         "run",
-        str(file),
+        file.name,
         "--trials",
         "2",
         "--set",

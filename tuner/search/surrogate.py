@@ -32,7 +32,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
-from scipy.stats import rankdata, spearmanr
 
 from tuner.search.curve_gp import Array, CurveGP, Hyperparameters, Points, fit, squared_distances
 from tuner.search.encoding import Encoding, nearby
@@ -168,7 +167,7 @@ class Belief:
         predicted, found = self.known.left_out()
         if len(found) < 5 or np.ptp(found) == 0 or np.ptp(predicted) == 0:
             return 0.0
-        correlation = np.clip(spearmanr(predicted, found).statistic, -_SURE, _SURE)
+        correlation = np.clip(np.corrcoef(ranks(predicted), ranks(found))[0, 1], -_SURE, _SURE)
         return float(np.tanh(np.arctanh(correlation) - 1 / np.sqrt(len(found) - 3)))
 
     def gain_of_new(self, vectors: Array) -> Array:
@@ -253,8 +252,16 @@ def candidates(near: Array, rng: np.random.Generator) -> Array:
 def scores(values: Array, scaled: Array) -> Array:
     """Scores of `values`, which are `scaled` on the linear scale: mean 0, spread about 1, small is good."""
     by_scale = (scaled - scaled.mean()) / (scaled.std() + 1e-9)
-    by_rank = ndtri((rankdata(values) - 0.5) / len(values))
+    by_rank = ndtri((ranks(values) - 0.5) / len(values))
     mean: Array = LINEAR_SHARE * by_scale + (1 - LINEAR_SHARE) * by_rank
+    return mean
+
+
+def ranks(values: Array) -> Array:
+    """From 1; equal values share the mean of theirs. As scipy.stats has it, which takes .6 s to import."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    mean: Array = (ends - (counts - 1) / 2)[places]
     return mean
 
 
