@@ -125,11 +125,16 @@ def own_groups(network, tuning, lr):
     return [{"params": [weights[name]], "lr": lr * decay ** (top - depth(name))} for name in names]
 
 
-CASES = [("bert", "full"), ("bert", "decay"), ("bert", "frozen"), ("bert", "head"), ("gpt2", "decay")]
+CASES = [
+    *(("bert", "decay", num_ranks, stage) for num_ranks, stage in [(1, 0), (2, 0), (2, 1), (2, 2), (2, 3)]),
+    *(("gpt2", "decay", num_ranks, stage) for num_ranks, stage in [(1, 0), (2, 3)]),
+    *(("bert", "frozen", 2, stage) for stage in (0, 1, 3)),
+    ("bert", "head", 1, 0),
+    ("bert", "full", 2, 3),
+]
 
 
-@pytest.mark.parametrize(("num_ranks", "stage"), [(1, 0), (2, 0), (2, 1), (2, 3), (1, 3)])
-@pytest.mark.parametrize(("case", "tuning"), CASES)
+@pytest.mark.parametrize(("case", "tuning", "num_ranks", "stage"), CASES)
 def test_the_losses_are_those_of_plain_transformers(gangs, write, tmp_path, case, tuning, num_ranks, stage):
     schedule = {"type": "linear", "warmup": 0.2}
     path = write(case, TUNINGS[tuning], zero={"stage": stage}, gradient_clip=1.0, schedule=schedule)
@@ -139,9 +144,19 @@ def test_the_losses_are_those_of_plain_transformers(gangs, write, tmp_path, case
     assert [report.metrics["train/loss"] for report in reports] == pytest.approx(expected, rel=5e-4)
 
 
-@pytest.mark.parametrize("stage", [0, 1, 2, 3])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("tuning", ["decay", "frozen", "lora"])
+def test_the_rate_that_is_reported_is_that_of_the_head(gangs, write, tmp_path):
+    [report, *_] = gangs(2).train(write("bert", DECAY, zero={"stage": 1}), tmp_path / "out", reports=1)
+    assert report.metrics["train/lr"] == 0.01
+
+
+RESUMED = [
+    *(("decay", precision, stage) for precision in ("fp32", "bf16") for stage in (0, 1, 3)),
+    *(("frozen", "fp32", 3), ("frozen", "bf16", 2), ("lora", "fp32", 0), ("lora", "fp32", 3)),
+    *(("lora", "bf16", 1), ("lora", "bf16", 3)),
+]
+
+
+@pytest.mark.parametrize(("tuning", "precision", "stage"), RESUMED)
 def test_resume_is_exact(gangs, write, tmp_path, tuning, precision, stage):
     schedule = {"type": "cosine", "warmup": 0.1}
     path = write("bert", TUNINGS[tuning], zero={"stage": stage}, precision=precision, schedule=schedule)
@@ -232,3 +247,11 @@ def open_export(path, out, folder) -> ExportedModel:
         if (folder / case).exists():
             (folder / case).rename(folder / f"{case} moved")
     return ExportedModel.open(export)
+
+
+@pytest.mark.parametrize(("case", "stage"), [("bert", 0), ("gpt2", 3)])
+def test_it_can_be_compiled(gangs, write, tmp_path, case, stage):
+    path = write(case, compile=True, zero={"stage": stage}, gradient_clip=1.0)
+    expected = train_with_transformers(path, tmp_path / "plain", "full")
+    reports = gangs(2).train(path, tmp_path / "out")
+    assert [report.metrics["train/loss"] for report in reports] == pytest.approx(expected, rel=5e-4)
