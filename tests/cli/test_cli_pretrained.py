@@ -1,6 +1,7 @@
 """A pretrained model through the command line: checked, trained, exported, and used without its folder."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,34 @@ def test_from_the_run_to_predictions_of_its_export(folder: Path) -> None:
     files = {path.name for path in (folder / "out").iterdir()}
     assert files == {"config.json", "model.json", "weights.pt"}
     assert [row["label"] for row in found] == ["bad", "good"]
+
+
+@pytest.mark.parametrize(
+    ("lost", "status", "said"),
+    [
+        (None, 0, ""),
+        ("model.safetensors", 2, "weights in safetensors, but some/model has no model.safetensors"),
+        ("tokenizer.json", 2, "data.text.tokenizer.name must be a folder (which begins with ./) or a model"),
+    ],
+)
+def test_a_model_of_the_hub_is_taken_from_its_cache(
+    folder: Path, lost: str | None, status: int, said: str
+) -> None:
+    cache = folder / "cache" / "hub" / "models--some--model"
+    (cache / "refs").mkdir(parents=True)
+    (cache / "refs" / "main").write_text("0" * 40)
+    (cache / "snapshots").mkdir()
+    (folder / "bert").rename(cache / "snapshots" / ("0" * 40))
+    if lost is not None:
+        (cache / "snapshots" / ("0" * 40) / lost).unlink()
+    names = ["--set", "model.name=some/model", "--set", "data.text.tokenizer.name=some/model"]
+    command = [sys.executable, "-m", "tuner.cli", "check", "films.yaml", *names]
+    own_cache = {"HF_HOME": str(folder / "cache")}
+
+    ended = subprocess.run(command, capture_output=True, text=True, env=os.environ | own_cache)
+
+    assert ended.returncode == status, ended.stderr
+    assert said in ended.stderr
 
 
 @pytest.mark.parametrize(

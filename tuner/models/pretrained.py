@@ -24,7 +24,6 @@ from tuner.models.shapes import DataShape, row_lengths
 from tuner.spec.sections import FullTuning, PretrainedSpec
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-_ATTENTION = "_attn_implementation"
 
 
 class Pretrained(nn.Module):
@@ -135,7 +134,7 @@ def _fitted(config: Any, data: DataShape, num_outputs: int, per_token: bool) -> 
     """`config` for this data and task."""
     config.use_cache = False
     # Else a file could name code on the Hub here.
-    setattr(config, _ATTENTION, None)
+    config._attn_implementation = None
     if not per_token:
         config.num_labels = num_outputs
     if data.padding is not None:
@@ -184,13 +183,16 @@ def _load(name: str, config: Any, per_token: bool) -> Any:
 def _check_weights(name: str) -> None:
     from transformers.utils import cached_file
 
-    for file in _WEIGHTS:
-        if cached_file(name, file, _raise_exceptions_for_missing_entries=False) is not None:
-            return
-    raise ExperimentError(
-        f"model.name must have weights in safetensors, but {name} has no {_WEIGHTS[0]}; "
-        "save the model again with save_pretrained of a present transformers"
-    )
+    # Where the Hub cannot be reached, what is not in the cache is missing too.
+    quietly = {
+        "_raise_exceptions_for_missing_entries": False,
+        "_raise_exceptions_for_connection_errors": False,
+    }
+    if not any(cached_file(name, file, **quietly) for file in _WEIGHTS):
+        raise ExperimentError(
+            f"model.name must have weights in safetensors, but {name} has no {_WEIGHTS[0]} that can be read; "
+            "give a folder with one, as save_pretrained of a present transformers writes it"
+        )
 
 
 def _check_is_causal(name: str, config: Any) -> None:
