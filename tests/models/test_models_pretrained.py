@@ -253,6 +253,26 @@ class TestRefused:
         with pytest.raises(ExperimentError, match=r"for text classification, but .* is of type vit"):
             check(tmp_path)
 
+    def test_nothing_left_to_train(self, tmp_path: Path) -> None:
+        from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
+
+        # Nothing comes after its layers but a head with the embedding's weights.
+        config = OpenAIGPTConfig(vocab_size=NUM_TOKENS, n_embd=8, n_layer=1, n_head=1, n_positions=8)
+        OpenAIGPTLMHeadModel(config).save_pretrained(tmp_path)
+        check(tmp_path, {"type": "frozen", "layers": 0}, per_token=True, shape=FULL_ROWS)
+        with pytest.raises(ExperimentError, match="must leave a weight to train, but all are frozen"):
+            check(tmp_path, "frozen", per_token=True, shape=FULL_ROWS)
+
+    def test_layers_that_share_their_weights(self, tmp_path: Path) -> None:
+        from transformers import AlbertConfig, AlbertModel
+
+        size = {"vocab_size": NUM_TOKENS, "embedding_size": 8, "hidden_size": 8, "intermediate_size": 8}
+        AlbertModel(AlbertConfig(**size, num_attention_heads=1, num_hidden_layers=2)).save_pretrained(
+            tmp_path
+        )
+        with pytest.raises(ExperimentError, match="one of type albert has none; choose another model"):
+            check(tmp_path)
+
     def test_more_frozen_layers_than_there_are(self, bert: Path) -> None:
         with pytest.raises(ExperimentError, match="found 4 with 3 layers; lower it"):
             check(bert, {"type": "frozen", "layers": 4})
