@@ -236,23 +236,26 @@ def predict(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="new rows: .csv, .tsv, .jsonl, .parquet, .npz or .npy; texts: .txt, .tsv or .csv",
+            help="new rows: .csv, .tsv, .jsonl, .parquet, .npz or .npy; texts: .txt, .tsv or .csv; "
+            "recordings: .wav or a folder",
         ),
     ],
     as_json: Json = False,
 ) -> None:
     """Run an exported model on new data; one line a row."""
-    from tuner.data import read_inputs
+    from tuner.data import input_names, read_inputs
     from tuner.results.export import ExportedModel
 
     exported = ExportedModel.open(model)
     predictions = exported.predict(read_inputs(inputs, exported.manifest))
+    names = input_names(inputs, exported.manifest)
     if as_json:
-        print(json.dumps(predictions))
+        named = zip(names, predictions, strict=True) if names else ()
+        print(json.dumps([{"file": name, **row} for name, row in named] if names else predictions))
         return
-    for row, prediction in enumerate(predictions):
+    for name, prediction in zip(names or range(len(predictions)), predictions, strict=True):
         values = "  ".join(f"{key}={_short(value)}" for key, value in prediction.items())
-        print(f"{row}  {values}")
+        print(f"{name}  {values}")
 
 
 @app.command()

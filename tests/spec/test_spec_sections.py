@@ -129,7 +129,7 @@ WRONG = [
     (
         {"task": "regresion"},
         "task must be one of image_classification, tabular_classification, regression, "
-        "text_classification, language_modelling; "
+        "text_classification, language_modelling, audio_classification; "
         "found 'regresion'; did you mean 'regression'?",
     ),
     (
@@ -140,13 +140,13 @@ WRONG = [
     ({"data": {}}, "data.source is required; found nothing; add it"),
     (
         {"data__source": {"name": "iris"}},
-        "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text; "
-        "found null",
+        "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text, "
+        "audio; found null",
     ),
     (
         {"data__source": {"type": "sql"}},
-        "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text; "
-        "found 'sql'",
+        "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text, "
+        "audio; found 'sql'",
     ),
     ({"data__source": {"type": ["csv"]}}, "found ['csv']"),
     (
@@ -226,7 +226,7 @@ WRONG = [
     (
         {"data__standardize": True},
         "data.standardize is not a known key of data; "
-        "did you mean 'standardise'? allowed: clean, encode, source, split, standardise",
+        "did you mean 'standardise'? allowed: audio, clean, encode, source, split, standardise",
     ),
     (
         {"model": {"type": "cnnn"}},
@@ -502,6 +502,116 @@ def test_missing_sections(section):
     del tree[section]
     with pytest.raises(ExperimentError, match=f"^{section} (is required; found nothing|.*found null)"):
         Experiment.from_dict(tree)
+
+
+def audio(**changes):
+    source = {"type": "audio", "path": "rec/*.wav", "pattern": "{label}_{who}"}
+    return {"task": "audio_classification", "data__source": source, "model__type": "cnn"} | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"data__source": {"type": "audio", "path": "rec", "pattern": "{who}"}},
+            "must have a part {label}; found",
+        ),
+        (
+            {"data__source__pattern": "{label}{who}"},
+            "pattern must name its parts as {name}, each once and with",
+        ),
+        (
+            {"data__source__pattern": "{label}_{who}_{who}"},
+            "with text between two of them; found '{label}_{who}_",
+        ),
+        ({"data__source__pattern": "{label}_{my who}"}, "pattern must name its parts as {name}"),
+        ({"data__source__pattern": "{label}/{who}"}, "pattern must name its parts as {name}"),
+        (
+            {"data__source__pattern": 3},
+            "data.source.pattern must be text such as '{label}_{speaker}'; found 3",
+        ),
+        ({"data__source__path": "rows.csv"}, "takes its labels from a table or from pattern; found both"),
+        (
+            {"data__source__path": ["rows.csv", "rec"]},
+            "needs tables (.csv) or recordings; found both in path",
+        ),
+        (
+            {"data__split": {"group": "speaker"}},
+            "must be a part of data.source.pattern; found 'speaker'; beside",
+        ),
+        ({"data__split": {"group": "label"}}, "found 'label'; beside label: who"),
+        ({"data__split": {"group": "who", "stratify": True}}, "found group and stratify; drop one"),
+        (
+            {"data__source__path": {"train": "a", "val": "b"}, "data__split": {"group": "who"}},
+            "data.split is decided by the files of data.source.path; found both; drop one",
+        ),
+        (
+            {"data__clean": {"missing": "mean"}},
+            "data.clean is for tables of numbers and text; found it with task",
+        ),
+        (
+            {"data__text": {"max_length": 8}},
+            "data.text is for tasks that read texts; found it with task audio_",
+        ),
+        ({"data__audio": {"mels": 0}}, "data.audio.mels must be >= 1; found 0"),
+        (
+            {"data__audio": {"hop_ms": 30.0}},
+            "data.audio needs hop_ms <= window_ms, or it skips sound; found 30 and",
+        ),
+        ({"data__audio": {"max_seconds": 0.02}}, "and max_seconds for one window; found 400, 160 and 0.02 s"),
+        (
+            {"data__audio": {"window_ms": 0.05, "hop_ms": 0.05}},
+            "needs a window of at least 2 samples, a hop of at",
+        ),
+        (
+            {"data__audio": {"mels": 200}},
+            "found 200 mels, of which number 1 has none of its 257 steps; lower mels",
+        ),
+        (
+            {"train__loss": "mse"},
+            "train.loss must fit the task audio_classification; found mse; allowed: auto",
+        ),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_wrong_for_recordings(changes, sentence):
+    assert resolved(**audio()).task == "audio_classification"
+    assert sentence in refusal(**audio(**changes))
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet", "rnn", "transformer"])
+def test_every_model_hears(model):
+    assert resolved(**audio(model__type=model, data__clean={"invalid": "drop"})).model.type == model
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"data__audio": {}},
+            "data.audio is for tasks that hear recordings; found it with task tabular_class",
+        ),
+        (
+            {"data__split": {"group": "who"}},
+            "data.split.group is for recordings; found it with source sklearn",
+        ),
+    ],
+)
+def test_what_only_recordings_have(changes, sentence):
+    assert sentence in refusal(**changes)
+
+
+def test_spectrograms_can_be_searched():
+    spectrogram = {
+        "mels": {"choice": [32, 64]},
+        "window_ms": {"float": [20.0, 40.0]},
+        "hop_ms": {"float": [8.0, 16.0]},
+        "sample_rate": {"choice": [8000, 16000]},
+        "max_seconds": {"float": [0.5, 1.0]},
+    }
+    experiment = Experiment.from_dict(plain(**audio(data__audio=spectrogram)))
+    names = {parameter.name for parameter in experiment.space.parameters}
+    assert names >= {f"data.audio.{key}" for key in spectrogram}
 
 
 TOKEN_RULES = [

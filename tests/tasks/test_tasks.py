@@ -23,6 +23,7 @@ CASES = [
     ("image_classification", "auto", 4),
     ("image_classification", "cross_entropy", 2),
     ("tabular_classification", "bce", 2),
+    ("audio_classification", "auto", 10),
     ("regression", "auto", None),
     ("regression", "mse", None),
     ("regression", "huber", None),

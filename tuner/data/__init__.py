@@ -1,7 +1,7 @@
 """The shared data pipeline: source, split, cleaning, encoding, scaling, store, batches; without torch."""
 
 from tuner.data.batches import Batches, epoch_order, shards
-from tuner.data.inputs import read_inputs
+from tuner.data.inputs import input_names, read_inputs
 from tuner.data.manifest import Manifest
 from tuner.data.sources.two_class import bayes_accuracy
 from tuner.data.store import Split, Store, fingerprint, prepare, preprocess
@@ -16,6 +16,7 @@ __all__ = [
     "bayes_accuracy",
     "epoch_order",
     "fingerprint",
+    "input_names",
     "prepare",
     "preprocess",
     "read_inputs",

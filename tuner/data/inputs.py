@@ -1,5 +1,6 @@
 """New rows for an exported model: read from a file, checked against what the model was trained on.
 
+Recordings are a .wav file, or the .wav files of a folder.
 A table (.csv, .tsv, .jsonl, .parquet) is read by the names of the columns (others, such as the label, are
 ignored); .npz and .npy hold an array of rows in the training data's own units. `preprocess` then does what
 training did. Every row gets its prediction, so a row that cannot be used is an error here.
@@ -8,14 +9,17 @@ training did. Every row gets its prediction, so a row that cannot be used is an 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tuner.data import clean, fill
+from tuner.data import audio, clean, fill
 from tuner.data.columns import Columns, columns_of, no_texts, rows_of
 from tuner.data.manifest import Column, Manifest
 from tuner.data.rows import missing_value
+from tuner.data.sources.audio_files import wav_files
 from tuner.data.sources.files import check_file
 from tuner.data.sources.npz_file import load_arrays, numeric_features, take
 from tuner.data.sources.table_files import TableFile, fault, numbers_of, read_file, texts_of
@@ -23,6 +27,7 @@ from tuner.data.sources.text_files import read_texts
 from tuner.data.table import AnyArray, FloatArray
 from tuner.data.text import check_texts
 from tuner.errors import DataError
+from tuner.spec.sections import AudioSpec
 
 _KINDS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _SUFFIXES = (*_KINDS, ".npz", ".npy")
@@ -33,6 +38,8 @@ def read_inputs(path: Path, manifest: Manifest) -> AnyArray:
     """Raw rows, as `preprocess` takes them; DataError when they are not what the model takes."""
     if manifest.tokenizer is not None:
         return _read_texts(path, manifest)
+    if manifest.audio is not None:
+        return _read_recordings(path, manifest.audio)
     if path.suffix not in _SUFFIXES:
         raise DataError(
             f"inputs must be a file ending in {', '.join(_SUFFIXES)}, but found {path}; convert it"
@@ -48,6 +55,13 @@ def read_inputs(path: Path, manifest: Manifest) -> AnyArray:
     return rows_of(columns)
 
 
+def input_names(path: Path, manifest: Manifest) -> list[str] | None:
+    """A name for each row of `read_inputs`: its file, in a folder of such; None: rows have numbers."""
+    if manifest.audio is None or not path.is_dir():
+        return None
+    return [str(file.relative_to(path)) for file in wav_files(path)]
+
+
 def _read_texts(path: Path, manifest: Manifest) -> AnyArray:
     if path.suffix not in _TEXT_SUFFIXES:
         raise DataError(
@@ -58,6 +72,16 @@ def _read_texts(path: Path, manifest: Manifest) -> AnyArray:
     texts = read_texts(path, column, "\t" if path.suffix == ".tsv" else _csv_delimiter(manifest))
     check_texts(texts)
     return texts
+
+
+def _read_recordings(path: Path, recipe: Mapping[str, Any]) -> FloatArray:
+    if not path.is_dir():
+        if path.suffix.lower() != ".wav":
+            raise DataError(
+                f"recordings must be a file ending in .wav or a folder of such, but found {path}; convert it"
+            )
+        check_file(path)
+    return audio.read_new(path, AudioSpec.model_validate(recipe))
 
 
 def _csv_delimiter(manifest: Manifest) -> str:

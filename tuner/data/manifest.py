@@ -79,6 +79,8 @@ class Manifest:
     """Of a table, as new rows must have them; None: images, texts, or a store of version 0.1."""
     categories: Literal["onehot", "ordinal"] = "onehot"
     """How columns of text became numbers."""
+    audio: Mapping[str, Any] | None = None
+    """Of recordings: `data.audio` with all its fields; mean and std are then those of each band."""
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
     """Reason to the rows that are in no split."""
 

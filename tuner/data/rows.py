@@ -59,9 +59,9 @@ def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
     rows = _without_gaps(work, rows, spec.clean)
     rows, limits = _without_outliers(work, rows, spec.clean)
     rows = _with_known_labels(work, rows, spec.clean)
-    _check_sizes(rows, len(ledger.origins.row), spec, is_cut=table.parts is None)
+    check_sizes(rows, len(ledger.origins.row), spec, is_cut=table.parts is None)
     recipe = _fit(columns.take(rows["train"]), spec, limits)
-    targets, class_names = _classes(cleaned, rows["train"])
+    targets, class_names = known_classes(cleaned, rows["train"])
     how = spec.encode.categories
     return TableRows(
         {name: (apply(columns.take(rows[name]), recipe, how), targets[rows[name]]) for name in SPLITS},
@@ -179,7 +179,8 @@ def _check_training(rows: Rows) -> None:
         raise DataError("the training split must have rows, but cleaning leaves none; relax data.clean")
 
 
-def _check_sizes(rows: Rows, num_read: int, spec: DataSpec, is_cut: bool) -> None:
+def check_sizes(rows: Rows, num_read: int, spec: DataSpec, is_cut: bool) -> None:
+    """DataError for a split without rows, but for a test split that was not asked for."""
     for name in SPLITS:
         may_be_empty = name == "test" and (not is_cut or spec.split.test == 0)
         if not len(rows[name]) and not may_be_empty:
@@ -204,7 +205,7 @@ def _fit(train: Columns, spec: DataSpec, limits: outliers.Bounds | None) -> tupl
     return tuple(recipe.values())
 
 
-def _classes(cleaned: Cleaned, train: Indices) -> tuple[AnyArray, tuple[str, ...] | None]:
+def known_classes(cleaned: Cleaned, train: Indices) -> tuple[AnyArray, tuple[str, ...] | None]:
     """Targets over the classes that training has."""
     if cleaned.class_names is None:
         return cleaned.targets, None

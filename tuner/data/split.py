@@ -1,5 +1,7 @@
 """Which rows go to train, val and test: a seeded split with exact sizes, stratified by class on request.
 
+With groups, whole ones: in shuffled order each goes to the split that lacks most of its share.
+
 Stratified: each class is shuffled, its i-th of n rows gets the key (i + 0.5) / n, and all rows are laid out
 by that key and cut at the split sizes. The sizes are exact and each class is within one row of its share.
 """
@@ -10,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.data.clean import Cleaned
+from tuner.data.table import AnyArray, Table
 from tuner.errors import DataError
 from tuner.spec.sections import Split as SplitSpec
 
@@ -17,11 +20,13 @@ SPLITS = ("train", "val", "test")
 Indices = NDArray[np.int64]
 
 
-def split_rows(cleaned: Cleaned, spec: SplitSpec) -> dict[str, Indices]:
+def split_rows(cleaned: Cleaned, spec: SplitSpec, groups: AnyArray | None = None) -> dict[str, Indices]:
     """Sorted row indices of each split, every row in exactly one; none for a test split of 0.
 
     DataError where another split is empty, or a class is too small to be in every split.
     """
+    if groups is not None:
+        return _by_group(groups, spec)
     classes = cleaned.class_names is not None
     stratify = classes if spec.stratify is None else spec.stratify
     if stratify and not classes:
@@ -35,6 +40,45 @@ def split_rows(cleaned: Cleaned, spec: SplitSpec) -> dict[str, Indices]:
     if stratify:
         _check_classes(rows, cleaned)
     return rows
+
+
+def groups_of(table: Table, spec: SplitSpec) -> AnyArray | None:
+    """Objects [rows]: the group of each row, None where not known; None where rows are split one by one."""
+    if spec.group is None:
+        return None
+    if spec.group not in table.attributes:
+        names = ", ".join(table.attributes) or "none"
+        raise DataError(
+            f"data.split.group must be a column of the table, but found '{spec.group}'; beside file and "
+            f"label it has: {names}"
+        )
+    return table.attributes[spec.group]
+
+
+def _by_group(groups: AnyArray, spec: SplitSpec) -> dict[str, Indices]:
+    missing = [row for row, group in enumerate(groups) if group is None]
+    if missing:
+        raise DataError(
+            f"every row must have a value of data.split.group = '{spec.group}', but row {missing[0] + 1} of "
+            f"{len(groups)} that can be used has none; fill it in or remove the row"
+        )
+    names, members = np.unique(groups.astype(str), return_inverse=True)
+    lacking = {name: getattr(spec, name) * len(groups) for name in SPLITS if getattr(spec, name) > 0}
+    if len(names) < len(lacking):
+        raise DataError(
+            f"every split must have a group of its own, but data.split.group = '{spec.group}' has only "
+            f"{len(names)} for {len(lacking)} splits; give more groups or split by rows"
+        )
+    empty = set(lacking)
+    parts = np.empty(len(names), dtype=object)
+    order = np.random.Generator(np.random.Philox(spec.seed)).permutation(len(names))
+    for place, group in enumerate(order):
+        must_fill = len(order) - place == len(empty)
+        part = max(empty if must_fill else lacking, key=lambda name: (lacking[name], name))
+        parts[group] = part
+        lacking[part] -= np.count_nonzero(members == group)
+        empty.discard(part)
+    return {name: np.flatnonzero(parts[members] == name) for name in SPLITS}
 
 
 def _by_share(order: Indices, targets: Indices) -> Indices:

@@ -20,12 +20,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.data import sources, standardise, tokens
+from tuner.data import audio, sources, standardise, tokens
 from tuner.data.clean import IMAGES, clean
 from tuner.data.columns import columns_of
 from tuner.data.lock import locked
@@ -36,7 +36,7 @@ from tuner.data.split import split_rows
 from tuner.data.table import AnyArray
 from tuner.data.text import prepare_text
 from tuner.errors import DataError
-from tuner.spec.metrics import LANGUAGE_MODELLING, TEXT_TASKS
+from tuner.spec.metrics import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASKS
 from tuner.spec.sections import DataSpec, PretrainedTokens
 
 CODE_VERSION = 3
@@ -134,16 +134,32 @@ def _find(path: Path) -> Store | None:
 
 def fingerprint(spec: DataSpec, task: str) -> str:
     """The sha256 that names the store of `spec` and `task`; DataError when a file is missing or empty."""
-    recipe = spec.model_dump(mode="json", exclude={"source"} if spec.text else {"source", "text"})
-    if spec.text and isinstance(spec.text.tokenizer, PretrainedTokens):
-        recipe["text"]["tokenizer"] = tokens.fit(spec.text.tokenizer, []).to_json()
-    identity = {"source": sources.identity(spec.source), "recipe": recipe, "task": task, "code": CODE_VERSION}
+    identity = {
+        "source": sources.identity(spec.source),
+        "recipe": _recipe(spec),
+        "task": task,
+        "code": CODE_VERSION,
+    }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _recipe(spec: DataSpec) -> dict[str, Any]:
+    """What is not given is not named, so that a store keeps its name when there is more to give."""
+    recipe = spec.model_dump(mode="json", exclude={"source"})
+    for holder, name in ((recipe, "text"), (recipe, "audio"), (recipe["split"], "group")):
+        if holder[name] is None:
+            del holder[name]
+    if spec.text and isinstance(spec.text.tokenizer, PretrainedTokens):
+        # By its content: it may lie elsewhere, or change where it lies.
+        recipe["text"]["tokenizer"] = tokens.fit(spec.text.tokenizer, []).to_json()
+    return recipe
 
 
 def _build(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
     if task in TEXT_TASKS:
         return _build_text(spec, task, sha256)
+    if task == AUDIO_CLASSIFICATION:
+        return _build_audio(spec, task, sha256)
     return (_build_images if task == IMAGES else _build_table)(spec, task, sha256)
 
 
@@ -165,6 +181,32 @@ def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[
         tokenizer=rows.tokenizer.to_json(),
         num_tokens=rows.tokenizer.num_tokens,
         padding=None if task == LANGUAGE_MODELLING else rows.tokenizer.padding,
+    )
+    return manifest, splits
+
+
+def _build_audio(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Split]]:
+    rows = audio.prepare_audio(sources.read(spec.source), spec)
+    splits = {name: Split(*arrays) for name, arrays in rows.splits.items()}
+    mean, std = None, None
+    if spec.standardise:
+        mean, std = audio.fit(splits["train"].features, robust=spec.standardise == "robust")
+        for split in splits.values():
+            audio.standardise_in_place(split.features, mean, std)
+    manifest = Manifest(
+        sha256=sha256,
+        task=task,
+        source=spec.source.model_dump(mode="json"),
+        input_shape=splits["train"].features.shape[1:],
+        feature_names=None,
+        class_names=rows.class_names,
+        sizes={name: len(split.targets) for name, split in splits.items()},
+        mean=mean,
+        std=std,
+        target_mean=None,
+        target_std=None,
+        audio=rows.audio.model_dump(),
+        dropped=rows.dropped,
     )
     return manifest, splits
 
@@ -215,8 +257,8 @@ def _build_table(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict
 
 
 def preprocess(features: AnyArray, manifest: Manifest) -> AnyArray:
-    """Raw rows as the model saw them in training: [rows, *input_shape], texts [rows], or of a table
-    [rows, columns] in the order of `manifest.columns`, as objects where a column is text.
+    """Raw rows as the model saw them in training: [rows, *input_shape], of recordings as spectrograms; texts
+    [rows]; or of a table [rows, columns] in the order of `manifest.columns`, objects where a column is text.
     """
     if manifest.tokenizer is not None:
         (max_length,) = manifest.input_shape
@@ -229,7 +271,8 @@ def preprocess(features: AnyArray, manifest: Manifest) -> AnyArray:
 def _standardise(features: AnyArray, manifest: Manifest) -> AnyArray:
     if manifest.mean is None or manifest.std is None:
         return features
-    return standardise.apply(features, manifest.mean, manifest.std)
+    apply_moments = standardise.apply if manifest.audio is None else audio.standardised
+    return apply_moments(features, manifest.mean, manifest.std)
 
 
 def _standardised(splits: Mapping[str, Split], manifest: Manifest) -> dict[str, Split]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ class Table:
     features: AnyArray
     """Float32 [rows, features], images [rows, height, width] or [rows, channels, height, width].
 
-    NaN is missing. Of a table with `text_names` only its columns of numbers. Texts are objects [rows].
+    NaN is missing. Of a table with `text_names` only its columns of numbers. Texts are objects [rows], and so
+    are recordings: the paths of their files.
     """
     targets: AnyArray
     """[rows]: numbers or text, NaN or None where missing; the index into `class_names` where those are given.
@@ -52,6 +54,8 @@ class Table:
     """Where the rows are in the files; None: the source is no table in files."""
     faults: tuple[Faults, ...] = ()
     """Rows with values that do not fit their column."""
+    attributes: Mapping[str, AnyArray] = field(default_factory=dict)
+    """What else the source knows of the rows, by name: objects [rows], text, or None where missing."""
 
 
 def to_float32(values: AnyArray) -> FloatArray:

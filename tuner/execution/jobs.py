@@ -19,6 +19,7 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from tuner.data.sources.files import expand
 from tuner.errors import DataError, ExperimentError, ResourceError
 from tuner.spec import Experiment
+from tuner.spec.metrics import AUDIO_CLASSIFICATION
 from tuner.spec.reading import read_text, write_text
 
 MAX_FILE_BYTES = 100 * 2**20
@@ -55,7 +56,7 @@ def submit_job(experiment: Experiment, address: str, *, results: str) -> Job:
 
     Raises:
         ResourceError: no job server answers.
-        DataError: a named data file is missing or too large to send.
+        DataError: a named data file is missing or too large to send, or is a recording.
         ExperimentError: the experiment trains by a Python function.
     """
     if experiment.function is not None:
@@ -77,6 +78,11 @@ def entrypoint(results: str) -> str:
 
 def pack(experiment: Experiment, folder: Path) -> None:
     """Writes package, experiment and data files to `folder`, with paths relative to it."""
+    if experiment.task == AUDIO_CLASSIFICATION:
+        raise DataError(
+            f"a job takes tables and arrays with it, but {experiment.name} has recordings; put them where "
+            f"every node can read them, and call tuner run --address auto on a node."
+        )
     package = Path(__file__).parents[1]
     shutil.copytree(package, folder / "tuner", ignore=shutil.ignore_patterns("__pycache__"))
     tree, _ = read_text(experiment.to_yaml(), lambda mark: experiment.name)

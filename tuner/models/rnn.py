@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from tuner.models.shapes import DataShape, row_lengths
+from tuner.models.shapes import DataShape, row_lengths, steps
 from tuner.spec.sections import RnnSpec
 
 _CELLS: dict[str, type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]] = {
@@ -53,10 +53,11 @@ class _Rnn(nn.Module):
         self.head = nn.Linear(num_features, num_outputs)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Tokens [rows, length], or numbers [rows, length, features]; see `build_rnn`."""
+        """Tokens [rows, length], numbers [rows, length, features] or images; see `build_rnn`."""
         if not len(rows):
             # Recurrent layers refuse it, but under ZeRO stage 3 every rank must go through every layer.
             return self.forward(rows.new_zeros(1, *rows.shape[1:]))[:0]
+        rows = steps(rows)
         lengths = None if self._padding is None else row_lengths(rows, self._padding)
         hidden = self._hidden(self.embedding(rows), lengths)
         pooled = hidden.steps if self._per_token else self._pool(hidden, lengths)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -62,7 +62,13 @@ def image(data: DataShape, model: str, *, per_token: bool) -> tuple[int, int, in
 
 
 def sequence(data: DataShape, model: str) -> DataShape:
-    """`data`, whose rows are tokens or [length, features]; ExperimentError when they are neither."""
+    """`data` with rows of tokens or [length, features]; ExperimentError when they are neither.
+
+    The columns of an image are steps, as the frames of a spectrogram are: see `steps`.
+    """
+    if data.num_tokens is None and len(data.input_shape) == 3:
+        channels, height, width = data.input_shape
+        data = replace(data, input_shape=(width, channels * height))
     if data.num_tokens is not None:
         assert len(data.input_shape) == 1, data
     elif len(data.input_shape) != 2:
@@ -73,6 +79,11 @@ def sequence(data: DataShape, model: str) -> DataShape:
     else:
         assert data.padding is None, data
     return data
+
+
+def steps(rows: Tensor) -> Tensor:
+    """[rows, channels, height, width] -> [rows, width, channels * height]; sequences as they are."""
+    return rows.flatten(1, 2).transpose(1, 2) if rows.ndim == 4 else rows
 
 
 def row_lengths(tokens: Tensor, padding: int) -> Tensor:

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from tuner.models import recomputing
 from tuner.models.layers import activation
-from tuner.models.shapes import DataShape, row_lengths
+from tuner.models.shapes import DataShape, row_lengths, steps
 from tuner.spec.sections import TransformerSpec
 
 _STD = 0.02
@@ -54,7 +54,8 @@ class _Transformer(nn.Module):
             self.head.weight = self.embedding.weight
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Tokens [rows, length], or numbers [rows, length, features]; see `build_transformer`."""
+        """Tokens [rows, length], numbers [rows, length, features] or images; see `build_transformer`."""
+        rows = steps(rows)
         lengths = None if self._padding is None else row_lengths(rows, self._padding)
         places = torch.arange(rows.shape[1], device=rows.device)
         is_seen = None

@@ -15,13 +15,22 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tuner.spec.domains import is_whole, known, nearest, show
-from tuner.spec.metrics import CLASSIFICATION, LANGUAGE_MODELLING, METRICS, ROW_TASKS, TASKS, TEXT_TASKS
+from tuner.spec.metrics import (
+    AUDIO_CLASSIFICATION,
+    CLASSIFICATION,
+    LANGUAGE_MODELLING,
+    METRICS,
+    ROW_TASKS,
+    TASKS,
+    TEXT_TASKS,
+)
 from tuner.spec.population_rules import check_population
 from tuner.spec.problems import Problems, dotted
 from tuner.spec.reading import KeyPath, SourceMap
 from tuner.spec.scheduler_rules import check_scheduling
 from tuner.spec.searcher_rules import check_grid, check_knowledge, check_metrics
 from tuner.spec.sections import (
+    AudioSource,
     CleanSpec,
     ConfirmSpec,
     DataSpec,
@@ -33,6 +42,7 @@ from tuner.spec.sections import (
     ResourcesSpec,
     RnnSpec,
     SearchSpec,
+    Source,
     Split,
     SplitFiles,
     TableFiles,
@@ -92,13 +102,14 @@ _SOURCE_TASKS: dict[str, tuple[str, ...]] = {
     "two_class": ("tabular_classification",),
     "labelled_text": ("text_classification",),
     "text": (LANGUAGE_MODELLING,),
+    "audio": (AUDIO_CLASSIFICATION,),
 }
 _MODEL_TASKS: dict[str, tuple[str, ...]] = {
-    "mlp": ROW_TASKS,
-    "cnn": ("image_classification",),
-    "resnet": ("image_classification",),
-    "rnn": TEXT_TASKS,
-    "transformer": TEXT_TASKS,
+    "mlp": (*ROW_TASKS, AUDIO_CLASSIFICATION),
+    "cnn": ("image_classification", AUDIO_CLASSIFICATION),
+    "resnet": ("image_classification", AUDIO_CLASSIFICATION),
+    "rnn": (*TEXT_TASKS, AUDIO_CLASSIFICATION),
+    "transformer": (*TEXT_TASKS, AUDIO_CLASSIFICATION),
     "pretrained": TEXT_TASKS,
 }
 _CLASSIFICATION_LOSSES = ("auto", "cross_entropy", "bce")
@@ -108,6 +119,7 @@ _LOSSES: dict[str, tuple[str, ...]] = {
     "regression": ("auto", "mse", "huber"),
     "text_classification": _CLASSIFICATION_LOSSES,
     LANGUAGE_MODELLING: ("auto", "cross_entropy"),
+    AUDIO_CLASSIFICATION: _CLASSIFICATION_LOSSES,
 }
 
 
@@ -381,13 +393,30 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
         yield ("data", "source"), f"must fit the task; found {name} with {task}; {name} allows: {tasks}"
     if data.text is not None and task not in TEXT_TASKS:
         yield ("data", "text"), f"is for tasks that read texts; found it with task {task}; drop it"
-    for section, is_given in (("clean", data.clean != CleanSpec()), ("encode", data.encode != EncodeSpec())):
+    if data.audio is not None and task != AUDIO_CLASSIFICATION:
+        yield ("data", "audio"), f"is for tasks that hear recordings; found it with task {task}; drop it"
+    usual = CleanSpec(invalid=data.clean.invalid) if task == AUDIO_CLASSIFICATION else CleanSpec()
+    for section, is_given in (("clean", data.clean != usual), ("encode", data.encode != EncodeSpec())):
         if is_given and task not in _TABLE_TASKS:
             yield ("data", section), f"is for tables of numbers and text; found it with task {task}; drop it"
     if data.split != Split() and isinstance(getattr(source, "path", None), SplitFiles | TableFiles):
         yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
     if data.split.stratify and task not in CLASSIFICATION:
         yield ("data", "split", "stratify"), f"needs classes; found true with task {task}; drop it"
+    if data.split.group is not None:
+        yield from _check_group(data.split.group, source)
+
+
+def _check_group(group: str, source: Source) -> Iterator[tuple[KeyPath, str]]:
+    path = ("data", "split", "group")
+    if not isinstance(source, AudioSource):
+        yield path, f"is for recordings; found it with source {source.type}; drop it"
+    elif not source.is_table and (group not in source.parts or group == "label"):
+        parts = ", ".join(part for part in source.parts if part != "label") or "none"
+        yield (
+            path,
+            f"must be a part of data.source.pattern; found {show(group)}; beside label: {parts}",
+        )
 
 
 def _check_model(task: str, model: ModelSpec) -> Iterator[tuple[KeyPath, str]]:

@@ -12,6 +12,7 @@ TaskName = Literal[
     "regression",
     "text_classification",
     "language_modelling",
+    "audio_classification",
 ]
 
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
@@ -19,10 +20,14 @@ CLASSIFICATION: tuple[TaskName, ...] = (
     "image_classification",
     "tabular_classification",
     "text_classification",
+    "audio_classification",
 )
+AUDIO_CLASSIFICATION: TaskName = "audio_classification"
 LANGUAGE_MODELLING: TaskName = "language_modelling"
 TEXT_TASKS: tuple[TaskName, ...] = ("text_classification", LANGUAGE_MODELLING)
-ROW_TASKS: tuple[TaskName, ...] = tuple(task for task in TASKS if task not in TEXT_TASKS)
+ROW_TASKS: tuple[TaskName, ...] = tuple(
+    task for task in TASKS if task not in (*TEXT_TASKS, AUDIO_CLASSIFICATION)
+)
 """Tasks on numbers and pictures."""
 
 _COST_METRICS: dict[str, Mode] = {
@@ -62,5 +67,6 @@ METRICS: dict[str, dict[str, Mode]] = {
     "regression": _REGRESSION_METRICS,
     "text_classification": _CLASSIFICATION_METRICS,
     "language_modelling": _LANGUAGE_METRICS,
+    AUDIO_CLASSIFICATION: _CLASSIFICATION_METRICS,
 }
 """task -> metric -> the better direction"""

@@ -5,6 +5,7 @@ Where several kinds exist, `type` tells which. A docstring under a field gives m
 """
 
 import os
+import re
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from tuner.spec.domains import is_number, is_path, show
+from tuner.spec.mel import empty_band
 from tuner.spec.metrics import Mode, TaskName
 
 
@@ -119,6 +121,29 @@ def _as_missing(value: Any) -> Any:
 
 def _is_value(value: Any) -> bool:
     return isinstance(value, str) or is_number(value)
+
+
+def _name_pattern(value: Any) -> Any:
+    if value is None:
+        return value
+    if not isinstance(value, str):
+        raise broken_rule(f"must be text such as '{{label}}_{{speaker}}'; found {show(value)}; correct it")
+    literals, names = pattern_parts(value)
+    is_clear = all(literals[1:-1]) and len(set(names)) == len(names)
+    if not is_clear or any(re.search(r"[{}/]", text) for text in literals):
+        raise broken_rule(
+            "must name its parts as {name}, each once and with text between two of them; "
+            f"found {show(value)}; correct it"
+        )
+    if "label" not in names:
+        raise broken_rule(f"must have a part {{label}}; found {show(value)}; name the class so")
+    return value
+
+
+def pattern_parts(pattern: str) -> tuple[list[str], list[str]]:
+    """Of a pattern of names the texts around its parts, one more than these, and the names of the parts."""
+    pieces = re.split(r"\{([A-Za-z_]\w*)\}", pattern)
+    return pieces[::2], pieces[1::2]
 
 
 def _none_as_null(value: Any) -> Any:
@@ -281,6 +306,45 @@ class TextSource(Section):
     """relative to the experiment file (in Python: to the working directory)"""
 
 
+class AudioSource(Section):
+    """Recordings in .wav files, with the class in the name of the file or of its folder, or in a table."""
+
+    type: Literal["audio"] = "audio"
+    path: Annotated[str | list[str] | TableFiles, BeforeValidator(_table_files)]
+    """a folder (with those below it), a file or a pattern (recordings/*.wav), a list of such, or a mapping of
+    train, val and test to such; or tables (.csv) that name the files, as seen from the table's folder"""
+    pattern: Annotated[str | None, BeforeValidator(_name_pattern)] = None
+    """of a file's name without its ending, "{label}_{speaker}": a part ends where the text after it begins;
+    None: the class is the name of the file's folder. Not with tables"""
+    file: str = "path"
+    """name of a table's column of files"""
+    label: str = "label"
+    """name of a table's column that is predicted"""
+
+    @model_validator(mode="after")
+    def _is_all_tables_or_none(self) -> "AudioSource":
+        tables = {file.endswith(".csv") for file in self._files()}
+        if len(tables) > 1:
+            raise broken_rule("needs tables (.csv) or recordings; found both in path; name one kind")
+        if self.is_table and self.pattern is not None:
+            raise broken_rule("takes its labels from a table or from pattern; found both; drop pattern")
+        return self
+
+    @property
+    def is_table(self) -> bool:
+        return self._files()[0].endswith(".csv")
+
+    @property
+    def parts(self) -> list[str]:
+        """The names of the parts of `pattern`."""
+        return [] if self.pattern is None else pattern_parts(self.pattern)[1]
+
+    def _files(self) -> list[str]:
+        path = self.path
+        parts = [path.train, path.val, path.test or []] if isinstance(path, TableFiles) else [path]
+        return [file for files in parts for file in ([files] if isinstance(files, str) else files)]
+
+
 Source = Annotated[
     SklearnSource
     | CsvSource
@@ -289,7 +353,8 @@ Source = Annotated[
     | NpzSource
     | TwoClassSource
     | LabelledTextSource
-    | TextSource,
+    | TextSource
+    | AudioSource,
     Field(discriminator="type"),
 ]
 
@@ -301,7 +366,9 @@ class Split(Section):
     val: Annotated[float, Field(gt=0, le=1)] = 0.15
     test: Annotated[float, Field(ge=0, le=1)] = 0.15
     stratify: bool | None = None
-    """equal shares of the classes in each part; None: yes for classification, no for regression"""
+    """equal shares of the classes in each part; None: yes for classification without groups, else no"""
+    group: str | None = None
+    """of recordings: what no two parts may share, a part of `source.pattern` or a column of the table"""
     seed: Seed = 0
 
     @model_validator(mode="after")
@@ -311,6 +378,12 @@ class Split(Section):
             raise broken_rule(
                 f"must sum to 1; found {total:.6g} (train {self.train}, val {self.val}, test {self.test})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _groups_stay_whole(self) -> "Split":
+        if self.group is not None and self.stratify:
+            raise broken_rule("keeps groups whole or spreads classes; found group and stratify; drop one")
         return self
 
 
@@ -357,6 +430,67 @@ class TextSpec(Section):
     """tokens of a row; longer texts are cut"""
 
 
+class AudioSpec(Section):
+    """How recordings become spectrograms: the logarithm of the power in bands of equal width in mel."""
+
+    sample_rate: Annotated[int, Field(ge=1000, le=192_000)] = 16_000
+    """samples a second; recordings with others are resampled"""
+    mels: Annotated[int, Field(ge=1, le=512)] = 64
+    """bands"""
+    window_ms: Annotated[float, Field(gt=0, le=10_000)] = 25.0
+    """of sound that a frame sees, through a Hann window"""
+    hop_ms: Annotated[float, Field(gt=0, le=10_000)] = 10.0
+    """from one frame to the next"""
+    max_seconds: Annotated[float, Field(gt=0, le=600)] = 1.0
+    """of a recording; longer ones are cut, shorter ones go on in silence"""
+    loudness: Literal["peak", "keep"] = "peak"
+    """peak: each recording is as loud as it can be, its largest sample 1; keep: as it is"""
+
+    @model_validator(mode="after")
+    def _frames_fit(self) -> "AudioSpec":
+        if self.hop_ms > self.window_ms:
+            raise broken_rule(
+                f"needs hop_ms <= window_ms, or it skips sound; found {self.hop_ms:g} and "
+                f"{self.window_ms:g}; lower hop_ms"
+            )
+        if self.window < 2 or self.hop < 1 or self.num_frames < 1:
+            raise broken_rule(
+                "needs a window of at least 2 samples, a hop of at least 1, and max_seconds for one window; "
+                f"found {self.window}, {self.hop} and {self.max_seconds:g} s; change them"
+            )
+        band = empty_band(self.mels, self.sample_rate, self.num_fft)
+        if band is not None:
+            raise broken_rule(
+                f"needs bands that are wider than the steps of a window's spectrum; found {self.mels} mels, "
+                f"of which number {band + 1} has none of its {self.num_fft // 2 + 1} steps; lower mels or "
+                "raise window_ms"
+            )
+        return self
+
+    @property
+    def window(self) -> int:
+        """Samples."""
+        return round(self.window_ms * self.sample_rate / 1000)
+
+    @property
+    def hop(self) -> int:
+        """Samples."""
+        return round(self.hop_ms * self.sample_rate / 1000)
+
+    @property
+    def num_fft(self) -> int:
+        """Samples of a window with the zeros behind it, a power of two."""
+        return int(2 ** (self.window - 1).bit_length())
+
+    @property
+    def num_samples(self) -> int:
+        return round(self.max_seconds * self.sample_rate)
+
+    @property
+    def num_frames(self) -> int:
+        return (self.num_samples - self.window) // self.hop + 1
+
+
 class Constant(Section):
     """The same for every missing value; text columns take it as text."""
 
@@ -393,7 +527,8 @@ class CleanSpec(Section):
     duplicates: Literal["keep", "drop"] = "keep"
     """rows that stand in a split twice, or in two splits: test keeps them before val, and val before train"""
     invalid: Literal["error", "drop"] = "error"
-    """rows without a label, with a label that training does not have, or with text in a column of numbers"""
+    """rows without a label, with a label that training does not have, or with text in a column of numbers;
+    recordings that cannot be read"""
 
 
 class EncodeSpec(Section):
@@ -410,6 +545,8 @@ class DataSpec(Section):
     encode: EncodeSpec = EncodeSpec()
     text: TextSpec | None = None
     """for tasks that read texts; None: byte pairs, 128 a row"""
+    audio: AudioSpec | None = None
+    """for tasks that hear recordings; None: 64 mels of the first second"""
     standardise: Annotated[bool | Literal["robust"], BeforeValidator(_flag_or_robust)] = True
     """subtract the mean and divide by the standard deviation of the training rows; robust: the median, and
     the range of the middle half / 1.349"""

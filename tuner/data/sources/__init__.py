@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tuner.data.sources import npz_file, sklearn_sets, table_files, text_files, two_class
+from tuner.data.sources import audio_files, npz_file, sklearn_sets, table_files, text_files, two_class
 from tuner.data.sources.files import check_file, content_sha256
 from tuner.data.sources.files import table_files as files_of_table
 from tuner.data.table import Table
-from tuner.spec.sections import Source, TableSource
+from tuner.spec.sections import AudioSource, Source, TableSource
 
 _READERS: dict[str, Callable[[Any], Table]] = {
+    "audio": audio_files.read,
     "csv": table_files.read,
     "jsonl": table_files.read,
     "parquet": table_files.read,
@@ -42,6 +43,8 @@ def identity(source: Source) -> dict[str, Any]:
     path = fields.pop("path", None)
     if isinstance(source, TableSource):
         fields["content_sha256"] = [[part, _content(str(file))] for part, file in files_of_table(source)]
+    elif isinstance(source, AudioSource):
+        fields["content_sha256"] = audio_files.identity(source)
     elif path is not None:
         fields["content_sha256"] = _content(path)
     return fields

@@ -47,10 +47,14 @@ def expand(path: str) -> list[Path]:
 
 def table_files(source: TableSource) -> list[tuple[str | None, Path]]:
     """Each file with its split, or None where `data.split` decides; in the order in which they are read."""
-    if not isinstance(source.path, TableFiles):
-        return [(None, path) for path in _listed(source.path)]
-    parts = source.path.model_dump(exclude_none=True)
-    return [(part, path) for part, files in parts.items() for path in _listed(files)]
+    return split_files(source.path)
+
+
+def split_files(files: str | list[str] | TableFiles) -> list[tuple[str | None, Path]]:
+    if not isinstance(files, TableFiles):
+        return [(None, path) for path in _listed(files)]
+    parts = files.model_dump(exclude_none=True)
+    return [(part, path) for part, each in parts.items() for path in _listed(each)]
 
 
 def broken_line(path: Path) -> str:

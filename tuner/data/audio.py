@@ -1,0 +1,169 @@
+"""Recordings as log-mel spectrograms [1, mels, frames], for the task that hears.
+
+Files are decoded when it is known which split they are in, on all CPUs, straight into the rows of the store:
+in memory are these, and one recording a thread. Mean and standard deviation are those of each band.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tuner.data import standardise
+from tuner.data.clean import Cleaned, to_classes
+from tuner.data.manifest import Dropped
+from tuner.data.origins import Indices, Ledger
+from tuner.data.pool import in_order
+from tuner.data.rows import check_sizes, known_classes
+from tuner.data.sources.audio_files import wav_files
+from tuner.data.spectrogram import LogMel
+from tuner.data.split import SPLITS, groups_of, split_rows
+from tuner.data.table import AnyArray, FloatArray, Table
+from tuner.data.wav import RecordingError, ignore_unknown_chunks, read_wav
+from tuner.errors import DataError
+from tuner.spec.sections import AudioSpec, DataSpec
+
+_ROWS = 256
+"""That are standardised at a time."""
+
+
+@dataclass(frozen=True)
+class AudioRows:
+    """Prepared splits: (float32 [rows, 1, mels, frames], class indices [rows]); not standardised yet."""
+
+    splits: Mapping[str, tuple[FloatArray, AnyArray]]
+    audio: AudioSpec
+    class_names: tuple[str, ...]
+    dropped: Mapping[str, Dropped]
+
+
+def prepare_audio(table: Table, spec: DataSpec) -> AudioRows:
+    """DataError for recordings that the task cannot use; it names the file."""
+    audio = spec.audio or AudioSpec()
+    work = _Work(table, spec, *_labelled(table, spec))
+    rows = _split(work)
+    train, rows["train"] = _read(work, rows["train"], audio)
+    rows = _with_known_labels(work, rows)
+    features = {"train": train}
+    for name in ("val", "test"):
+        features[name], rows[name] = _read(work, rows[name], audio)
+    check_sizes(rows, len(table.targets), spec, is_cut=table.parts is None)
+    targets, class_names = known_classes(work.cleaned, rows["train"])
+    assert class_names is not None
+    splits = {name: (features[name], targets[rows[name]]) for name in SPLITS}
+    return AudioRows(splits, audio, class_names, work.ledger.dropped())
+
+
+def read_new(path: Path, audio: AudioSpec) -> FloatArray:
+    """Rows [files, 1, mels, frames] of a file, or of a folder in the order of names; RecordingError."""
+    features, errors = _spectrograms([str(file) for file in wav_files(path)], audio)
+    for error in errors:
+        if error is not None:
+            raise error
+    return features
+
+
+def fit(features: FloatArray, *, robust: bool) -> standardise.Moments:
+    """Of each band; one at a time, for that needs a copy."""
+    moments = [standardise.fit(features[:, :, band], robust) for band in range(features.shape[2])]
+    mean, std = zip(*moments, strict=True)
+    return tuple(value for (value,) in mean), tuple(value for (value,) in std)
+
+
+def standardised(features: FloatArray, mean: Sequence[float], std: Sequence[float]) -> FloatArray:
+    """As new rows."""
+    return standardise.apply(features[:, 0], mean, std)[:, None]
+
+
+def standardise_in_place(features: FloatArray, mean: Sequence[float], std: Sequence[float]) -> None:
+    for start in range(0, len(features), _ROWS):
+        part = features[start : start + _ROWS]
+        part[:] = standardised(part, mean, std)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the steps look at; their rows are places in `cleaned`."""
+
+    table: Table
+    spec: DataSpec
+    cleaned: Cleaned
+    kept: Indices
+    """Of each row its place in the table."""
+    ledger: Ledger
+
+    def drop(self, reason: str, row: int, error: DataError) -> None:
+        if self.spec.clean.invalid == "error":
+            raise error
+        self.ledger.add(reason, [int(self.kept[row])])
+
+
+def _labelled(table: Table, spec: DataSpec) -> tuple[Cleaned, Indices, Ledger]:
+    """The recordings of which the class is known."""
+    assert table.origins is not None
+    ledger = Ledger(table.origins)
+    is_usable = np.ones(len(table.targets), dtype=bool)
+    for fault in table.faults:
+        if spec.clean.invalid == "error":
+            raise DataError(fault.message)
+        ledger.add(fault.reason, fault.rows)
+        is_usable[fault.rows] = False
+    kept = np.flatnonzero(is_usable)
+    if not len(kept):
+        raise DataError("data must have recordings with a label, but none has one; correct data.source")
+    targets, names = to_classes(replace(table, targets=table.targets[kept].astype(str)))
+    return Cleaned(table.features[kept], targets, None, names), kept, ledger
+
+
+def _split(work: _Work) -> dict[str, Indices]:
+    parts, groups = work.table.parts, groups_of(work.table, work.spec.split)
+    if parts is not None:
+        return {name: np.flatnonzero(parts[work.kept] == name) for name in SPLITS}
+    return split_rows(work.cleaned, work.spec.split, None if groups is None else groups[work.kept])
+
+
+def _with_known_labels(work: _Work, rows: Mapping[str, Indices]) -> dict[str, Indices]:
+    """Without recordings of classes that training does not have."""
+    names, targets = work.cleaned.class_names, work.cleaned.targets
+    assert names is not None
+    is_known = np.isin(targets, targets[rows["train"]])
+    for name in SPLITS:
+        for row in rows[name][~is_known[rows[name]]]:
+            message = (
+                f"every label must stand in the training recordings, but {work.cleaned.features[row]} of "
+                f"{name} has '{names[targets[row]]}'; correct it, or drop such files with data.clean.invalid"
+            )
+            work.drop("label_unseen", row, DataError(message))
+    return {name: rows[name][is_known[rows[name]]] for name in SPLITS}
+
+
+def _read(work: _Work, rows: Indices, audio: AudioSpec) -> tuple[FloatArray, Indices]:
+    """Features of those of `rows` that can be read, and these rows."""
+    features, errors = _spectrograms(list(work.cleaned.features[rows]), audio)
+    for row, error in zip(rows, errors, strict=True):
+        if error is not None:
+            work.drop(error.reason, row, error)
+    is_read = np.array([error is None for error in errors], dtype=bool)
+    return (features, rows) if is_read.all() else (features[is_read], rows[is_read])
+
+
+def _spectrograms(files: Sequence[str], audio: AudioSpec) -> tuple[FloatArray, list[RecordingError | None]]:
+    """[files, 1, mels, frames], and for each file what is wrong with it."""
+    log_mel = LogMel(audio)
+    features = np.zeros((len(files), 1, audio.mels, audio.num_frames), dtype=np.float32)
+
+    def fill(place: int) -> RecordingError | None:
+        try:
+            samples = read_wav(Path(files[place]), audio.sample_rate, audio.max_seconds)
+        except RecordingError as error:
+            return error
+        features[place, 0] = log_mel(samples)
+        return None
+
+    with warnings.catch_warnings():
+        ignore_unknown_chunks()
+        return features, list(in_order(fill, range(len(files))))
