@@ -27,6 +27,7 @@ LEVELS = {
     "scaling": 4,
     "execution": 5,
     "results": 6,
+    "data_report": 6,
     "dashboard": 7,
     "api": 8,
     "progress": 8,

@@ -114,6 +114,37 @@ def check(spec: Spec, set_: Set = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def data(
+    spec: Spec,
+    set_: Set = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write it as one HTML file, with pictures")
+    ] = None,
+    results: Annotated[
+        Path, typer.Option(metavar="DIR", help="the data is prepared there, as for a search")
+    ] = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """See the data: splits, classes, columns, gaps, samples, rows that leak."""
+    from tuner.data_report import as_html, as_text, report_of
+    from tuner.records.files import atomic_write
+
+    experiment = _load(spec, set_)
+    if html is not None and (html.is_dir() or not html.parent.is_dir()):
+        raise UsageError(f"--html needs a file in a folder that is there; found {html}; make the folder.")
+    report = report_of(experiment, results)
+    if html is not None:
+        atomic_write(html, as_html(report))
+    if as_json:
+        print(json.dumps(report.as_json(), indent=2))
+        return
+    console = _console()
+    console.print(as_text(report))
+    if html is not None:
+        console.print(f"written to {html}", soft_wrap=True)
+
+
+@app.command()
 def run(
     spec: Spec,
     set_: Set = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tuner.data import Batches, Split, epoch_order, shards
+from tuner.data import Batches, Split, epoch_order, order, shards
 from tuner.errors import DataError
 
 NUM_ROWS = 103
@@ -30,6 +30,58 @@ def test_order_is_a_fixed_permutation() -> None:
     assert epoch_order(10, 0, 0).tolist() == [0, 7, 8, 6, 9, 5, 1, 3, 2, 4]
     assert epoch_order(10, 0, 1).tolist() != epoch_order(10, 0, 0).tolist()
     assert epoch_order(10, 1, 0).tolist() != epoch_order(10, 0, 0).tolist()
+
+
+def test_the_order_is_the_permutation_of_numpy() -> None:
+    """What earlier versions trained in, with half the memory."""
+    for num_rows in (0, 1, 2, 1000, 70_001):
+        generator = np.random.Generator(np.random.Philox(key=[7, 5]))
+        np.testing.assert_array_equal(epoch_order(num_rows, 7, 5), generator.permutation(num_rows))
+        assert epoch_order(num_rows, 7, 5).itemsize == 4
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every order is one of very many rows."""
+    monkeypatch.setattr(order, "LARGEST_LISTED", 1)
+
+
+@pytest.mark.usefixtures("computed")
+@pytest.mark.parametrize("num_rows", [2, 3, 5, 64, 65, 1000, 4095, 70_001])
+def test_a_computed_order_is_a_permutation(num_rows: int) -> None:
+    places = np.arange(num_rows)
+    rows = order.order_of(num_rows, 1, 2)(places)
+    assert sorted(rows.tolist()) == places.tolist()
+    for part in (places[num_rows // 2 :], places[::-1], places[:1].reshape(1, 1)):
+        np.testing.assert_array_equal(order.order_of(num_rows, 1, 2)(part), rows[part])
+
+
+@pytest.mark.usefixtures("computed")
+def test_computed_orders_are_as_if_they_were_drawn() -> None:
+    """Where a row comes, and which row comes next, over the epochs: uniform by chi-square."""
+    num_rows, num_epochs = 13, 6500
+    rows = np.array([order.order_of(num_rows, 3, epoch)(np.arange(num_rows)) for epoch in range(num_epochs)])
+    expected = num_epochs / num_rows
+    for values in (*rows.T, *(np.diff(rows, axis=1) % num_rows).T):
+        counts = np.bincount(values, minlength=num_rows)
+        counts = counts if counts[0] else counts[1:]
+        mean = num_epochs / len(counts)
+        assert ((counts - mean) ** 2 / mean).sum() < 45  # 12 degrees of freedom: 1 in 100,000
+    assert expected == 500
+
+
+@pytest.mark.usefixtures("computed")
+def test_global_batches_of_a_computed_order() -> None:
+    places = np.arange(NUM_ROWS // 8 * 8).reshape(-1, 8)
+    expected = order.order_of(NUM_ROWS, 3, 5)(places).tolist()
+    for num_ranks, micro_batch in ((1, 2), (2, 1), (4, 2)):
+        assert global_batches(num_ranks, micro_batch, epoch=5) == expected
+
+
+def test_an_order_longer_than_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = global_batches(2, 2, epoch=4)
+    monkeypatch.setattr("tuner.data.batches._BLOCK_ROWS", 24)
+    assert global_batches(2, 2, epoch=4) == whole
 
 
 @pytest.mark.parametrize("num_ranks", [1, 2, 4])

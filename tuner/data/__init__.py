@@ -1,8 +1,9 @@
 """The shared data pipeline: source, split, cleaning, encoding, scaling, store, batches; without torch."""
 
-from tuner.data.batches import Batches, epoch_order, shards
+from tuner.data.batches import Batches, shards
 from tuner.data.inputs import input_names, read_inputs
 from tuner.data.manifest import Manifest
+from tuner.data.order import epoch_order
 from tuner.data.sources.two_class import bayes_accuracy
 from tuner.data.store import Split, Store, fingerprint, prepare, preprocess
 from tuner.data.table import Table

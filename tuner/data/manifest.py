@@ -83,6 +83,9 @@ class Manifest:
     """Of recordings: `data.audio` with all its fields; mean and std are then those of each band."""
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
     """Reason to the rows that are in no split."""
+    missing: Mapping[str, Mapping[str, int]] | None = None
+    """Column to split to its usable rows without a value, before cleaning; columns without gaps are left
+    out; None: no table, or an earlier version did not count."""
 
     @property
     def num_classes(self) -> int | None:

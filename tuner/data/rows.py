@@ -38,6 +38,8 @@ class TableRows:
     is_scaled: NDArray[np.bool_]
     """[features]: whether standardisation is for it."""
     dropped: Mapping[str, Dropped]
+    missing: Mapping[str, Mapping[str, int]]
+    """Of each column that has gaps, how many in each split, before anything was dropped or filled in."""
 
 
 def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
@@ -55,6 +57,7 @@ def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
     )
     work = _Work(columns, cleaned, kept, ledger)
     rows = _split(cleaned, None if table.parts is None else table.parts[kept], spec)
+    missing = fill.count_missing(columns, rows)
     rows = _without_duplicates(work, rows) if spec.clean.duplicates == "drop" else rows
     rows = _without_gaps(work, rows, spec.clean)
     rows, limits = _without_outliers(work, rows, spec.clean)
@@ -70,6 +73,7 @@ def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
         class_names,
         encode.are_scaled(recipe, how),
         ledger.dropped(),
+        missing,
     )
 
 

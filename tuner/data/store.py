@@ -252,6 +252,7 @@ def _build_table(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict
         columns=rows.columns,
         categories=spec.encode.categories,
         dropped=rows.dropped,
+        missing=rows.missing,
     )
     return manifest, _standardised(splits, manifest)
 

@@ -27,7 +27,17 @@ def read_frame(path: Path, delimiter: str, text: Collection[str] = ()) -> pd.Dat
     if frame.empty:
         raise DataError(f"data must have rows, but {path} has only a header; give a file with data")
     frame.columns = frame.columns.astype(str)
+    _check_names(path, delimiter)
     return frame
+
+
+def _check_names(path: Path, delimiter: str) -> None:
+    """DataError where a name stands twice, which pandas would change in silence."""
+    first = pd.read_csv(path, sep=delimiter, header=None, nrows=1, dtype=str, keep_default_na=False)
+    header: list[str] = first.iloc[0].tolist()
+    twice = [name for place, name in enumerate(header) if name and name in header[:place]]
+    if twice:
+        raise _unreadable(path, f"its header has the name '{twice[0]}' twice")
 
 
 def _unreadable(path: Path, found: str) -> DataError:

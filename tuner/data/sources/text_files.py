@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tuner.data.sources.files import reason
+from tuner.data.sources.files import broken_line, reason
 from tuner.data.sources.table_files import missing_column
 from tuner.data.table import AnyArray, Table
 from tuner.errors import DataError
@@ -75,10 +75,13 @@ def _read_frame(path: Path, columns: list[str] | None, delimiter: str) -> pd.Dat
             quoting=3 if delimiter == "\t" else 0,
             encoding="utf-8",
         )
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, broken_line(path)) from error
     except (ValueError, OSError) as error:
-        raise DataError(
-            f"data must be readable as a table of texts, but {path} is not: {reason(error)}; correct the file"
-        ) from error
+        raise _unreadable(path, reason(error)) from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        # pandas would take what is in front of the other values as the name of the row.
+        raise _unreadable(path, "its rows have more values than there are names of columns")
     if frame.empty:
         raise DataError(f"data must have rows, but {path} has none; give a file with data")
     frame.columns = frame.columns.astype(str)
@@ -88,5 +91,13 @@ def _read_frame(path: Path, columns: list[str] | None, delimiter: str) -> pd.Dat
 def _decode(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8")
-    except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"text must be UTF-8, but {path} is not: {reason(error)}; convert it") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"text must be UTF-8, but {path} is not: {broken_line(path)}; convert it") from error
+    except OSError as error:
+        raise DataError(f"text must be readable, but {path} is not: {reason(error)}; correct it") from error
+
+
+def _unreadable(path: Path, found: str) -> DataError:
+    return DataError(
+        f"data must be readable as a table of texts, but {path} is not: {found}; correct the file"
+    )

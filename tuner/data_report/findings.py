@@ -1,0 +1,122 @@
+"""What a human should look at before training, a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tuner.data_report.report import Column, DataReport
+
+FEW_ROWS = 10
+IMBALANCE = 20
+MUCH_DROPPED = 0.05
+MUCH_MISSING = 0.2
+MANY_CUT = 0.1
+TELLS_ALL = 0.99
+MOST_NAMES = 3
+
+
+def findings(report: DataReport) -> Iterator[str]:
+    yield from _shared(report)
+    yield from _contradictions(report)
+    yield from _classes(report)
+    yield from _dropped(report)
+    if report.columns is not None:
+        yield from _columns(report.columns, report)
+    if report.tokens is not None:
+        yield from _cut(report)
+
+
+def share(part: int, whole: int) -> str:
+    """As a percentage; what is not 0 never reads as 0."""
+    if not part or not whole:
+        return "0%"
+    percent = 100 * part / whole
+    return f"{percent:.1f}%" if percent >= 0.1 else "<0.1%"
+
+
+def _shared(report: DataReport) -> Iterator[str]:
+    sizes = {split.name: split.rows for split in report.splits}
+    for shared in report.leakage.shared:
+        if shared.pairs.count:
+            part = share(shared.pairs.count, sizes[shared.split])
+            fix = "; data.clean.duplicates: drop leaves them out" if report.kind == "table" else ""
+            yield (
+                f"rows of {shared.split} that stand in {shared.also_in} too: {shared.pairs.count:,} "
+                f"({part}); what is measured on them is too good{fix}"
+            )
+
+
+def _contradictions(report: DataReport) -> Iterator[str]:
+    pairs = report.leakage.contradictions
+    if pairs is not None and pairs.count:
+        yield f"rows with the features of another row and another label: {pairs.count:,}"
+
+
+def _classes(report: DataReport) -> Iterator[str]:
+    names = report.class_names or ()
+    for split in report.splits:
+        missing = [name for name, count in zip(names, split.classes or (), strict=False) if not count]
+        if missing and split.rows:
+            yield f"{split.name} has no row of {_listed(missing, 'class', 'classes')}"
+    counts = report.splits[0].classes
+    if not counts:
+        return
+    rare = [name for name, count in zip(names, counts, strict=True) if 0 < count < FEW_ROWS]
+    if rare:
+        yield f"train has fewer than {FEW_ROWS} rows of {_listed(rare, 'class', 'classes')}"
+    if max(counts) > IMBALANCE * max(1, min(counts)):
+        most, least = names[counts.index(max(counts))], names[counts.index(min(counts))]
+        yield (
+            f"classes are far from balanced: {max(counts):,} training rows of '{most}', {min(counts):,} of "
+            f"'{least}'; compare with val/f1, which counts each class the same"
+        )
+
+
+def _dropped(report: DataReport) -> Iterator[str]:
+    count = sum(dropped.count for dropped in report.dropped.values())
+    read = count + report.num_rows
+    if count > MUCH_DROPPED * read:
+        yield f"cleaning dropped {count:,} of {read:,} rows ({share(count, read)})"
+
+
+def _columns(columns: Sequence[Column], report: DataReport) -> Iterator[str]:
+    gaps = [column.name for column in columns if _missing(column) > MUCH_MISSING * report.num_rows]
+    if gaps:
+        yield f"more than {MUCH_MISSING:.0%} of the values are missing in {_of_columns(gaps)}"
+    constant = [column.name for column in columns if _is_constant(column)]
+    if constant:
+        yield f"nothing can be learned from {_of_columns(constant)}: all training rows have one value"
+    tells = [column.name for column in columns if column.association >= TELLS_ALL]
+    if tells:
+        yield f"the target can be told from {_of_columns(tells)} alone: is it known when one predicts?"
+
+
+def _missing(column: Column) -> int:
+    return sum((column.missing or {}).values())
+
+
+def _is_constant(column: Column) -> bool:
+    if column.numbers is not None:
+        return column.numbers.quantiles[0] == column.numbers.quantiles[-1]
+    return len(column.categories or ()) == 1
+
+
+def _cut(report: DataReport) -> Iterator[str]:
+    assert report.tokens is not None
+    is_running_text = all(split.classes is None for split in report.splits)
+    full = report.tokens.full["train"]
+    if not is_running_text and full > MANY_CUT * report.looked_at:
+        yield (
+            f"{share(full, report.looked_at)} of the training rows fill all {report.input_shape[0]} tokens, "
+            "so longer texts were cut; raise data.text.max_length to see whether the ends matter"
+        )
+
+
+def _of_columns(names: Sequence[str]) -> str:
+    return _listed(names, "column", "columns")
+
+
+def _listed(names: Sequence[str], one: str, several: str) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:MOST_NAMES])
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{one if len(names) == 1 else several} {shown}{more}"

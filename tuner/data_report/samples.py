@@ -1,0 +1,82 @@
+"""Rows to look at: of tables values, of tokens text, of images pictures."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from tuner.data import Manifest, Split, tokens
+from tuner.data.table import AnyArray
+from tuner.data_report import png
+from tuner.data_report.columns import raw_columns, rounded
+from tuner.data_report.numbers import evenly, unscaled
+from tuner.data_report.report import Kind, Sample
+
+MOST_CHARACTERS = 400
+MOST_CLASSES = 10
+IMAGES_A_CLASS = 4
+OTHERS = 6
+"""Rows of a table or texts, at least one of each class that is shown."""
+
+
+class Sampler:
+    """Makes samples of the rows of a store."""
+
+    def __init__(self, splits: Mapping[str, Split], manifest: Manifest, kind: Kind) -> None:
+        self._splits = splits
+        self._manifest = manifest
+        self._kind = kind
+        self._tokenizer = None if manifest.tokenizer is None else tokens.from_json(manifest.tokenizer)
+
+    def sample(self, split: str, row: int) -> Sample:
+        """Of the row at place `row`."""
+        features, targets = (part[row] for part in self._splits[split])
+        values = text = picture = None
+        if self._kind == "table":
+            values = tuple(column.shown(0) for column in raw_columns(features[None], self._manifest))
+        elif self._kind == "tokens":
+            assert self._tokenizer is not None
+            text = _cut(self._tokenizer.decode(features.tolist()))
+        else:
+            picture = base64.b64encode(png.picture(self._image(features))).decode()
+        label = self._label(targets)
+        return Sample(split=split, row=row + 1, label=label, values=values, text=text, png=picture)
+
+    def _image(self, features: AnyArray) -> AnyArray:
+        raw = raw_image(features, self._manifest)
+        return raw if self._manifest.audio is None else raw[:, ::-1]  # low tones stand below
+
+    def samples(self, split: str) -> tuple[Sample, ...]:
+        """A few rows: the first of each class, or where there are none evenly spaced ones."""
+        return tuple(self.sample(split, int(row)) for row in self._rows(split))
+
+    def _rows(self, split: str) -> Iterator[int]:
+        targets = np.asarray(self._splits[split].targets)
+        if self._manifest.num_classes is None:
+            yield from evenly(len(targets), OTHERS)
+            return
+        num_classes = min(self._manifest.num_classes, MOST_CLASSES)
+        each = IMAGES_A_CLASS if self._kind == "image" else -(-OTHERS // num_classes)
+        for label in range(num_classes):
+            yield from np.flatnonzero(targets == label)[:each]
+
+    def _label(self, target: AnyArray) -> str | float | None:
+        if self._manifest.class_names is not None:
+            return self._manifest.class_names[int(target)]
+        return rounded(float(target)) if np.ndim(target) == 0 else None
+
+
+def raw_image(image: AnyArray, manifest: Manifest) -> AnyArray:
+    """[channels, height, width] in raw units, or [rows, ...] of such."""
+    if manifest.mean is None or manifest.std is None:
+        return image
+    # Spectrograms are standardised band by band, images channel by channel.
+    axis = -3 if manifest.audio is None else -2
+    parts = zip(np.moveaxis(image, axis, 0), manifest.mean, manifest.std, strict=True)
+    return np.stack([unscaled(part, mean, std) for part, mean, std in parts], axis=axis)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " ..."
