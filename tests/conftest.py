@@ -14,6 +14,8 @@ from postgres_server import programs, running_server
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Nothing may need the network; read when huggingface_hub is imported.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 settings.register_profile(
     "tuner",

@@ -47,6 +47,8 @@ HEAVY = {
     "sklearn": {"data"},
     "pyarrow": {"data"},
     "PIL": {"data"},
+    "transformers": {"models"},
+    "peft": {"models"},
 }
 """Heavy package to the rooms that may import it."""
 

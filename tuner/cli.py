@@ -95,6 +95,11 @@ def check(spec: Spec, set_: Set = None, as_json: Json = False) -> None:
         from tuner.execution.checks import check_warm_start
 
         check_warm_start(experiment)
+    specs = list(experiment.representatives())
+    if any(each.model.type == "pretrained" for each in specs):
+        from tuner.execution.checks import check_pretrained
+
+        check_pretrained(specs)
     if as_json:
         print(json.dumps(_check_json(experiment), indent=2))
         return

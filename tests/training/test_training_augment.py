@@ -37,8 +37,10 @@ EACH = {
 SHAPES = [(1, 9, 8), (3, 8, 8)]
 
 
-def augmentation(seed: int = 0, num_outputs: int = 4, padding: int | None = None, **fields) -> Augmentation:
-    return Augmentation(AugmentSpec(**fields), seed, num_outputs, padding)
+def augmentation(
+    seed: int = 0, num_outputs: int = 4, padding: int | None = None, blank: int = 0, **fields
+) -> Augmentation:
+    return Augmentation(AugmentSpec(**fields), seed, num_outputs, padding, blank)
 
 
 def rows(shape=(1, 9, 8), count: int = NUM_ROWS) -> torch.Tensor:
@@ -294,9 +296,10 @@ def test_rows_close_up_over_tokens_that_are_left_out():
 
 def test_of_running_text_tokens_are_hidden_in_place():
     tokens = torch.arange(1, 41).repeat(200, 1)
-    found = changed(tokens, token_dropout=0.25)
-    assert torch.equal(found[found > 0], tokens[found > 0])
-    assert found.eq(0).float().mean().item() == pytest.approx(0.25, abs=0.02)
+    for blank in (0, 99):
+        found = changed(tokens, token_dropout=0.25, blank=blank)
+        assert torch.equal(found[found != blank], tokens[found != blank])
+        assert found.eq(blank).float().mean().item() == pytest.approx(0.25, abs=0.02)
 
 
 # --- training -----------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ from tuner.data.table import AnyArray
 from tuner.data.text import prepare_text
 from tuner.errors import DataError
 from tuner.spec.metrics import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASKS
-from tuner.spec.sections import DataSpec, ImageFolderSource
+from tuner.spec.sections import DataSpec, ImageFolderSource, PretrainedTokens
 
 CODE_VERSION = 3
 """Raise it when the same source and recipe give other bytes than before."""
@@ -163,6 +163,9 @@ def _recipe(spec: DataSpec) -> dict[str, Any]:
     for holder, name in ((recipe, "text"), (recipe, "image"), (recipe, "audio"), (recipe["split"], "group")):
         if holder[name] is None:
             del holder[name]
+    if spec.text and isinstance(spec.text.tokenizer, PretrainedTokens):
+        # By its content: it may lie elsewhere, or change where it lies.
+        recipe["text"]["tokenizer"] = tokens.fit(spec.text.tokenizer, []).to_json()
     return recipe
 
 
@@ -193,7 +196,7 @@ def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[
         target_std=None,
         tokenizer=rows.tokenizer.to_json(),
         num_tokens=rows.tokenizer.num_tokens,
-        padding=None if task == LANGUAGE_MODELLING else tokens.PADDING,
+        padding=None if task == LANGUAGE_MODELLING else rows.tokenizer.padding,
     )
     return manifest, splits
 

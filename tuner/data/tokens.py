@@ -1,12 +1,14 @@
-"""Text to tokens: byte, character and byte-pair vocabularies, fitted on the training texts only.
+"""Text to tokens: byte, character and byte-pair vocabularies, fitted on the training texts only, and
+the vocabularies of pretrained models.
 
     tokenizer = fit(spec, train_texts)
     rows = encode_rows(tokenizer, texts, max_length)       # int32 [texts, max_length]
     tokenizer.decode(tokenizer.encode("ab"))               # "ab"
 
-Token 0 fills up short rows (PADDING). What a tokenizer knows is one JSON text (`to_json`, `from_json`), which
-the manifest keeps, so an exported model reads text as in training. Byte pairs: Sennrich et al., "Neural
-Machine Translation of Rare Words with Subword Units", 2016, on bytes, so that no text is unknown.
+Token 0 (PADDING) fills up short rows, or the one that a pretrained model is used to. What a tokenizer knows
+is one JSON text (`to_json`, `from_json`), which the manifest keeps, so an exported model reads text as in
+training. Byte pairs: Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", 2016, on
+bytes, so that no text is unknown.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.data.pretrained import read_tokenizer
 from tuner.errors import DataError
-from tuner.spec.sections import BpeTokens, ByteTokens, CharacterTokens, TokensSpec
+from tuner.spec.sections import BpeTokens, ByteTokens, CharacterTokens, PretrainedTokens, TokensSpec
 
 PADDING = 0
 _UNKNOWN = 1
@@ -29,17 +32,25 @@ TokenArray = NDArray[np.int32]
 
 
 class Tokenizer(Protocol):
-    """A vocabulary of `num_tokens`, with PADDING as token 0."""
+    """A vocabulary of `num_tokens`."""
 
     @property
     def num_tokens(self) -> int: ...
+    @property
+    def padding(self) -> int:
+        return PADDING
+
     def encode(self, text: str) -> TokenArray: ...
+    def encode_row(self, text: str, max_length: int) -> TokenArray:
+        """Of a text that stands alone: the first tokens, `max_length` at most."""
+        return self.encode(text)[:max_length]
+
     def decode(self, tokens: Sequence[int]) -> str: ...
     def to_json(self) -> str: ...
 
 
 @dataclass(frozen=True)
-class ByteTokenizer:
+class ByteTokenizer(Tokenizer):
     """Token 1 + b is byte b of the UTF-8 text."""
 
     num_tokens: int = 257
@@ -55,7 +66,7 @@ class ByteTokenizer:
 
 
 @dataclass(frozen=True)
-class CharacterTokenizer:
+class CharacterTokenizer(Tokenizer):
     """Token 2 + i is `characters[i]`; 1 stands for any other."""
 
     characters: str
@@ -79,7 +90,7 @@ class CharacterTokenizer:
         return json.dumps({"type": "character", "characters": self.characters})
 
 
-class LibraryTokenizer:
+class LibraryTokenizer(Tokenizer):
     """One of Hugging Face's `tokenizers`, by its own JSON."""
 
     def __init__(self, content: str) -> None:
@@ -99,7 +110,7 @@ class LibraryTokenizer:
         return int(self._library.get_vocab_size())
 
     def encode(self, text: str) -> TokenArray:
-        return np.array(self._library.encode(text).ids, dtype=np.int32)
+        return np.array(self._library.encode(text, add_special_tokens=False).ids, dtype=np.int32)
 
     def decode(self, tokens: Sequence[int]) -> str:
         return str(self._library.decode([int(token) for token in tokens]))
@@ -108,12 +119,54 @@ class LibraryTokenizer:
         return json.dumps({"type": "tokenizers", "content": self._library.to_str()})
 
 
+class PretrainedTokenizer(LibraryTokenizer):
+    """A pretrained model's: texts that stand alone get the special tokens which that was trained with.
+
+    Running text gets none, and a text that is cut keeps its closing one.
+    """
+
+    def __init__(self, content: str, padding: int) -> None:
+        super().__init__(content)
+        self._library.no_padding()
+        self._library.no_truncation()
+        self._content, self._padding = content, padding
+
+    @property
+    def num_tokens(self) -> int:
+        """The largest token and one: there may be gaps."""
+        return max(self._library.get_vocab().values()) + 1
+
+    @property
+    def padding(self) -> int:
+        return self._padding
+
+    def encode_row(self, text: str, max_length: int) -> TokenArray:
+        """DataError when the special tokens leave no room."""
+        num_special = self._library.num_special_tokens_to_add(False)
+        if max_length <= num_special:
+            raise DataError(
+                f"data.text.max_length must leave room for the {num_special} special tokens of the "
+                f"tokenizer, but found {max_length}; raise it"
+            )
+        ids = self._library.encode(text).ids
+        if len(ids) > max_length:
+            self._library.enable_truncation(max_length)
+            ids = self._library.encode(text).ids
+            self._library.no_truncation()
+        return np.array(ids, dtype=np.int32)
+
+    def to_json(self) -> str:
+        return json.dumps({"type": "pretrained", "content": self._content, "padding": self._padding})
+
+
 def fit(spec: TokensSpec, texts: Sequence[str]) -> Tokenizer:
-    """A tokenizer for `texts`, the training ones."""
+    """A tokenizer for `texts`, the training ones; DataError where a pretrained one cannot be read."""
     if isinstance(spec, ByteTokens):
         return ByteTokenizer()
     if isinstance(spec, CharacterTokens):
         return CharacterTokenizer("".join(sorted(set().union(*texts))))
+    if isinstance(spec, PretrainedTokens):
+        return PretrainedTokenizer(*read_tokenizer(spec.name))
     assert isinstance(spec, BpeTokens)
     return LibraryTokenizer(_train_bpe(texts, spec.vocabulary))
 
@@ -125,14 +178,16 @@ def from_json(content: str) -> Tokenizer:
         return ByteTokenizer()
     if fields["type"] == "character":
         return CharacterTokenizer(fields["characters"])
+    if fields["type"] == "pretrained":
+        return PretrainedTokenizer(fields["content"], fields["padding"])
     return LibraryTokenizer(fields["content"])
 
 
 def encode_rows(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> TokenArray:
-    """[texts, max_length]: the first tokens of each text, filled up with PADDING."""
-    rows = np.full((len(texts), max_length), PADDING, dtype=np.int32)
+    """[texts, max_length]: the first tokens of each text, filled up with the tokenizer's padding."""
+    rows = np.full((len(texts), max_length), tokenizer.padding, dtype=np.int32)
     for row, text in zip(rows, texts, strict=True):
-        tokens = tokenizer.encode(text)[:max_length]
+        tokens = tokenizer.encode_row(text, max_length)
         row[: len(tokens)] = tokens
     return rows
 

@@ -1,12 +1,24 @@
-"""What an experiment alone cannot tell: warm starts, cluster, data. Looked at before anything starts."""
+"""What an experiment alone cannot tell: warm starts, cluster, pretrained models, data.
+
+Looked at before anything starts.
+"""
 
 from collections.abc import Iterable
 
-from tuner.data import Manifest
+from tuner.data import Manifest, tokens
 from tuner.errors import ExperimentError
 from tuner.execution.placement import GangSize
 from tuner.search.warm_start import earlier_trials
-from tuner.spec import CnnSpec, Experiment, ResnetSpec, TrialSpec
+from tuner.spec import (
+    LANGUAGE_MODELLING,
+    CnnSpec,
+    DataSpec,
+    Experiment,
+    PretrainedSpec,
+    ResnetSpec,
+    TaskName,
+    TrialSpec,
+)
 
 
 def check_warm_start(experiment: Experiment) -> None:
@@ -31,6 +43,29 @@ def check_precision(specs: Iterable[TrialSpec], size: GangSize) -> None:
         from tuner.training.precision import resolve_precision
 
         resolve_precision("fp16", size.device_type)
+
+
+def check_pretrained(specs: Iterable[TrialSpec]) -> None:
+    """Raises UsageError when a pretrained model is not there, or does not fit tokenizer, length or tuning."""
+    found = {
+        (spec.model.model_dump_json(), spec.data.model_dump_json()): (spec.model, spec.data, spec.task)
+        for spec in specs
+        if isinstance(spec.model, PretrainedSpec)
+    }
+    for model, data, task in found.values():
+        _check_pretrained(model, data, task)
+
+
+def _check_pretrained(model: PretrainedSpec, data: DataSpec, task: TaskName) -> None:
+    # With torch and transformers it takes seconds to import.
+    from tuner import models
+
+    assert data.text is not None, "the experiment was checked: the tokenizer is the model's"
+    tokenizer = tokens.fit(data.text.tokenizer, [])
+    shape = models.DataShape(
+        input_shape=(data.text.max_length,), num_tokens=tokenizer.num_tokens, padding=tokenizer.padding
+    )
+    models.check_pretrained(model, shape, per_token=task == LANGUAGE_MODELLING)
 
 
 def check_fit(spec: TrialSpec, manifest: Manifest) -> None:

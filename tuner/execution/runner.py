@@ -1,8 +1,8 @@
 """Runs an experiment on Ray Tune, from the checks before anything starts to the last table; or goes on.
 
 Order: everything that can be wrong is looked at first (the results folder, the warm start, the cluster's
-size, the precision, the data); then the experiment's folder is made; then Tune drives the conductor. A folder
-that holds a search already differs only in what its `decisions.jsonl` says.
+size, the precision, pretrained models, the data); then the experiment's folder is made; then Tune drives the
+conductor. A folder that holds a search already differs only in what its `decisions.jsonl` says.
 """
 
 import errno
@@ -26,7 +26,13 @@ from ray.tune.error import TuneError
 from tuner.data import Store, fingerprint, prepare
 from tuner.errors import Interrupted, ResourceError, ResultsError, StorageError, UsageError
 from tuner.execution.bridge import Carriers, Gangs, TuneScheduler, TuneSearcher, trial_name
-from tuner.execution.checks import check_fit, check_precision, check_stop, check_warm_start
+from tuner.execution.checks import (
+    check_fit,
+    check_precision,
+    check_pretrained,
+    check_stop,
+    check_warm_start,
+)
 from tuner.execution.conductor import Conductor, Listener, new_state
 from tuner.execution.placement import GangSize, NodeSize, local_node, num_gangs, size_gang
 from tuner.execution.population import Population
@@ -94,6 +100,7 @@ def run_experiment(
         specs = list(experiment.representatives())
         check_stop(experiment, size)
         check_precision(specs, size)
+        check_pretrained(specs)
         with _undone_where_refused(paths) as made:
             store_of = _prepare(experiment, specs, paths.store_root, made)
             _make_folder(experiment, paths)
@@ -133,6 +140,7 @@ def resume_experiment(
             size = size_gang(experiment.resources, nodes)
             specs = list(experiment.representatives())
             check_precision(specs, size)
+            check_pretrained(specs)
             store_of = _prepare(experiment, specs, paths.store_root, [])
             searcher = _searcher(experiment, paths)
             atomic_write(paths.experiment_yaml, experiment.to_yaml())

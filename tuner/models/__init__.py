@@ -6,27 +6,48 @@ its constructor, and nobody touches them later: ZeRO stage 3 splits them over th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import nn
 
 from tuner.models.cnn import build_cnn
 from tuner.models.mlp import build_mlp
+from tuner.models.pretrained import Pretrained, build_pretrained, check_pretrained, read_config
 from tuner.models.resnet import build_resnet
 from tuner.models.rnn import build_rnn
 from tuner.models.shapes import DataShape, features, image, sequence
 from tuner.models.transformer import build_transformer
-from tuner.spec.sections import CnnSpec, MlpSpec, ModelSpec, ResnetSpec, RnnSpec, TransformerSpec
+from tuner.models.tuning import RateGroups
+from tuner.spec.sections import (
+    CnnSpec,
+    MlpSpec,
+    ModelSpec,
+    PretrainedSpec,
+    ResnetSpec,
+    RnnSpec,
+    TransformerSpec,
+)
 
-__all__ = ["DataShape", "build"]
+__all__ = ["DataShape", "build", "check_pretrained", "rate_groups", "read_config"]
 
 
-def build(spec: ModelSpec, data: DataShape, num_outputs: int, *, per_token: bool = False) -> nn.Module:
+def build(
+    spec: ModelSpec,
+    data: DataShape,
+    num_outputs: int,
+    *,
+    per_token: bool = False,
+    config: Mapping[str, Any] | None = None,
+) -> nn.Module:
     """A module from [rows, *data.input_shape] to [rows, num_outputs].
 
     Args:
         per_token: to [rows, length, num_outputs] instead; for models of sequences only.
+        config: of a pretrained model, to build it without its weights: what `read_config` gave.
 
     Raises:
-        ExperimentError: model and data do not fit.
+        ExperimentError: model and data do not fit, or a pretrained model is not there.
     """
     match spec:
         case MlpSpec():
@@ -39,3 +60,13 @@ def build(spec: ModelSpec, data: DataShape, num_outputs: int, *, per_token: bool
             return build_rnn(spec, sequence(data, spec.type), num_outputs, per_token=per_token)
         case TransformerSpec():
             return build_transformer(spec, sequence(data, spec.type), num_outputs, per_token=per_token)
+        case PretrainedSpec():
+            shape = sequence(data, spec.type)
+            return build_pretrained(spec, shape, num_outputs, per_token=per_token, config=config)
+
+
+def rate_groups(model: nn.Module) -> RateGroups:
+    """The weights that are trained, with their share of the learning rate; the largest share comes first."""
+    if isinstance(model, Pretrained):
+        return model.rate_groups()
+    return [(1.0, list(model.parameters()))]

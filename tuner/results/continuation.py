@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from tuner.data.tokens import PADDING, Tokenizer
+from tuner.data.tokens import Tokenizer
 
 NUM_TOKENS = 200
 TEMPERATURE = 0.8
@@ -29,13 +29,17 @@ def continue_text(
     tokens = [int(token) for token in tokenizer.encode(prompt)]
     begun = len(tokens)
     for _ in range(num_tokens):
-        tokens.append(_draw(network, tokens[-max_length:], temperature, generator))
+        tokens.append(_draw(network, tokens[-max_length:], tokenizer.padding, temperature, generator))
     return tokenizer.decode(tokens[begun:])
 
 
 def _draw(
-    network: torch.nn.Module, tokens: Sequence[int], temperature: float, generator: torch.Generator
+    network: torch.nn.Module,
+    tokens: Sequence[int],
+    padding: int,
+    temperature: float,
+    generator: torch.Generator,
 ) -> int:
     logits = network(torch.tensor([tokens]))[0, -1].float() / temperature
-    logits[PADDING] = -torch.inf
+    logits[padding] = -torch.inf
     return int(torch.multinomial(logits.softmax(dim=0), 1, generator=generator))

@@ -1,9 +1,10 @@
 """A trained model outside its experiment: weights, configuration and preprocessing in one folder.
 
-    best.export("best/")                                  # writes weights.pt and model.json
+    best.export("best/")                                  # writes weights.pt, model.json, and config.json
     ExportedModel.open("best/").predict(read_inputs(...)) # one readable mapping a row
 
-`model.json` is data only, weights are read with `weights_only`: an export from elsewhere cannot run code.
+A pretrained model's own config.json stands in for its folder. `model.json` is data only, weights are read
+with `weights_only`: an export from elsewhere cannot run code.
 """
 
 import json
@@ -22,13 +23,13 @@ from tuner.errors import ResultsError
 from tuner.records.files import atomic_write
 from tuner.records.paths import ExperimentPaths
 from tuner.results.continuation import continue_text
-from tuner.spec import LANGUAGE_MODELLING, Experiment, TrialSpec
+from tuner.spec import LANGUAGE_MODELLING, Experiment, PretrainedSpec, TrialSpec
 from tuner.tasks import Task
 from tuner.training.evaluation import evaluate
 from tuner.training.ranks import Ranks
 
-ROWS = 1024
-"""Rows a forward pass outside training."""
+ROWS, ROWS_OF_TOKENS = 1024, 64
+"""Rows a forward pass outside training; tokens become vectors, or as many numbers as the vocabulary has."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,11 @@ class ExportedModel:
             content = json.loads((folder / "model.json").read_bytes())
             spec = TrialSpec.model_validate_json(json.dumps(content["spec"]))
             manifest = Manifest.from_json(json.dumps(content["manifest"]))
+            is_pretrained = isinstance(spec.model, PretrainedSpec)
+            config = json.loads((folder / "config.json").read_bytes()) if is_pretrained else None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise _damaged(folder / "model.json", error) from error
-        return cls._load(spec, manifest, folder / "weights.pt")
+        return cls._load(spec, manifest, folder / "weights.pt", config)
 
     @classmethod
     def of_trial(
@@ -72,7 +75,7 @@ class ExportedModel:
         """The kept weights of a trial of an experiment; `seed` is that of a fresh run."""
         spec = _spec(experiment, params, seed)
         manifest = prepare(spec.data, spec.task, paths.store_root).manifest
-        return cls._load(spec, manifest, _weights(paths, number))
+        return cls._load(spec, manifest, _weights(paths, number), _config(spec))
 
     @property
     def task(self) -> Task:
@@ -88,7 +91,7 @@ class ExportedModel:
             return [{"continuation": self.continue_text(text)} for text in features]
         x = preprocess(features, self.manifest)
         task = self.task
-        outputs = (self.network(torch.from_numpy(part)) for part in _parts(x))
+        outputs = (self.network(torch.from_numpy(part)) for part in _parts(x, _rows(self.manifest)))
         return [prediction for output in outputs for prediction in task.predict(output)]
 
     def continue_text(self, prompt: str, **options: Any) -> str:
@@ -99,10 +102,14 @@ class ExportedModel:
         return continue_text(self.network, tokenizer, prompt, max_length=max_length, **options)
 
     @classmethod
-    def _load(cls, spec: TrialSpec, manifest: Manifest, weights: Path) -> "ExportedModel":
+    def _load(
+        cls, spec: TrialSpec, manifest: Manifest, weights: Path, config: dict[str, Any] | None
+    ) -> "ExportedModel":
         task = tasks.get(spec.task, spec.train, manifest)
         shape = models.DataShape.of(manifest)
-        network = models.build(spec.model, shape, task.num_outputs, per_token=task.is_per_token)
+        network = models.build(
+            spec.model, shape, task.num_outputs, per_token=task.is_per_token, config=config
+        )
         try:
             network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         except Exception as error:
@@ -134,6 +141,9 @@ def export(
     manifest = prepare(spec.data, spec.task, paths.store_root).manifest
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(weights, out / "weights.pt")
+    config = _config(spec)
+    if config is not None:
+        atomic_write(out / "config.json", json.dumps(config, indent=2) + "\n")
     content = {
         "experiment": experiment.name,
         "trial": number,
@@ -154,14 +164,23 @@ def measure(
     if store.manifest.sizes[split] == 0:
         return {}
     model = ExportedModel.of_trial(experiment, params, paths, number)
+    rows = _rows(model.manifest)
     return evaluate(
-        model.network, model.task, store.split(split), Ranks(), micro_batch=ROWS, dtype=torch.float32
+        model.network, model.task, store.split(split), Ranks(), micro_batch=rows, dtype=torch.float32
     )
 
 
 def _spec(experiment: Experiment, params: Mapping[str, Any], seed: int | None) -> TrialSpec:
     spec = experiment.resolve(params)
     return spec if seed is None else spec.with_seed(seed)
+
+
+def _config(spec: TrialSpec) -> dict[str, Any] | None:
+    return models.read_config(spec.model) if isinstance(spec.model, PretrainedSpec) else None
+
+
+def _rows(manifest: Manifest) -> int:
+    return ROWS if manifest.tokenizer is None else ROWS_OF_TOKENS
 
 
 def _weights(paths: ExperimentPaths, number: int) -> Path:
@@ -181,5 +200,5 @@ def _damaged(file: Path, error: Exception) -> ResultsError:
     )
 
 
-def _parts(x: np.ndarray) -> Iterator[np.ndarray]:
-    return (x[start : start + ROWS] for start in range(0, len(x), ROWS))
+def _parts(x: np.ndarray, rows: int) -> Iterator[np.ndarray]:
+    return (x[start : start + rows] for start in range(0, len(x), rows))

@@ -36,6 +36,8 @@ from tuner.spec.sections import (
     DataSpec,
     EncodeSpec,
     ModelSpec,
+    PretrainedSpec,
+    PretrainedTokens,
     RecoverySpec,
     ResourcesSpec,
     RnnSpec,
@@ -44,6 +46,7 @@ from tuner.spec.sections import (
     Split,
     SplitFiles,
     TableFiles,
+    TextSpec,
     TrainSpec,
     TransformerSpec,
     TrialSpec,
@@ -108,6 +111,7 @@ _MODEL_TASKS: dict[str, tuple[str, ...]] = {
     "resnet": ("image_classification", AUDIO_CLASSIFICATION),
     "rnn": (*TEXT_TASKS, AUDIO_CLASSIFICATION),
     "transformer": (*TEXT_TASKS, AUDIO_CLASSIFICATION),
+    "pretrained": TEXT_TASKS,
 }
 _CLASSIFICATION_LOSSES = ("auto", "cross_entropy", "bce")
 _LOSSES: dict[str, tuple[str, ...]] = {
@@ -385,6 +389,8 @@ def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tupl
         yield from _check_data(task, sections["data"])
     if task and "model" in sections:
         yield from _check_model(task, sections["model"])
+    if "model" in sections and "data" in sections:
+        yield from _check_tokens(sections["model"], sections["data"])
     if task and "train" in sections:
         yield from _check_loss(task, sections["train"])
         yield from _check_augment(task, sections["train"])
@@ -449,6 +455,15 @@ def _check_model(task: str, model: ModelSpec) -> Iterator[tuple[KeyPath, str]]:
         if model.tie_embeddings and not is_language_model:
             rest = f"needs task {LANGUAGE_MODELLING}; found true with task {task}; drop it"
             yield ("model", "tie_embeddings"), rest
+
+
+def _check_tokens(model: ModelSpec, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
+    if not isinstance(model, PretrainedSpec):
+        return
+    tokenizer = (data.text or TextSpec()).tokenizer
+    if not isinstance(tokenizer, PretrainedTokens):
+        rest = f"must be pretrained for model.type pretrained; found {tokenizer.type}"
+        yield ("data", "text", "tokenizer"), f"{rest}; use {{type: pretrained, name: {model.name}}}"
 
 
 def _check_loss(task: str, train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:

@@ -119,7 +119,7 @@ class Experiment:
     def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> "Experiment":
         """The experiment in the YAML file at `path`, changed by `overrides` ("path=value").
 
-        Paths of data files, also overridden ones, are relative to the file's folder.
+        Paths of data files and pretrained models, also overridden ones, are relative to the file's folder.
 
         Raises:
             ExperimentError: with one line, "file:line: sentence", for each thing that is wrong.
@@ -168,8 +168,9 @@ class Experiment:
                 "an experiment file cannot hold a training function; "
                 f"found {show(tree['function'])}; start it from Python with tuner.run"
             )
-        if isinstance(tree.get("data"), dict):
-            tree["data"] = absolute_paths(tree["data"], folder)
+        for section in ("data", "model"):
+            if isinstance(tree.get(section), dict):
+                tree[section] = absolute_paths(tree[section], folder)
         experiment = cls.__new__(cls)
         experiment._fill(check_experiment(tree, sources), None)
         return experiment

@@ -186,6 +186,19 @@ def _flag_or_robust(value: Any) -> Any:
     return value
 
 
+def _all_or_layers(value: Any) -> Any:
+    if value != "all" and not (is_number(value) and value >= 0 and value == int(value)):
+        raise broken_rule(f"must be 'all' or a whole number of layers; found {show(value)}")
+    return value
+
+
+def _all_or_names(value: Any) -> Any:
+    is_list = isinstance(value, list) and value and all(isinstance(name, str) for name in value)
+    if value != "all" and not is_list:
+        raise broken_rule(f"must be 'all' or a list of names of linear layers; found {show(value)}")
+    return value
+
+
 MOST_PIXELS_A_SIDE = 4096
 AnyPath = Annotated[str, AfterValidator(_is_path)]
 Seed = Annotated[int, Field(ge=0)]
@@ -439,8 +452,16 @@ class BpeTokens(Section):
     """tokens, at most: 256 bytes, one for padding, the rest pairs"""
 
 
+class PretrainedTokens(Section):
+    """The tokenizer of a pretrained model (tokenizer.json), with the special tokens and padding of that."""
+
+    type: Literal["pretrained"] = "pretrained"
+    name: AnyPath
+    """as `model.name` of a pretrained model"""
+
+
 TokensSpec = Annotated[
-    ByteTokens | CharacterTokens | BpeTokens,
+    ByteTokens | CharacterTokens | BpeTokens | PretrainedTokens,
     BeforeValidator(_as_type),
     Field(discriminator="type"),
 ]
@@ -707,8 +728,55 @@ class TransformerSpec(Section):
         return self
 
 
+class FullTuning(Section):
+    """All weights are trained."""
+
+    type: Literal["full"] = "full"
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """learning rate of each layer, and of the embeddings, as a share of that of the layer above"""
+
+
+class FrozenTuning(Section):
+    """The embeddings and the first layers stay as they are."""
+
+    type: Literal["frozen"] = "frozen"
+    layers: Annotated[Literal["all"] | int, BeforeValidator(_all_or_layers)] = "all"
+    """that stay; all: only what comes after the layers is trained"""
+
+
+class LoraTuning(Section):
+    """Low-rank adapters beside linear layers (Hu et al., 2021), and a classifier's head."""
+
+    type: Literal["lora"] = "lora"
+    rank: Count = 8
+    alpha: Positive = 16.0
+    """what an adapter adds is multiplied by alpha / rank"""
+    dropout: Fraction = 0.0
+    """share of an adapter's inputs that are zeroed in training, [0, 1)"""
+    targets: Annotated[Literal["all"] | list[str], BeforeValidator(_all_or_names)] = "all"
+    """names of the linear layers that get one, in the model's words; all: all in its layers"""
+
+
+Tuning = Annotated[
+    FullTuning | FrozenTuning | LoraTuning,
+    BeforeValidator(_as_type),
+    Field(discriminator="type"),
+]
+
+
+class PretrainedSpec(Section):
+    """A model of Hugging Face's transformers with its trained weights, which are read from safetensors."""
+
+    type: Literal["pretrained"] = "pretrained"
+    name: AnyPath
+    """a folder, which begins with . or / or ~ (relative to the experiment file; in Python: to the working
+    directory), or a name on the Hugging Face Hub"""
+    tuning: Tuning = FullTuning()
+    """also the bare name of its type"""
+
+
 ModelSpec = Annotated[
-    MlpSpec | CnnSpec | ResnetSpec | RnnSpec | TransformerSpec,
+    MlpSpec | CnnSpec | ResnetSpec | RnnSpec | TransformerSpec | PretrainedSpec,
     Field(discriminator="type"),
 ]
 

@@ -52,18 +52,31 @@ def locate(template: Any, params: Mapping[str, Any], path: KeyPath) -> KeyPath:
 
 
 def absolute_paths(node: Any, folder: Path, key: str = "") -> Any:
-    """The plain tree `node` with each relative `path` in it seen from `folder`, searched ones too."""
+    """The plain tree `node` with each relative `path` in it seen from `folder`, searched ones too.
+
+    A pretrained model's `name` is a path where it begins like one.
+    """
     if isinstance(node, dict):
         is_inside = key == "path"
+        is_pretrained = node.get("type") == "pretrained"
         return {
-            k: absolute_paths(child, folder, key if is_inside or k == "choice" else k)
+            k: absolute_paths(child, folder, key if is_inside or k == "choice" else _key(k, is_pretrained))
             for k, child in node.items()
         }
     if isinstance(node, list):
         return [absolute_paths(child, folder, key) for child in node]
-    if key == "path" and isinstance(node, str) and is_path(node):
+    if not (isinstance(node, str) and is_path(node)):
+        return node
+    if key == "path" or (key == _NAME and node.startswith((".", "/", "~"))):
         return os.path.abspath(folder / os.path.expanduser(node))
     return node
+
+
+_NAME = "pretrained name"
+
+
+def _key(key: str, is_pretrained: bool) -> str:
+    return _NAME if key == "name" and is_pretrained else key
 
 
 def is_key(key: object) -> bool:

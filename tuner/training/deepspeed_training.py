@@ -19,11 +19,11 @@ import torch
 import torch.distributed
 
 from tuner import models, tasks
-from tuner.data import Batches, Store
+from tuner.data import Batches, Manifest, Store, tokens
 from tuner.records.checkpoints import Checkpoint
 from tuner.records.paths import TrialPaths
 from tuner.records.states import TrialState
-from tuner.spec import TrainSpec
+from tuner.spec import PretrainedSpec, TrainSpec
 from tuner.training.augment import Augmentation
 from tuner.training.checkpoints import (
     read_saved,
@@ -98,7 +98,11 @@ class DeepSpeedTraining:
         self._task = tasks.get(spec.task, train, store.manifest)
         self._plan = plan_batch(train, ranks.num_ranks)
         self._augmentation = Augmentation(
-            train.augment, train.seed, self._task.num_outputs, store.manifest.padding
+            train.augment,
+            train.seed,
+            self._task.num_outputs,
+            store.manifest.padding,
+            blank=_unused_token(store.manifest),
         )
         self._batches = Batches(
             store.split("train"),
@@ -115,6 +119,7 @@ class DeepSpeedTraining:
             ranks,
             precision=self._precision,
             num_steps=train.epochs * self._batches.batches_per_epoch,
+            is_pretrained=isinstance(spec.model, PretrainedSpec),
         )
         # The one engine that keeps no gradient norm: torch's own optimizer, neither sharded nor scaled.
         self._is_plain = train.zero.stage == 0 and self._precision == "fp32"
@@ -124,7 +129,7 @@ class DeepSpeedTraining:
             _watch_norm(self._engine.optimizer)
         parameters = list(self._engine.module.parameters())
         self._num_parameters = sum(_size(p) for p in parameters)
-        self._weights = [p for p in parameters if p.ndim >= 2]
+        self._weights = [p for p in parameters if p.ndim >= 2 and p.requires_grad]
         # Every rank drops out other units; the weights above were drawn alike.
         torch.manual_seed(train.seed * 1_000_003 + ranks.rank + 1)
         self._epoch = self._batch = 0
@@ -410,6 +415,11 @@ def _size(parameter: torch.nn.Parameter) -> int:
 def _norm_of_grads(module: torch.nn.Module) -> float:
     grads = [p.grad for p in module.parameters() if p.grad is not None]
     return torch.nn.utils.get_total_norm(grads).item()
+
+
+def _unused_token(manifest: Manifest) -> int:
+    """One that no text has."""
+    return tokens.PADDING if manifest.tokenizer is None else tokens.from_json(manifest.tokenizer).padding
 
 
 def _norm_tells(train: TrainSpec, precision: Precision) -> bool:

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from torch._inductor import config as inductor
 from torch.optim.lr_scheduler import LambdaLR
 
+from tuner.models import rate_groups
 from tuner.spec import TrainSpec
 from tuner.training.checkpoints import MemoryEngine
 from tuner.training.optimizers import build_optimizer, schedule_factor
@@ -77,18 +77,23 @@ def build_engine(
     *,
     precision: Precision,
     num_steps: int,
+    is_pretrained: bool = False,
 ) -> Any:
-    """Shards the model over the ranks; `num_steps` is the length of the whole training in optimizer steps."""
+    """Shards the model over the ranks.
+
+    Args:
+        num_steps: length of the whole training in optimizer steps.
+        is_pretrained: whether the model's weights are read and not drawn.
+    """
     hand_to_deepspeed()
     config = engine_config(train, plan_batch(train, ranks.num_ranks), precision, ranks.device_type)
     torch.manual_seed(train.seed)
-    with _splitting(train, config):
-        model = build_model()
+    model = _built(build_model, config, is_pretrained)
     factor = schedule_factor(train.schedule, num_steps)
     model.to(ranks.device)
     engine, _, _, _ = deepspeed.initialize(
         model=model,
-        optimizer=build_optimizer(train.optimizer, model.parameters()),
+        optimizer=build_optimizer(train.optimizer, _parameter_groups(model, train.optimizer.lr)),
         lr_scheduler=lambda optimizer: LambdaLR(optimizer, factor),
         config=config,
         dist_init_required=False,
@@ -110,8 +115,23 @@ def _compile(engine: Any) -> None:
     engine.compile()
 
 
-def _splitting(train: TrainSpec, config: dict[str, Any]) -> AbstractContextManager[Any]:
-    return Splitting(config) if train.zero.stage == 3 else nullcontext()
+def _built(
+    build_model: Callable[[], torch.nn.Module], config: dict[str, Any], is_pretrained: bool
+) -> torch.nn.Module:
+    """At stage 3 split over the ranks: as it is built, or, where transformers reads it, when it is whole."""
+    if config["zero_optimization"]["stage"] < 3:
+        return build_model()
+    splitting = Splitting(config)
+    if is_pretrained:
+        model = build_model()
+        splitting.split(model)
+        return model
+    with splitting:
+        return build_model()
+
+
+def _parameter_groups(model: torch.nn.Module, lr: float) -> list[dict[str, Any]]:
+    return [{"params": weights, "lr": share * lr} for share, weights in rate_groups(model)]
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,17 @@ scales each parameter group's own rate: DeepSpeed's `WarmupLR` with a scalar rat
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 
 from tuner.spec import Adam, AdamW, Optimizer, Schedule, Sgd
 
 
-def build_optimizer(spec: Optimizer, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+def build_optimizer(
+    spec: Optimizer, parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]]
+) -> torch.optim.Optimizer:
+    """`parameters`: the weights, or groups of them with a learning rate each, as torch takes them."""
     if isinstance(spec, Sgd):
         return torch.optim.SGD(
             parameters,

@@ -21,6 +21,12 @@ class Splitting(deepspeed.zero.Init):  # type: ignore[misc]
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config_dict_or_path=config, tensor_overrides=[])
 
+    def split(self, model: torch.nn.Module) -> None:
+        """Splits a model that was built whole, on the CPU, outside this context. Collective."""
+        for param in model.parameters():
+            param.data = param.data.to(self.local_device)
+            self._zero_init_param(param)
+
     def _zero_init_param(self, param: torch.nn.Parameter) -> None:
         param.data = param.data.to(self.dtype)
         super()._zero_init_param(param)

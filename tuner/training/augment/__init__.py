@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from tuner.data.tokens import PADDING
 from tuner.spec.sections import AugmentSpec
 from tuner.training.augment import images, tokens
 from tuner.training.augment.draws import Places
@@ -32,6 +33,8 @@ class Augmentation:
     """of the task: targets of so many classes become shares of each when they are mixed"""
     padding: int | None
     """the token that fills up short rows; None: every row is full, or is none of tokens"""
+    blank: int = PADDING
+    """the token that stands for a dropped one where every row is full"""
 
     @property
     def is_on(self) -> bool:
@@ -52,7 +55,7 @@ class Augmentation:
         """
         places = Places(self.seed, epoch, place, len(x))
         if not x.is_floating_point():
-            return tokens.drop(x, self.spec.token_dropout, places, self.padding), y
+            return tokens.drop(x, self.spec.token_dropout, places, self.padding, self.blank), y
         parameters = Parameters.draw(self.spec, places)
         if x.ndim == 4:
             x = images.change(x, parameters)

@@ -1,0 +1,71 @@
+"""Tiny random models of transformers with their tokenizer, saved as users have them."""
+
+from pathlib import Path
+
+WORDS = [
+    "a",
+    "film",
+    "fine",
+    "lovely",
+    "warm",
+    "dull",
+    "cold",
+    "weak",
+    "the",
+    "was",
+    *map(str, range(10)),
+    ".",
+]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+POSITIONS = 24
+
+
+def save_bert(folder: Path, **changes) -> Path:
+    """A BERT of three layers, without dropout."""
+    import torch
+    from transformers import BertConfig, BertForMaskedLM
+
+    settings = {
+        "vocab_size": len(SPECIAL) + len(WORDS),
+        "hidden_size": 16,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": POSITIONS,
+        "initializer_range": 0.2,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }
+    torch.manual_seed(1)
+    BertForMaskedLM(BertConfig(**settings | changes)).save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
+
+
+def save_gpt2(folder: Path, **changes) -> Path:
+    """A GPT-2 of two layers, without dropout; its head shares the embedding's weights."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    dropouts = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
+    # Two tokens more than the tokenizer has.
+    size = {"vocab_size": len(SPECIAL) + len(WORDS) + 2, "n_embd": 16, "n_layer": 2, "n_head": 2}
+    special = {"bos_token_id": 0, "eos_token_id": 0, "initializer_range": 0.2}
+    torch.manual_seed(1)
+    config = GPT2Config(n_positions=POSITIONS, **dropouts | size | special | changes)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
+
+
+def save_tokenizer(folder: Path) -> None:
+    """A WordPiece tokenizer of whole words that puts [CLS] in front and [SEP] at the end."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    ids = {word: place for place, word in enumerate(SPECIAL + WORDS)}
+    library = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
+    library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    library.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
+    library.add_special_tokens(SPECIAL)
+    library.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text('{"pad_token": "[PAD]"}')

@@ -1,0 +1,235 @@
+"""Pretrained networks of Hugging Face's transformers, for classification and for language modelling.
+
+    check_pretrained(spec, shape, num_outputs, per_token=False)      # before anything starts
+    network = build_pretrained(spec, shape, num_outputs, per_token=False)
+
+A network comes with the weights of its folder, or of the Hub, and with a new head where the task has other
+classes; `tuner/models/tuning.py` says which of them are trained. Only safetensors are read, and no code that
+comes with a model is run. transformers takes seconds to import, which only a spec with such a model pays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tuner.errors import ExperimentError
+from tuner.models import tuning
+from tuner.models.shapes import DataShape, row_lengths
+from tuner.spec.sections import FullTuning, PretrainedSpec
+
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+
+
+class Pretrained(nn.Module):
+    """Tokens [rows, length] -> [rows, num_outputs], or [rows, length, num_outputs] of a language model."""
+
+    def __init__(self, spec: PretrainedSpec, network: Any, padding: int | None, num_outputs: int) -> None:
+        super().__init__()
+        self.network = network
+        self._padding, self._num_outputs = padding, num_outputs
+        self._decay = spec.tuning.layer_decay if isinstance(spec.tuning, FullTuning) else 1.0
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        is_token = None
+        if self._padding is not None:
+            places = torch.arange(tokens.shape[1], device=tokens.device)
+            is_token = (places < row_lengths(tokens, self._padding)[:, None]).long()
+        outputs: Tensor = self.network(input_ids=tokens, attention_mask=is_token).logits
+        # A model's vocabulary may be larger than its tokenizer's.
+        return outputs[..., : self._num_outputs]
+
+    def rate_groups(self) -> tuning.RateGroups:
+        return tuning.rate_groups(self.network, self._decay)
+
+
+def build_pretrained(
+    spec: PretrainedSpec,
+    data: DataShape,
+    num_outputs: int,
+    *,
+    per_token: bool,
+    config: Mapping[str, Any] | None = None,
+) -> Pretrained:
+    """The network, with adapters and without gradients as its tuning says.
+
+    Args:
+        config: what `read_config` gave, for a network whose weights are put in later; None: they are loaded.
+
+    Raises:
+        ExperimentError: there is no such model, or it does not fit.
+    """
+    own = _fitted(_config(spec.name) if config is None else _config_of(config), data, num_outputs, per_token)
+    network = _load(spec.name, own, per_token) if config is None else _empty(spec.name, own, per_token)
+    tuning.apply(network, spec.tuning, trains_head=not per_token)
+    return Pretrained(spec, network, data.padding, num_outputs)
+
+
+def read_config(spec: PretrainedSpec) -> dict[str, Any]:
+    """The model's config.json, with which it can be built without its folder."""
+    content: dict[str, Any] = json.loads(_config(spec.name).to_json_string(use_diff=False))
+    return {key: value for key, value in content.items() if key != "_name_or_path"}
+
+
+def check_pretrained(spec: PretrainedSpec, data: DataShape, *, per_token: bool) -> None:
+    """Raises ExperimentError when the model is not there, or does not fit tokens, length or tuning."""
+    assert data.num_tokens is not None, data
+    config = _config(spec.name)
+    _check_weights(spec.name)
+    if per_token:
+        _check_is_causal(spec.name, config)
+    with torch.device("meta"):
+        network = _empty(spec.name, _fitted(config, data, 2, per_token), per_token)
+    num_tokens, (length,) = config.get_text_config().vocab_size, data.input_shape
+    if data.num_tokens > num_tokens:
+        raise ExperimentError(
+            f"the tokens of data.text.tokenizer must be among those of the model, but {spec.name} knows "
+            f"{num_tokens} and the tokenizer has {data.num_tokens}; use the model's own tokenizer"
+        )
+    positions = _num_positions(network)
+    if positions is not None and length > positions:
+        raise ExperimentError(
+            f"data.text.max_length must not exceed the positions of the model, but found {length} and "
+            f"{spec.name} has {positions}; lower it"
+        )
+    tuning.check(network, spec.tuning)
+
+
+def _config(name: str) -> Any:
+    transformers = _transformers()
+    folder = Path(name)
+    if folder.is_absolute() and not (folder / "config.json").is_file():
+        found = "has no config.json" if folder.is_dir() else "is none"
+        raise ExperimentError(
+            f"model.name must be the folder of a model of transformers, but {name} {found}; correct the path"
+        )
+    try:
+        return transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:
+        # transformers lets through what the Hub's client, its JSON and its own checks raise.
+        raise ExperimentError(
+            f"model.name must be a folder (which begins with ./) or a model on the Hugging Face Hub that "
+            f"transformers knows, but {name} cannot be read ({_line(error)}); correct it, or give a folder"
+        ) from error
+
+
+def _config_of(content: Mapping[str, Any]) -> Any:
+    transformers = _transformers()
+    try:
+        return transformers.AutoConfig.for_model(**content)
+    except Exception as error:
+        # The checks of transformers have no type of their own.
+        raise ExperimentError(
+            f"the config.json of a pretrained model must be as it was written, but it cannot be read "
+            f"({_line(error)}); export the model again"
+        ) from error
+
+
+def _fitted(config: Any, data: DataShape, num_outputs: int, per_token: bool) -> Any:
+    """`config` for this data and task."""
+    config.use_cache = False
+    # Else a file could name code on the Hub here.
+    config._attn_implementation = None
+    if not per_token:
+        config.num_labels = num_outputs
+    if data.padding is not None:
+        config.pad_token_id = data.padding
+    return config
+
+
+def _empty(name: str, config: Any, per_token: bool) -> Any:
+    try:
+        return _auto_class(per_token).from_config(config, dtype=torch.float32, trust_remote_code=False)
+    except ValueError as error:
+        task = "language modelling" if per_token else "text classification"
+        raise ExperimentError(
+            f"model.name must be a model that transformers has for {task}, but {name} is of type "
+            f"{config.model_type} ({_line(error)}); choose another"
+        ) from error
+
+
+def _load(name: str, config: Any, per_token: bool) -> Any:
+    try:
+        network, found = _auto_class(per_token).from_pretrained(
+            name,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except Exception as error:
+        # What is raised for a damaged file depends on the place of the damage.
+        raise ExperimentError(
+            f"model.name must have weights in safetensors, but those of {name} cannot be read "
+            f"({_line(error)}); put back a copy of them"
+        ) from error
+    missing = {*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}
+    lost = sorted(missing & tuning.names_below_the_head(network))
+    if lost:
+        raise ExperimentError(
+            f"the weights of a pretrained model must fit its config.json, but in {name} {len(lost)} are "
+            f"missing or of another shape, such as {lost[0]}; put back a copy of the model"
+        )
+    return network
+
+
+def _check_weights(name: str) -> None:
+    from transformers.utils import cached_file
+
+    # Where the Hub cannot be reached, what is not in the cache is missing too.
+    quietly = {
+        "_raise_exceptions_for_missing_entries": False,
+        "_raise_exceptions_for_connection_errors": False,
+    }
+    if not any(cached_file(name, file, **quietly) for file in _WEIGHTS):
+        raise ExperimentError(
+            f"model.name must have weights in safetensors, but {name} has no {_WEIGHTS[0]} that can be read; "
+            "give a folder with one, as save_pretrained of a present transformers writes it"
+        )
+
+
+def _check_is_causal(name: str, config: Any) -> None:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False):
+        raise ExperimentError(
+            f"language modelling needs a model whose tokens see only those before them, but {name} is of "
+            f"type {config.model_type}; choose a decoder such as GPT-2"
+        )
+
+
+def _num_positions(network: Any) -> int | None:
+    """Tokens of the longest row; None: any number."""
+    positions = getattr(network.config.get_text_config(), "max_position_embeddings", None)
+    for name, module in network.named_modules():
+        # RoBERTa counts from the token after the padding.
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            return int(module.num_embeddings - module.padding_idx - 1)
+    return positions
+
+
+def _auto_class(per_token: bool) -> Any:
+    transformers = _transformers()
+    return transformers.AutoModelForCausalLM if per_token else transformers.AutoModelForSequenceClassification
+
+
+def _transformers() -> Any:
+    import transformers
+
+    # Its tables of new weights and bars of progress are nothing for the log of a trial.
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+def _line(error: Exception) -> str:
+    """A library's message as a part of our sentence."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")
