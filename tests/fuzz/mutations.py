@@ -114,10 +114,12 @@ NAMES = tuple(WORDS.split())
 
 def shipped_texts() -> list[str]:
     """The experiment files that are shipped or stand in the README, and EVERYTHING."""
-    files = [file.read_text() for file in sorted((ROOT / "search_spaces").glob("*.yaml"))]
+    folder = ROOT / "search_spaces"
+    files = [file.read_text() for file in sorted(folder.glob("*.yaml"))]
+    base = yaml.safe_load((folder / "digits_cnn.yaml").read_text())
     blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
     whole = [block for block in blocks if block.startswith("name:")]
-    parts = [yaml.safe_load(files[0]) | yaml.safe_load(block) for block in blocks if block not in whole]
+    parts = [base | yaml.safe_load(block) for block in blocks if block not in whole]
     return [*files, *whole, *(yaml.safe_dump(tree, sort_keys=False) for tree in parts), EVERYTHING]
 
 
