@@ -254,8 +254,8 @@ class TestAfterASearch:
         ("text", "sentence"),
         [
             ("x0,x1,other\n1,2,3\n", "the file must have the column 'x2'"),
-            ("x0,x1,x2\n1,2,nan\n", "features must be finite, but feature 'x2' is nan in row 1"),
-            ("x0,x1,x2\n1,2,red\n", "features must be numbers, but column 'x2'"),
+            ("x0,x1,x2\n1,2,nan\n", "features must have values, but feature 'x2' has none in row 1"),
+            ("x0,x1,x2\n1,2,red\n", "a column of numbers must hold numbers, but column 'x2'"),
             ("", "data must have rows"),
         ],
     )

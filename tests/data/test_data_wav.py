@@ -104,7 +104,7 @@ BROKEN = [
     (
         Path.touch,
         "file_empty",
-        r"a recording must have samples, but the file .*a.wav is empty; correct it, or drop",
+        r"a recording must have samples, but the file .*a.wav is empty; correct it",
     ),
     (
         lambda path: path.write_text("no sound"),
@@ -116,18 +116,18 @@ BROKEN = [
     (
         without_samples,
         "recording_empty",
-        r"a recording must have samples, but .*a.wav has none; correct it, or",
+        r"a recording must have samples, but .*a.wav has none; correct it",
     ),
     (a_broken_link, "file_unreadable", r"must be a WAV file, but .*a.wav is not: No such file or directory"),
     (
         too_loud,
         "value_invalid",
-        r"samples must be below 1e\+06, but .*a.wav has others; correct it, or drop such",
+        r"samples must be below 1e\+06, but .*a.wav has others; correct it",
     ),
     (
         with_nan,
         "value_invalid",
-        r"samples must be below 1e\+06, but .*a.wav has others; correct it, or drop such",
+        r"samples must be below 1e\+06, but .*a.wav has others; correct it",
     ),
 ]
 

@@ -98,7 +98,7 @@ class _Work:
 
     def drop(self, reason: str, row: int, error: DataError) -> None:
         if self.spec.clean.invalid == "error":
-            raise error
+            raise DataError(f"{error}, or drop such files with data.clean.invalid") from error
         self.ledger.add(reason, [int(self.kept[row])])
 
 
@@ -135,7 +135,7 @@ def _with_known_labels(work: _Work, rows: Mapping[str, Indices]) -> dict[str, In
         for row in rows[name][~is_known[rows[name]]]:
             message = (
                 f"every label must stand in the training recordings, but {work.cleaned.features[row]} of "
-                f"{name} has '{names[targets[row]]}'; correct it, or drop such files with data.clean.invalid"
+                f"{name} has '{names[targets[row]]}'; correct it"
             )
             work.drop("label_unseen", row, DataError(message))
     return {name: rows[name][is_known[rows[name]]] for name in SPLITS}

@@ -52,7 +52,7 @@ def prepare_images(table: Table, spec: DataSpec) -> ImageRows:
 
 def _usable(wrong: Mapping[int, str], num_rows: int, invalid: str, ledger: Ledger) -> Indices:
     if wrong and invalid == "error":
-        raise DataError(wrong[min(wrong)])
+        raise DataError(f"{wrong[min(wrong)]}, or drop such files with data.clean.invalid")
     ledger.add("image_invalid", sorted(wrong))
     kept = np.setdiff1d(np.arange(num_rows), list(wrong))
     if not len(kept):

@@ -94,8 +94,7 @@ def _decode(file: Path, mode: str, size: Size | None) -> Bytes:
     except Exception as error:
         # What Pillow raises for a damaged file depends on the format and the place of the damage.
         raise DataError(
-            f"an image must be readable, but {file} is not: {_reason(error)}; replace it, or drop such files "
-            "with data.clean.invalid"
+            f"an image must be readable, but {file} is not: {_reason(error)}; replace it"
         ) from error
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 

@@ -23,14 +23,13 @@ _LARGEST = 1e6
 """Of floats, whose loudest is meant to be 1: the square fits into a float32."""
 _UNKNOWN_SIZE = 0xFFFFFFFF
 """What programs write that do not know yet how long the recording will be."""
-_FIX = "correct it, or drop such files with data.clean.invalid"
 
 
 class RecordingError(DataError):
     """A file that cannot be used; `reason` is what it is counted under where it is dropped."""
 
     def __init__(self, reason: str, message: str) -> None:
-        super().__init__(f"{message}; {_FIX}")
+        super().__init__(f"{message}; correct it")
         self.reason = reason
 
 

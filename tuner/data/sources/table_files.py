@@ -92,7 +92,7 @@ def fault(file: TableFile, name: str, row: int) -> str:
     found = show(file.frame[name].iloc[row])
     return (
         f"a column of numbers must hold numbers, but column '{name}' of {file.path} has {found} in row "
-        f"{row + 1} (the first one is 1); correct it, or drop such rows with data.clean.invalid"
+        f"{row + 1} (the first one is 1); correct it"
     )
 
 
@@ -171,7 +171,8 @@ def _numbers(files: Sequence[TableFile], names: Sequence[str]) -> tuple[FloatArr
             matrix[start:end, place], others = numbers_of(file, name)
             if others.any():
                 rows = np.flatnonzero(others)
-                faults.append(Faults("value_invalid", start + rows, fault(file, name, int(rows[0]))))
+                message = f"{fault(file, name, int(rows[0]))}, or drop such rows with data.clean.invalid"
+                faults.append(Faults("value_invalid", start + rows, message))
         start = end
     return matrix, faults
 
