@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch
 import argparse
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from _table import Part, write_page
 
@@ -56,7 +56,14 @@ def loss(config: dict[str, Any]) -> list[float]:
     return [height + (1 + height) / step for step in range(1, NUM_REPORTS + 1)]
 
 
-def replay(sampler: str, scheduler: Any, ahead: int, trainings: float, seeds: Sequence[int]) -> list[Replay]:
+def replay(
+    sampler: str,
+    scheduler: Any,
+    ahead: int,
+    trainings: float,
+    seeds: Sequence[int],
+    ask_seconds: float | Literal["measured"] = "measured",
+) -> list[Replay]:
     search = SearchSpec.model_validate(
         {"metric": "loss", "mode": "min", "sampler": sampler, "scheduler": scheduler}
     )
@@ -64,7 +71,7 @@ def replay(sampler: str, scheduler: Any, ahead: int, trainings: float, seeds: Se
         workers=WORKERS,
         budget=trainings,
         report_seconds=TRAINING_S / NUM_REPORTS,
-        ask_seconds="measured",
+        ask_seconds=ask_seconds,
         ahead=ahead,
     )
     return replay_seeds(FunctionCurves(loss, TEMPLATE), search, settings, seeds)
