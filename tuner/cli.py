@@ -18,6 +18,7 @@ import tuner
 from tuner.errors import ResultsError, TunerError, UsageError
 
 if TYPE_CHECKING:
+    from tuner.records.commands import Answer
     from tuner.records.confirmation import Confirmation, Estimate
     from tuner.records.rows import TrialRow
     from tuner.results.result import Result
@@ -194,17 +195,52 @@ def resume(
 
 
 @app.command()
-def stop(folder: Folder) -> None:
+def stop(
+    folder: Folder,
+    trial: Annotated[
+        int | None, typer.Option(metavar="N", help="only this trial, at its next report; the search goes on")
+    ] = None,
+) -> None:
     """Stop a search gracefully: what trains is saved, and tuner resume goes on with it."""
     from tuner.records.lock import holder_of
     from tuner.results.result import Result
 
+    if trial is not None:
+        _print_answer(folder, f"trial {trial}", tuner.stop_trial(folder, trial))
+        return
     paths = Result.open(folder).paths
     holder = holder_of(paths.lock)
     if holder is None:
         raise ResultsError(f"only a search that runs can be stopped, but nothing runs in {folder}.")
     paths.leave.touch()
     print(f"asked {holder} to stop; go on with: tuner resume {folder}")
+
+
+@app.command()
+def enqueue(
+    folder: Folder,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="a searched parameter's value; repeatable"),
+    ] = None,
+    like: Annotated[
+        int | None, typer.Option(metavar="N", help="all else as in this trial, instead of drawn")
+    ] = None,
+) -> None:
+    """Give a search that runs a configuration to try next."""
+    from tuner.spec.reading import assignment
+
+    params = {".".join(keys): value for keys, value in map(assignment, set_ or ())}
+    _print_answer(folder, "the configuration", tuner.enqueue(folder, params, like=like))
+
+
+def _print_answer(folder: Path, what: str, answer: "Answer | None") -> None:
+    if answer is None:
+        print(f"{what}: the search has not answered yet; look again with: tuner status {folder}")
+    elif answer.is_done:
+        print(f"{what}: {answer.reason}")
+    else:
+        raise ResultsError(answer.reason)
 
 
 @app.command()
