@@ -433,6 +433,13 @@ WRONG = [
     ),
     (
         {
+            "data__source": {"type": "csv", "label": "y", "path": {"train": "a.csv", "val": "b.csv"}},
+            "data__split": {"train": 0.7, "val": 0.15, "test": 0.15},
+        },
+        "data.split is decided by the files of data.source.path; found both; drop one",
+    ),
+    (
+        {
             "task": "image_classification",
             "data__source": {"type": "sklearn", "name": "digits"},
             "data__clean": {"missing": "mean"},

@@ -43,7 +43,6 @@ from tuner.spec.sections import (
     RnnSpec,
     SearchSpec,
     Source,
-    Split,
     SplitFiles,
     TableFiles,
     TextSpec,
@@ -421,7 +420,8 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
             but = f" (of {name} invalid only)" if is_of_files and section == "clean" else ""
             rest = f"is for tables of numbers and text{but}; found it with task {task}; drop it"
             yield ("data", section), rest
-    if data.split != Split() and isinstance(getattr(source, "path", None), SplitFiles | TableFiles):
+    is_given = "split" in data.model_fields_set
+    if is_given and isinstance(getattr(source, "path", None), SplitFiles | TableFiles):
         yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
     if data.split.stratify and task not in CLASSIFICATION:
         yield ("data", "split", "stratify"), f"needs classes; found true with task {task}; drop it"
