@@ -22,6 +22,7 @@ from tuner.data_report import DataReport, leakage, png, summarise
 from tuner.data_report.association import association
 from tuner.data_report.columns import raw_columns
 from tuner.data_report.numbers import distribution, evenly, unscaled
+from tuner.data_report.words import number
 from tuner.spec.sections import DataSpec
 
 Report = Callable[..., DataReport]
@@ -160,6 +161,20 @@ def test_associations(is_text: bool, is_classes: bool) -> None:
     assert tells(np.zeros(2000, dtype=int)) == 0
     if is_text:
         assert tells(np.arange(2000)) == 0
+
+
+def test_values_far_from_the_others(report: Report, tmp_path: Path) -> None:
+    lines = [f"{place},{place % 7},{100 + place if place else 1e7}" for place in range(60)]
+    source = table(tmp_path / "rows.csv", [*lines, "1e6,3,100"] * 5, "id,size,y")
+    shown = report(source, "regression")
+    assert found(
+        shown,
+        "values are far from the others in column 'id': it goes up to 1,000,000, and half of the values lie",
+    )
+    assert found(shown, "values of the target are far from the others: it goes up to 10,000,000, and half")
+    assert not found(shown, "'size'")
+    clipped = {"method": "quantile", "limit": 0.05}
+    assert not found(report(source, "regression", clean={"outliers": clipped}), "'id'")
 
 
 def test_cleaning_that_drops_much_and_classes_that_are_rare(report: Report, tmp_path: Path) -> None:
@@ -347,6 +362,12 @@ def test_distributions(values: list[float]) -> None:
     assert (found.quantiles[0], found.quantiles[-1]) == (min(values), max(values))
 
 
+def test_numbers_in_words() -> None:
+    assert [number(value) for value in (3758.0, 99_999.4, 99_999.6, -1e6, 1e15, 0.123456)] == [
+        "3758", "99999", "100,000", "-1,000,000", "1e+15", "0.12346"
+    ]  # fmt: skip
+
+
 def test_rows_that_are_looked_at_are_evenly_spaced() -> None:
     assert evenly(10, 4).tolist() == [0, 2, 5, 7]
     assert evenly(3, 4).tolist() == [0, 1, 2]
@@ -360,6 +381,12 @@ def test_standardised_numbers_come_back(scale: float) -> None:
     back = unscaled((raw - np.float32(mean)) / np.float32(std), mean, std)
     assert back[0] == 0
     np.testing.assert_allclose(back, raw, rtol=0, atol=1e-6 * scale)
+
+
+def test_a_value_far_from_the_others_takes_no_digits_from_them() -> None:
+    raw = np.array([*range(30_000, 30_200), 3758, 1e9], np.float32)
+    mean, std = float(np.float32(raw.mean())), float(np.float32(raw.std()))
+    assert unscaled((raw - np.float32(mean)) / np.float32(std), mean, std).tolist() == raw.tolist()
 
 
 def test_the_report_is_plain(report: Report) -> None:

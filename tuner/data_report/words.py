@@ -29,7 +29,7 @@ def printable(text: object) -> str:
 
 
 def number(value: float) -> str:
-    return f"{value:,.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:.5g}"
+    return f"{value:,.0f}" if 99_999.5 <= abs(value) < 1e15 else f"{value:.5g}"
 
 
 def cell(value: float | str | None) -> str:
