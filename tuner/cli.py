@@ -65,9 +65,9 @@ Name = Annotated[
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `tuner`; an error is one sentence on stderr, never a traceback."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
         # Without "standalone" typer leaves its errors to us, and returns the status of --help and of Ctrl-C.
-        given = sys.argv[1:] if arguments is None else arguments
         status = app(given or ["--help"], prog_name="tuner", standalone_mode=False)
         if status == INTERRUPTED:
             _complain("interrupted.")
@@ -78,7 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "tuner"
-        _complain(f"{error.format_message().rstrip('.?')}; see {command} --help.")
+        found = error.format_message().rstrip(".?")
+        # The shell takes a value with braces or spaces apart.
+        if "extra argument" in found and "--set" in given:
+            found += "; put what stands after --set into quotes: --set 'PATH=VALUE'"
+        _complain(f"{found}; see {command} --help.")
         sys.exit(UsageError.exit_status)
 
 
@@ -130,8 +134,8 @@ def data(
     from tuner.records.files import atomic_write
 
     experiment = _load(spec, set_)
-    if html is not None and (html.is_dir() or not html.parent.is_dir()):
-        raise UsageError(f"--html needs a file in a folder that is there; found {html}; make the folder.")
+    if html is not None:
+        _check_writable(html)
     report = report_of(experiment, results)
     if html is not None:
         atomic_write(html, as_html(report))
@@ -369,6 +373,13 @@ def _load(spec: Path, overrides: list[str] | None) -> "Experiment":
     from tuner.spec import Experiment
 
     return Experiment.load(spec, overrides or ())
+
+
+def _check_writable(html: Path) -> None:
+    if html.is_dir():
+        raise UsageError(f"--html needs a file to write; found the folder {html}; name a file in it.")
+    if not html.parent.is_dir():
+        raise UsageError(f"--html needs a file in a folder that is there; found {html}; make the folder.")
 
 
 def _console(stderr: bool = False) -> Console:

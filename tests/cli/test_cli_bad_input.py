@@ -177,6 +177,11 @@ def accelerator_has_fp16() -> bool:
         pytest.param(["run", "rows.yaml", "--trials", "0"], "search.trials must be >= 1", id="no trials"),
         pytest.param(["check", "rows.yaml", "--set", "train.epochs"], "--set", id="--set without a value"),
         pytest.param(
+            ["check", "rows.yaml", "--set", "model={type:", "mlp}"],
+            "extra argument(s) (mlp}); put what stands after --set into quotes: --set 'PATH=VALUE'",
+            id="--set without quotes",
+        ),
+        pytest.param(
             ["submit", "rows.yaml", "--address", "nowhere"],
             "--address must be the job server",
             id="no server",

@@ -141,6 +141,14 @@ WRONG = [
     ({"data": {}}, "data.source is required; found nothing; add it"),
     (
         {"data__source": {"name": "iris"}},
+        "data.source.type is required beside name; found nothing; add one of sklearn",
+    ),
+    (
+        {"data__source": {"nome": "iris"}},
+        "data.source.type is required; found nothing; add one of sklearn, csv, jsonl, parquet, npz, two",
+    ),
+    (
+        {"data__source": {"type": None}},
         "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text, "
         "image_folder, audio; found null",
     ),
@@ -330,7 +338,10 @@ WRONG = [
         "search.sampler.type must be one of auto, random, curve_gp, bohb, qmc, grid, brute_force, tpe, gp, "
         "cmaes, nsgaii; found 'tpee'; did you mean 'tpe'?",
     ),
-    ({"search__sampler": {"startup": 3}}, "cmaes, nsgaii; found null"),
+    (
+        {"search__sampler": {"startup": 3}},
+        "search.sampler.type is required beside startup; found nothing; add one of tpe, ",
+    ),
     ({"search__sampler": 3}, "search.sampler must be one of auto, "),
     (
         {"search__sampler": {"type": "tpe", "multivariat": True}},

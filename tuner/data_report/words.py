@@ -11,6 +11,7 @@ RANGE = ("mean", "std", "min", "5%", "25%", "50%", "75%", "95%", "max")
 REASONS = {
     "file_empty": "an empty file",
     "file_unreadable": "a file that cannot be read",
+    "image_invalid": "a file that is no image",
     "recording_empty": "a recording without samples",
     "label_missing": "no label",
     "label_invalid": "a label that is no number",
@@ -107,6 +108,8 @@ def reason(key: str) -> str:
 
 
 def origin(example: Example) -> str:
+    if example.row is None:
+        return str(example.file)
     return f"row {example.row}" + (f" of {example.file}" if example.file else "")
 
 

@@ -311,7 +311,8 @@ def _add(section: str, error: Mapping[str, Any], problems: Problems, find: Locat
     path, models = _walk(section, error["loc"])
     kind, context, found = error["type"], error.get("ctx", {}), error["input"]
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        path, found, kind = (*path, "type"), found.get("type"), "type"
+        path = (*path, "type")
+        found, kind = (found["type"], "type") if "type" in found else (found, "no type")
     path = find(path)
     problems.add(path, _rest(kind, path, models, context, found))
 
@@ -324,6 +325,8 @@ def _rest(
         return str(context["text"])
     if kind == "missing":
         return "is required; found nothing; add it"
+    if kind == "no type":
+        return _without_type(found, models)
     if kind == "type":
         return _one_of(found, _tags(models))
     if kind == "literal_error":
@@ -333,6 +336,13 @@ def _rest(
         owner = dotted(path[:-1]) + (f" (type {tags[0]})" if len(tags) == 1 else "")
         return f"is not a known key of {owner}{known(path[-1], sorted(models[0].model_fields))}"
     return f"must be {_PHRASES[kind].format(**context)}; found {show(found)}"
+
+
+def _without_type(found: Mapping[str, Any], models: list[type[BaseModel]]) -> str:
+    """With the types that have all the keys which are there."""
+    fitting = [model for model in models if found.keys() <= model.model_fields.keys()]
+    beside = f" beside {', '.join(found)}" if found and fitting else ""
+    return f"is required{beside}; found nothing; add one of {', '.join(_tags(fitting or models))}"
 
 
 def _options(expected: str) -> list[str]:
@@ -388,7 +398,7 @@ def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tupl
         yield from _check_data(task, sections["data"])
     if task and "model" in sections:
         yield from _check_model(task, sections["model"])
-    if "model" in sections and "data" in sections:
+    if task in TEXT_TASKS and "model" in sections and "data" in sections:
         yield from _check_tokens(sections["model"], sections["data"])
     if task and "train" in sections:
         yield from _check_loss(task, sections["train"])
