@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from audio_recordings import PATTERN, write_tones
+from audio_recordings import PATTERN, write_tones, write_wav
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.data import Split, Store, prepare
-from tuner.data_report import DataReport, leakage, png, summarise
+from tuner.data_report import DataReport, as_html, leakage, png, summarise, words
 from tuner.data_report.association import association
 from tuner.data_report.columns import raw_columns
 from tuner.data_report.numbers import distribution, evenly, unscaled
@@ -308,9 +308,39 @@ def test_recordings_are_pictures_with_low_tones_below(report: Report, tmp_path: 
     assert loudest["low"] > loudest["high"]  # a line further down
 
 
+@pytest.mark.parametrize("standardise", [False, True, "robust"])
+def test_silence_is_found_and_no_black_picture(report: Report, tmp_path: Path, standardise: Any) -> None:
+    for place, path in enumerate(write_tones(tmp_path / "tones", per_speaker=6)):
+        if place % 3 == 0:
+            write_wav(path, np.zeros(3200))
+    source = {"type": "audio", "path": str(tmp_path / "tones"), "pattern": PATTERN}
+    audio = {"sample_rate": 8000, "mels": 16, "max_seconds": 0.4}
+    shown = report(source, "audio_classification", audio=audio, standardise=standardise)
+    assert shown.images is not None
+    assert 5 <= shown.images.num_plain <= 16
+    assert found(shown, f"{shown.images.num_plain} training recordings are silent (")
+    pictures = [pixels_of(base64.b64decode(str(sample.png))) for sample in shown.samples]
+    assert {int(each.max()) for each in pictures} == {128, 255}
+    page, text = as_html(shown), words.headline(shown)
+    assert "48 recordings of 38 frames in 16 bands" in text
+    assert "Training recordings" in page
+    assert "images" not in page.partition("</style>")[2]
+    assert "ixels" not in page.partition("</style>")[2]
+
+
+def test_images_of_one_colour_are_found(report: Report, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (40, 3, 4, 6)).astype(np.uint8)
+    x[:10] = np.array([255, 0, 7])[:, None, None]
+    np.savez(tmp_path / "images.npz", x=x, y=np.arange(40) % 2)
+    shown = report({"type": "npz", "path": str(tmp_path / "images.npz")}, "image_classification")
+    assert shown.images is not None
+    assert shown.images.num_plain > 0
+    assert found(shown, f"{shown.images.num_plain} training images have one colour only (")
+
+
 def test_pictures_of_large_and_of_odd_images() -> None:
     assert pixels_of(png.picture(np.arange(300 * 200.0).reshape(1, 300, 200))).shape == (100, 67, 1)
-    assert pixels_of(png.picture(np.full((2, 4, 5), 7.0))).shape == (4, 5, 1)
+    assert pixels_of(png.picture(np.full((2, 4, 5), 7.0))).tolist() == [[[128]] * 5] * 4
 
 
 def test_labelled_texts(report: Report, tmp_path: Path) -> None:

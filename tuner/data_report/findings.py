@@ -28,6 +28,10 @@ def findings(report: DataReport) -> Iterator[str]:
     targets = report.splits[0].targets
     if targets is not None and (words := _far(targets)):
         yield f"values of the target are far from the others: it goes {words}; correct them"
+    if report.images is not None and report.images.num_plain:
+        what = "recordings are silent" if report.images.are_spectrograms else "images have one colour only"
+        part = share(report.images.num_plain, report.looked_at)
+        yield f"{report.images.num_plain:,} training {what} ({part})"
     if report.tokens is not None:
         yield from _cut(report)
 

@@ -55,6 +55,11 @@ def _spacing(values: AnyArray) -> NDArray[np.float32]:
     return np.spacing(np.abs(values).astype(np.float32))
 
 
+def are_the_same(low: AnyArray, high: AnyArray) -> NDArray[np.bool_]:
+    """Whether the least and the greatest of some values differ by what float32 loses of them at most."""
+    return np.asarray(high - low <= 1e-5 * np.maximum(np.abs(low), np.abs(high)))
+
+
 def most_frequent(names: AnyArray, counts: NDArray[np.int64], most: int) -> tuple[Share, ...]:
     """The most frequent names that occur at all."""
     order = np.argsort(-counts, kind="stable")[:most]

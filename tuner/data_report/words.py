@@ -43,12 +43,23 @@ def headline(report: DataReport) -> str:
     rows = f"{report.num_rows:,} rows"
     if report.kind == "table":
         what = f"{rows} of {len(report.columns or ())} columns ({report.input_shape[0]} features)"
+    elif report.images is not None and report.images.are_spectrograms:
+        _, bands, frames = report.input_shape
+        what = f"{report.num_rows:,} recordings of {frames} frames in {bands} bands"
     elif report.kind == "image":
         what = f"{rows} of shape {' x '.join(map(str, report.input_shape))}"
     else:
         what = f"{rows} of {report.input_shape[0]} tokens"
     classes = "" if report.class_names is None else f", {len(report.class_names)} classes"
     return f"{report.task}, {what}{classes}"
+
+
+def channels(report: DataReport) -> tuple[str, dict[str, Numbers]]:
+    """What the values of pictures are, and their distribution by name."""
+    assert report.images is not None
+    if report.images.are_spectrograms:
+        return "loudness (log of the power)", {"all bands": report.images.channels[0]}
+    return "pixels", {str(place): one for place, one in enumerate(report.images.channels)}
 
 
 def searched(report: DataReport) -> Iterator[str]:
