@@ -288,7 +288,7 @@ def predict(
         named = zip(names, predictions, strict=True) if names else ()
         print(json.dumps([{"file": name, **row} for name, row in named] if names else predictions))
         return
-    for name, prediction in zip(names or range(len(predictions)), predictions, strict=True):
+    for name, prediction in zip(names or range(1, len(predictions) + 1), predictions, strict=True):
         values = "  ".join(f"{key}={_short(value)}" for key, value in prediction.items())
         print(f"{name}  {values}")
 

@@ -218,7 +218,7 @@ def test_a_folder_with_another_experiment_is_left_alone(program: Program, folder
     ended = program("run", "rows.yaml")
 
     assert ended.err.startswith("tuner: an experiment needs a folder of its own, but ")
-    assert "choose another with --name or --results" in ended.err
+    assert "already holds one, with which `tuner resume` goes on; choose another with --name or" in ended.err
     assert (ended.status, ended.err.count("\n")) == (2, 1)
     assert tree(folder) == before
 

@@ -58,6 +58,15 @@ def test_missing_column(iris: Store, tmp_path: Path) -> None:
         read_inputs(path, iris.manifest)
 
 
+def test_another_delimiter(iris: Store, tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("length;width\n1;2\n", encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"none of that name; it has one column, length;width; check the delim"
+    ):
+        read_inputs(path, iris.manifest)
+
+
 def test_missing_value(iris: Store, tmp_path: Path) -> None:
     path = tmp_path / "new.npy"
     np.save(path, np.full((2, 4), np.nan))
