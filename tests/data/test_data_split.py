@@ -53,6 +53,7 @@ def test_the_split_never_changes() -> None:
     [
         ([0, 1, 0, 1], None, {"stratify": True}, "needs classes, but regression has none"),
         ([0, 1, 0], 2, {"stratify": False}, r"data.split.test = 0.15 of 3 rows leaves none"),
+        ([*range(30), 0, 0], 30, {}, "only 1 row, which is .*; numbers are predicted by the task regression"),
         (
             [0] * 50 + [1] * 2,
             2,

@@ -138,6 +138,14 @@ WRONG = [
         "modle is not a known key of the experiment; did you mean 'model'? allowed: name, task, data,",
     ),
     ({"data": 3}, "data must be a mapping; found 3"),
+    (
+        {"train__l1": [0.1, 0.2]},
+        "train.l1 must be a number; found [0.1, 0.2]; to search among these, write {choice: [0.1, 0.2]}",
+    ),
+    (
+        {"model__activation": ["relu", "gelu"]},
+        "found ['relu', 'gelu']; to search among these, write {choice: ['relu', 'gelu']}",
+    ),
     ({"data": {}}, "data.source is required; found nothing; add it"),
     (
         {"data__source": {"name": "iris"}},

@@ -126,10 +126,12 @@ def _check_classes(rows: dict[str, Indices], cleaned: Cleaned, name_of: Callable
         missing = np.flatnonzero(np.bincount(cleaned.targets[indices], minlength=len(total)) == 0)
         if len(missing):
             label = int(missing[0])
+            mostly_single = 2 * np.count_nonzero(total == 1) > len(total)
+            regression = "; numbers are predicted by the task regression" if mostly_single else ""
             which = "1 row, which" if total[label] == 1 else f"{total[label]} rows, of which the first"
             first = name_of(int(np.flatnonzero(cleaned.targets == label)[0]))
             raise DataError(
                 f"a stratified split needs every class in every split, but class "
                 f"'{cleaned.class_names[label]}' has only {which} is {first}, and none falls into {name}; "
-                "correct the label, add rows or set data.split.stratify to false"
+                f"correct the label, add rows or set data.split.stratify to false{regression}"
             )

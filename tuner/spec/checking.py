@@ -87,6 +87,7 @@ _PHRASES = {
     "less_than": "< {lt:g}",
     "less_than_equal": "<= {le:g}",
 }
+_ONE_VALUE = ("int_type", "float_type", "bool_type", "string_type", "literal_error")
 _TABLE_TASKS = ("tabular_classification", "regression")
 _SOURCE_TASKS: dict[str, tuple[str, ...]] = {
     "digits": ("image_classification", "tabular_classification"),
@@ -314,7 +315,9 @@ def _add(section: str, error: Mapping[str, Any], problems: Problems, find: Locat
         path = (*path, "type")
         found, kind = (found["type"], "type") if "type" in found else (found, "no type")
     path = find(path)
-    problems.add(path, _rest(kind, path, models, context, found))
+    is_list_of_options = isinstance(found, list) and found and path[0] in _TRIAL and kind in _ONE_VALUE
+    choice = f"; to search among these, write {{choice: {show(found)}}}" if is_list_of_options else ""
+    problems.add(path, _rest(kind, path, models, context, found) + choice)
 
 
 def _rest(
