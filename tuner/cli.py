@@ -529,8 +529,10 @@ def _print_trials(result: "Result", as_json: bool) -> None:
         )
     console = _console()
     console.print(table)
-    if result.standing == "interrupted":
-        console.print(f"interrupted; go on with: tuner resume {_near(result.paths.root)}", soft_wrap=True)
+    ways = {"interrupted": "go on with: tuner resume", "running": "end it with: tuner stop"}
+    if result.standing in ways:
+        way = f"{result.standing}; {ways[result.standing]} {_near(result.paths.root)}"
+        console.print(way, soft_wrap=True)
 
 
 def _readable_status(result: "Result") -> dict[str, Any] | None:
