@@ -441,7 +441,7 @@ def _best_table(result: "Result") -> Table:
         table.add_row(name, _short(value))
     table.add_section()
     for name, value in found.metrics.items():
-        table.add_row(f"best {name}", _short(value))
+        table.add_row(f"best {name}", _metric(name, value))
     for name, estimate in _test_metrics(result).items():
         table.add_row(f"test/{name}", _estimate_text(estimate))
     return table
@@ -453,9 +453,9 @@ def _front_table(result: "Result") -> Table:
     for column in ("trial", *result.objectives, *names):
         table.add_column(column)
     for row in result.front_rows:
-        values = [row.objectives[metric] for metric in result.objectives]
-        params = [row.params.get(name) for name in names]
-        table.add_row(str(row.number), *map(_short, [*values, *params]))
+        values = [_metric(metric, row.objectives[metric]) for metric in result.objectives]
+        params = [_short(row.params.get(name)) for name in names]
+        table.add_row(str(row.number), *values, *params)
     return table
 
 
@@ -611,6 +611,11 @@ def _estimate_text(estimate: "Estimate | None") -> str:
     if estimate is None or estimate.standard_error is None:
         return _short(estimate and estimate.mean)
     return f"{_short(estimate.mean)} ± {estimate.standard_error:.2g}"
+
+
+def _metric(name: str, value: float | None) -> str:
+    """Weights are counted to the last one."""
+    return f"{value:,.0f}" if name.startswith("model/") and value is not None else _short(value)
 
 
 def _short(value: Any) -> str:

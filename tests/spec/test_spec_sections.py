@@ -235,7 +235,12 @@ WRONG = [
     ({"data__source": {"type": "npz"}}, "data.source.path is required"),
     ({"data__source": {"type": "two_class", "separation": 0}}, "data.source.separation must be > 0; found 0"),
     ({"data__source": {"type": "two_class", "samples": 1}}, "data.source.samples must be >= 2; found 1"),
-    ({"data__split": {"train": 0.5}}, "data.split must sum to 1; found 0.8 (train 0.5, val 0.15, test 0.15)"),
+    (
+        {"data__split": {"train": 0.5}},
+        "data.split must sum to 1; found 0.8 (train 0.5, val 0.15, test 0.15); with these, test is 0.35",
+    ),
+    ({"data__split": {"train": 0.8, "val": 0.2}}, "(train 0.8, val 0.2, test 0.15); with these, test is 0"),
+    ({"data__split": {"train": 0.9, "val": 0.2}}, "(train 0.9, val 0.2, test 0.15); lower train or val"),
     ({"data__split": {"train": 1, "val": 0, "test": 0}}, "data.split.val must be > 0; found 0"),
     ({"data__split": {"train": 0, "val": 1, "test": 0}}, "data.split.train must be > 0; found 0"),
     ({"data__split__test": -0.1}, "data.split.test must be >= 0; found -0.1"),
