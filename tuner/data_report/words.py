@@ -47,7 +47,7 @@ def headline(report: DataReport) -> str:
         _, bands, frames = report.input_shape
         what = f"{report.num_rows:,} recordings of {frames} frames in {bands} bands"
     elif report.kind == "image":
-        what = f"{rows} of shape {' x '.join(map(str, report.input_shape))}"
+        what = f"{report.num_rows:,} images of shape {' x '.join(map(str, report.input_shape))}"
     else:
         what = f"{rows} of {report.input_shape[0]} tokens"
     classes = "" if report.class_names is None else f", {len(report.class_names)} classes"
