@@ -23,7 +23,7 @@ from ray import cloudpickle, tune
 from ray._private import worker as ray_worker
 from ray.tune.error import TuneError
 
-from tuner.data import Store, fingerprint, prepare
+from tuner.data import Store, fingerprint, localised, prepare
 from tuner.errors import Interrupted, ResourceError, ResultsError, StorageError, UsageError
 from tuner.execution.bridge import Carriers, Gangs, TuneScheduler, TuneSearcher, trial_name
 from tuner.execution.checks import (
@@ -375,7 +375,8 @@ def _prepare(
         key = data.model_dump_json()
         if key not in stores:
             assert experiment.task is not None
-            path = store_root / fingerprint(data, experiment.task)
+            local = localised(data, store_root)
+            path = store_root / fingerprint(local, experiment.task)
             if not path.exists():
                 made.append(path)
             stores[key] = prepare(data, experiment.task, store_root)

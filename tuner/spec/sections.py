@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from tuner.spec.addresses import is_address, wrong_address
 from tuner.spec.domains import is_number, is_path, is_whole, show
 from tuner.spec.mel import empty_band
 from tuner.spec.metrics import Mode, TaskName
@@ -65,6 +66,13 @@ def _is_path(path: str) -> str:
     return path
 
 
+def _is_place(path: str) -> str:
+    """A path, or an address of a file that lies elsewhere."""
+    if is_address(path) and (rule := wrong_address(path)):
+        raise broken_rule(rule)
+    return _is_path(path)
+
+
 def _absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
@@ -104,7 +112,7 @@ def _file_list(value: Any) -> str | list[str]:
             f"found {show(value)}; correct it"
         )
     for file in files:
-        _is_path(file)
+        _is_place(file)
     return value  # type: ignore[no-any-return]
 
 
@@ -135,7 +143,7 @@ def _path_or_splits(value: Any) -> Any:
             f"found {show(value)}; correct it"
         )
     for path in paths:
-        _is_path(path)
+        _is_place(path)
     return value
 
 
@@ -201,6 +209,7 @@ def _all_or_names(value: Any) -> Any:
 
 MOST_PIXELS_A_SIDE = 4096
 AnyPath = Annotated[str, AfterValidator(_is_path)]
+Place = Annotated[str, AfterValidator(_is_place)]
 Seed = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -288,7 +297,7 @@ class NpzSource(Section):
     """Two arrays in a numpy archive, one row a sample."""
 
     type: Literal["npz"] = "npz"
-    path: AnyPath
+    path: Place
     """relative to the experiment file (in Python: to the working directory)"""
     features: str = "x"
     """name of the array of inputs"""
@@ -310,12 +319,12 @@ class TwoClassSource(Section):
 class SplitFiles(Section):
     """One file, or folder of images, a split; `data.split` is not used then."""
 
-    train: AnyPath
-    val: AnyPath
-    test: AnyPath | None = None
+    train: Place
+    val: Place
+    test: Place | None = None
 
 
-PathOrSplits = Annotated[AnyPath | SplitFiles, BeforeValidator(_path_or_splits)]
+PathOrSplits = Annotated[Place | SplitFiles, BeforeValidator(_path_or_splits)]
 
 
 class LabelledTextSource(Section):
@@ -337,7 +346,7 @@ class TextSource(Section):
     """A running text in UTF-8; its beginning, middle and end are train, val and test."""
 
     type: Literal["text"] = "text"
-    path: AnyPath
+    path: Place
     """relative to the experiment file (in Python: to the working directory)"""
 
 
@@ -372,6 +381,8 @@ class AudioSource(Section):
             raise broken_rule("needs tables (.csv) or recordings; found both in path; name one kind")
         if self.is_table and self.pattern is not None:
             raise broken_rule("takes its labels from a table or from pattern; found both; drop pattern")
+        if self.is_table and any(is_address(file) for file in self._files()):
+            raise broken_rule("needs tables (.csv) on this machine; found an address; name the recordings")
         return self
 
     @property

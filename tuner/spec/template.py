@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import ExperimentError
+from tuner.spec.addresses import is_address
 from tuner.spec.domains import Choice, Float, Int, from_plain, is_path, is_plain_domain, option_label, show
 from tuner.spec.problems import Problems
 from tuner.spec.reading import KeyPath, SourceMap
@@ -66,6 +67,8 @@ def absolute_paths(node: Any, folder: Path, key: str = "") -> Any:
     if isinstance(node, list):
         return [absolute_paths(child, folder, key) for child in node]
     if not (isinstance(node, str) and is_path(node)):
+        return node
+    if key == "path" and is_address(node):
         return node
     if key == "path" or (key == _NAME and node.startswith((".", "/", "~"))):
         return os.path.abspath(folder / os.path.expanduser(node))
