@@ -148,7 +148,7 @@ def test_what_is_not_there(path: str, message: str, tmp_path: Path) -> None:
 
 def test_a_library_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.setattr("fsspec.registry._registry", {})
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     with pytest.raises(DataError, match=r"for s3://bucket/rows\.csv it is missing .*install tuner\[remote\]"):
         made(spec("s3://bucket/rows.csv"), tmp_path)
 
@@ -170,7 +170,6 @@ def test_what_is_no_address_for_us(path: str, message: str) -> None:
 
 def test_addresses_stay_as_they_are_and_are_not_sent(tmp_path: Path, local: Path) -> None:
     path = {"train": ["s3://bucket/a/*.csv", str(local / "1.csv")], "val": "gs://bucket/b.csv"}
-    (tmp_path / "job").mkdir()
     (tmp_path / "job").mkdir()
     pack(experiment(path), tmp_path / "job")
     sent = Experiment.load(tmp_path / "job" / "experiment.yaml").template["data"]["source"]["path"]
