@@ -3,9 +3,9 @@
     source = fetched(source, store_root.parent / ".fetched")
 
 `.fetched/<sha256>/` holds the files of one address or pattern. Its name is the hash of the address and of
-what the server says of each file (name, size, ETag or date), so a changed file is fetched again. It is written
-to a temporary name under a lock and renamed, so it is whole or absent. Readers get local paths; a store is named
-by what the files hold, wherever they came from.
+what the server says of each file (name, size, ETag or date), so a changed file is fetched again. It is
+written to a temporary name under a lock and renamed, so it is whole or absent. Readers get local paths; a store
+is named by what the files hold, wherever they came from.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def fetched(source: Source, folder: Path) -> Source:
         return source if local == plain["path"] else type(source).model_validate({**plain, "path": local})
     except ValidationError as error:
         raise DataError(
-            f"a source of type {source.type} takes one file or folder, but data.source.path has a pattern at an "
-            f"address; give the file"
+            f"a source of type {source.type} takes one file or folder, but data.source.path has a pattern "
+            f"at an address; give the file"
         ) from error
 
 
