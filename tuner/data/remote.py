@@ -4,8 +4,8 @@
 
 `.fetched/<sha256>/` holds the files of one address or pattern. Its name is the hash of the address and of
 what the server says of each file (name, size, ETag or date), so a changed file is fetched again. It is
-written to a temporary name under a lock and renamed, so it is whole or absent. Readers get local paths; a store
-is named by what the files hold, wherever they came from.
+written to a temporary name under a lock and renamed, so it is whole or absent. Readers get local paths; a
+store is named by what the files hold, wherever they came from.
 """
 
 from __future__ import annotations
