@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 def store_of(prepared: Any) -> Prepared:
     def call(path: Any, pattern: str | None = PATTERN, source: Any = None, **fields: Any) -> Store:
         source = {"type": "audio", "path": path, "pattern": pattern} | (source or {})
-        return prepared(source, TASK, **({"audio": AUDIO} | fields))  # type: ignore[no-any-return]
+        return prepared(source, TASK, **({"audio": AUDIO} | fields))
 
     return call
 
@@ -50,7 +50,7 @@ def source_of(path: Any, **fields: Any) -> Any:
 
 def all_rows(store: Store) -> tuple[np.ndarray, np.ndarray]:
     splits = [store.split(name) for name in ("train", "val", "test")]
-    return tuple(np.concatenate(part) for part in zip(*splits, strict=True))  # type: ignore[return-value]
+    return tuple(np.concatenate(part) for part in zip(*splits, strict=True))
 
 
 def test_names_say_label_and_speaker_in_sorted_order(folder: Path) -> None:

@@ -112,7 +112,7 @@ def test_damaged_inputs(store: Store, tmp_path: Path, name: str) -> None:
         assert names is not None
         file.write_text(",".join(names) + "\n" + "1,2,3\n" * 5)
     else:
-        (np.save if name == "new.npy" else np.savez)(file, np.ones((5, 3)))  # type: ignore[operator]
+        (np.save if name == "new.npy" else np.savez)(file, np.ones((5, 3)))
     for content in damaged(file.read_bytes(), count=40):
         file.write_bytes(content)
         with suppress(DataError):

@@ -14,6 +14,7 @@ import pytest
 
 from tuner.data import Manifest, Store, prepare, preprocess, sources
 from tuner.data import store as store_module
+from tuner.data.lock import locked
 from tuner.errors import DataError
 from tuner.spec.sections import DataSpec
 
@@ -193,6 +194,33 @@ def test_many_processes_fail_without_a_trace(tmp_path: Path) -> None:
         process.join()
     assert [process.exitcode for process in processes] == [0] * 4
     assert not list(tmp_path.iterdir())
+
+
+def lock_and_leave(folder: Path, start: Any) -> None:
+    start.wait()
+    for _ in range(1000):
+        with locked(folder):
+            pass
+
+
+def test_a_locked_folder_may_be_made_while_another_process_removes_it(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(4)
+    processes = [
+        context.Process(target=lock_and_leave, args=(tmp_path / "store" / "of_images", start))
+        for _ in range(4)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+
+
+def test_what_stands_in_the_way_of_a_locked_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file")
+    with pytest.raises(FileExistsError), locked(tmp_path / "store"):
+        pass
 
 
 def test_open_says_when_it_is_no_store(tmp_path: Path) -> None:

@@ -315,7 +315,7 @@ def test_no_row_is_left_twice(tmp_path_factory: pytest.TempPathFactory, drawn: l
         (*x.tolist(), int(y))
         for name in store.manifest.sizes
         for x, y in zip(*store.split(name), strict=True)
-        if -1 not in x and len(store.manifest.columns[1].categories or ()) == 2  # type: ignore[index]
+        if -1 not in x and len(store.manifest.columns[1].categories or ()) == 2
     ]
     known = [row for row in left if row[1] < 2]  # the last number stands for all unknown categories
     assert len(known) == len(set(known))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tuner.data import prepare, preprocess, read_inputs
@@ -34,6 +34,7 @@ def spec(path, **fields) -> DataSpec:
 
 @pytest.mark.parametrize("kind", TOKENIZERS, ids=lambda kind: kind.type)
 class TestTokenizers:
+    @example(text="<padding>")
     @given(text=st.text(st.characters(exclude_categories=["Cs"])))
     def test_what_was_seen_comes_back_as_it_was(self, kind, text):
         tokenizer = fit(kind, [text, "more"])

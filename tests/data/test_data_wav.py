@@ -133,7 +133,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("write", "reason", "match"), BROKEN)
-def test_broken_files(tmp_path: Path, write, reason: str, match: str) -> None:  # type: ignore[no-untyped-def]
+def test_broken_files(tmp_path: Path, write, reason: str, match: str) -> None:
     path = tmp_path / "a.wav"
     write(path)
     with pytest.raises(RecordingError, match=match) as caught:

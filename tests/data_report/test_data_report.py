@@ -215,7 +215,7 @@ def test_equal_rows_are_those_of_a_plain_count(drawn: list[tuple[str, int, int]]
         )
         for name, rows in parts.items()
     }
-    shown = leakage.find(splits, NoSamples(), has_labels=True)  # type: ignore[arg-type]
+    shown = leakage.find(splits, NoSamples(), has_labels=True)
     values = {name: [x for x, _ in rows] for name, rows in parts.items()}
     for shared in shown.shared:
         assert shared.pairs.count == sum(x in values[shared.also_in] for x in values[shared.split])
@@ -230,14 +230,14 @@ def test_equal_rows_are_those_of_a_plain_count(drawn: list[tuple[str, int, int]]
 def test_equal_hashes_alone_are_no_equal_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leakage, "_hashes", lambda rows, part: np.zeros(3, dtype=np.uint64))
     rows = Split(np.array([[1], [2], [1]], np.float32), np.arange(3))
-    shown = leakage.find({"train": rows}, NoSamples(), has_labels=False)  # type: ignore[arg-type]
+    shown = leakage.find({"train": rows}, NoSamples(), has_labels=False)
     assert shown.repeated == {"train": 1}
 
 
 def test_of_very_many_rows_evenly_spaced_ones_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leakage, "MOST_VALUES", 50)
     rows = Split(np.zeros((100, 1), np.float32), np.zeros(100))
-    shown = leakage.find({"train": rows}, NoSamples(), has_labels=True)  # type: ignore[arg-type]
+    shown = leakage.find({"train": rows}, NoSamples(), has_labels=True)
     assert (shown.compared, shown.repeated["train"]) == (50, 49)
 
 

@@ -28,7 +28,7 @@ def test_a_seed_is_one_file() -> None:
 
 
 def test_a_crash_is_an_outcome() -> None:
-    outcome, trace = outcome_of(3)  # type: ignore[arg-type]
+    outcome, trace = outcome_of(3)
     assert outcome == "CRASH TypeError"
     assert trace is not None
     assert "in read_file" in trace

@@ -83,7 +83,7 @@ def rows_for(fields: dict[str, Any], num_rows: int = 16) -> torch.Tensor:
 
 
 def backward(loss: torch.Tensor) -> None:
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
 
 
 def losses_of(

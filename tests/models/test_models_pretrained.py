@@ -175,6 +175,12 @@ class TestRefused:
         with pytest.raises(ExperimentError, match="has no config.json; correct the path"):
             check(tmp_path)
 
+    def test_a_name_that_is_a_folder_here_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "minilm").mkdir()
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(ExperimentError, match=r"minilm may be both: .*; write \./minilm"):
+            check("minilm")
+
     def test_a_name_on_the_hub_without_a_network(self) -> None:
         with pytest.raises(ExperimentError, match=r"some/model cannot be read .* or give a folder"):
             check("some/model")

@@ -39,8 +39,7 @@ def test_predictions_are_those_of_the_network(result: Result, tmp_path: Path) ->
         logits = network(torch.from_numpy(preprocess(raw, model.manifest)))
     predictions = model.predict(raw)
     assert [prediction["label"] for prediction in predictions] == [
-        model.manifest.class_names[index]  # type: ignore[index]
-        for index in logits.argmax(1).tolist()
+        model.manifest.class_names[index] for index in logits.argmax(1).tolist()
     ]
     assert [prediction["probability"] for prediction in predictions] == pytest.approx(
         logits.softmax(1).max(1).values.tolist()

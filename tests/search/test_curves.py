@@ -168,7 +168,7 @@ def test_a_functions_reference_is_that_of_random_draws_unless_it_has_one() -> No
     assert reference == FunctionCurves(curve, template).reference("min")
     assert reference.best == pytest.approx(0.0, abs=0.01)
     assert reference.median == pytest.approx(0.5, abs=0.05)
-    curve.reference = lambda mode: (0.0, 0.25)  # type: ignore[attr-defined]
+    curve.reference = lambda mode: (0.0, 0.25)
     assert FunctionCurves(curve, template).reference("min") == (0.0, 0.25)
 
 

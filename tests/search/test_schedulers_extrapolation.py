@@ -85,7 +85,7 @@ def test_what_other_curves_did_is_expected_of_the_next_one() -> None:
 
 
 def with_a_good_trial(max_reports: int | None = 20, **changes: float) -> Extrapolation:
-    scheduler = Extrapolation(mode="min", max_reports=max_reports, **changes)  # type: ignore[arg-type]
+    scheduler = Extrapolation(mode="min", max_reports=max_reports, **changes)
     for step in range(1, 21):
         scheduler.on_report(0, step, 0.2 + 0.8 / step)
     return scheduler
@@ -135,7 +135,7 @@ class Watched(Extrapolation):
         super().__init__(mode="min", max_reports=max_reports)
         self.latest: tuple[float, float] | None = None
 
-    def _decide(self, value, last_step, forecast):  # type: ignore[no-untyped-def]
+    def _decide(self, value, last_step, forecast):
         self.latest = forecast.probability, min(self._best.values())
         return super()._decide(value, last_step, forecast)
 

@@ -176,7 +176,7 @@ def test_a_pause_at_the_last_report_is_the_end() -> None:
 
 def test_paused_trials_that_nobody_resumes_stay_paused() -> None:
     script = Script(num_trials=2, decisions={1: Action.PAUSE})
-    script.resume = lambda *, is_last: None  # type: ignore[method-assign,assignment]
+    script.resume = lambda *, is_last: None
     assert play(script, workers=1, budget=9).states == {"PAUSED": 2}
 
 
@@ -206,7 +206,7 @@ def test_what_is_asked_ahead_is_known_to_the_searcher_before_it_starts() -> None
     script = Script(num_trials=3)
     asked = []
     suggest = script.suggest
-    script.suggest = lambda: asked.append(len(script.calls)) or suggest()  # type: ignore[method-assign]
+    script.suggest = lambda: asked.append(len(script.calls)) or suggest()
     play(script, Lines(num_steps=1), workers=1, budget=9, ahead=1)
     # The second is drawn when the first has only started.
     assert asked[:2] == [0, 1]

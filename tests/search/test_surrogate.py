@@ -29,7 +29,7 @@ BIG = 1.7e308
 
 
 def learn(trials: Sequence[Seen], mode: str = "min", space: Space = LINE, max_reports: int = 9) -> Belief:
-    return Surrogate(space, mode=mode, max_reports=max_reports, seed=0).learn(trials)  # type: ignore[arg-type]
+    return Surrogate(space, mode=mode, max_reports=max_reports, seed=0).learn(trials)
 
 
 def curve(final: float, num_reports: int = 9, start: float = 1.0) -> dict[int, float]:

@@ -33,7 +33,7 @@ def test_the_header_has_three_commands() -> None:
     elsewhere, known, new = (Experiment.load(FILE, overrides(words)) for words in commands())
     assert elsewhere.template["data"]["source"]["path"].endswith("/*.wav")
     assert known.space.parameters == new.space.parameters == ()
-    assert known.resolve({}).data.source.path.test.endswith("/data/fsdd/*_[0-4].wav")  # type: ignore[union-attr]
+    assert known.resolve({}).data.source.path.test.endswith("/data/fsdd/*_[0-4].wav")
     assert new.resolve({}).data.split.group == "speaker"
     assert known.resolve({}).model == new.resolve({}).model
 

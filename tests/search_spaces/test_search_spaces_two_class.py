@@ -42,7 +42,7 @@ def test_the_base_is_a_point_of_the_space() -> None:
     assert base.space.parameters == ()
     assert searched.resolve(params) == base.resolve({})
     spec = base.resolve({})
-    assert (spec.model.type, spec.model.width, spec.model.depth) == ("mlp", 10, 1)  # type: ignore[union-attr]
+    assert (spec.model.type, spec.model.width, spec.model.depth) == ("mlp", 10, 1)
     assert (spec.train.loss, spec.train.optimizer.type, spec.train.optimizer.lr) == ("bce", "adam", 1e-3)
     assert (spec.train.epochs, spec.model.activation) == (100, "relu")
 

@@ -44,8 +44,8 @@ def test_a_name_that_begins_like_a_path_is_one(tmp_path: Path, name: str, expect
     experiment = load(tmp_path, f"model.name={name}", f"data.text.tokenizer.name={name}")
     spec = experiment.resolve({})
     wanted = expected.format(folder=tmp_path, parent=tmp_path.parent)
-    assert spec.model.name == wanted  # type: ignore[union-attr]
-    assert spec.data.text.tokenizer.name == wanted  # type: ignore[union-attr]
+    assert spec.model.name == wanted
+    assert spec.data.text.tokenizer.name == wanted
     assert load(tmp_path / ".", f"model.name={wanted}").resolve({}).model == spec.model
 
 
@@ -69,7 +69,7 @@ def test_names_and_tunings_can_be_searched(tmp_path: Path) -> None:
     spec = experiment.resolve(
         {"model.name": f"{tmp_path}/one", "model.tuning": "lora", "model.tuning.lora.rank": 4}
     )
-    assert spec.model.tuning.rank == 4  # type: ignore[union-attr]
+    assert spec.model.tuning.rank == 4
     assert Experiment.from_dict(yaml.safe_load(experiment.to_yaml())) == experiment
 
 

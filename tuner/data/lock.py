@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,13 +32,22 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _acquire(path: Path) -> int:
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):  # another process has just removed the folder or the file
+            _make(path.parent)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _is_at(descriptor, path):
                 return descriptor
             os.close(descriptor)
+
+
+def _make(folder: Path) -> None:
+    """`mkdir` of pathlib takes a folder that another process removes meanwhile for a file in its way."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        if not stat.S_ISDIR(folder.lstat().st_mode) and not folder.is_dir():
+            raise
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -191,18 +191,12 @@ def _build(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, 
 def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
     rows = prepare_text(sources.read(spec.source), spec, task)
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
-    manifest = Manifest(
-        sha256=sha256,
-        task=task,
-        source=spec.source.model_dump(mode="json"),
-        input_shape=(rows.max_length,),
-        feature_names=None,
+    manifest = _manifest(
+        spec,
+        task,
+        sha256,
+        splits,
         class_names=rows.class_names,
-        sizes={name: len(split.targets) for name, split in splits.items()},
-        mean=None,
-        std=None,
-        target_mean=None,
-        target_std=None,
         tokenizer=rows.tokenizer.to_json(),
         num_tokens=rows.tokenizer.num_tokens,
         padding=None if task == LANGUAGE_MODELLING else rows.tokenizer.padding,
@@ -218,18 +212,14 @@ def _build_audio(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict
         mean, std = audio.fit(splits["train"].features, robust=spec.standardise == "robust")
         for split in splits.values():
             audio.standardise_in_place(split.features, mean, std)
-    manifest = Manifest(
-        sha256=sha256,
-        task=task,
-        source=spec.source.model_dump(mode="json"),
-        input_shape=splits["train"].features.shape[1:],
-        feature_names=None,
+    manifest = _manifest(
+        spec,
+        task,
+        sha256,
+        splits,
         class_names=rows.class_names,
-        sizes={name: len(split.targets) for name, split in splits.items()},
         mean=mean,
         std=std,
-        target_mean=None,
-        target_std=None,
         audio=rows.audio.model_dump(),
         dropped=rows.dropped,
     )
@@ -241,19 +231,7 @@ def _build_images(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dic
     rows = split_rows(cleaned, spec.split)
     splits = {name: Arrays(cleaned.features[index], cleaned.targets[index]) for name, index in rows.items()}
     mean, std = _moments(splits["train"].features, spec)
-    manifest = Manifest(
-        sha256=sha256,
-        task=task,
-        source=spec.source.model_dump(mode="json"),
-        input_shape=cleaned.features.shape[1:],
-        feature_names=None,
-        class_names=cleaned.class_names,
-        sizes={name: len(split.targets) for name, split in splits.items()},
-        mean=mean,
-        std=std,
-        target_mean=None,
-        target_std=None,
-    )
+    manifest = _manifest(spec, task, sha256, splits, class_names=cleaned.class_names, mean=mean, std=std)
     return manifest, _standardised(splits, manifest)
 
 
@@ -262,21 +240,11 @@ def _build_image_files(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest
     train, _ = rows.splits["train"]
     moments = pixels.fit(train, robust=spec.standardise == "robust") if spec.standardise else None
     mean, std = moments or (None, None)
-    manifest = Manifest(
-        sha256=sha256,
-        task=task,
-        source=spec.source.model_dump(mode="json"),
-        input_shape=train.shape[1:],
-        feature_names=None,
-        class_names=rows.class_names,
-        sizes={name: len(targets) for name, (_, targets) in rows.splits.items()},
-        mean=mean,
-        std=std,
-        target_mean=None,
-        target_std=None,
-        dropped=rows.dropped,
+    splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
+    manifest = _manifest(
+        spec, task, sha256, splits, class_names=rows.class_names, mean=mean, std=std, dropped=rows.dropped
     )
-    return manifest, {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
+    return manifest, splits
 
 
 def _build_table(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
@@ -284,14 +252,13 @@ def _build_table(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     mean, std = _moments(splits["train"].features, spec, rows.is_scaled)
     target_mean, target_std = (None, None) if rows.class_names else _target_moments(splits["train"].targets)
-    manifest = Manifest(
-        sha256=sha256,
-        task=task,
-        source=spec.source.model_dump(mode="json"),
-        input_shape=(len(rows.feature_names),),
+    manifest = _manifest(
+        spec,
+        task,
+        sha256,
+        splits,
         feature_names=rows.feature_names,
         class_names=rows.class_names,
-        sizes={name: len(split.targets) for name, split in splits.items()},
         mean=mean,
         std=std,
         target_mean=target_mean,
@@ -302,6 +269,19 @@ def _build_table(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict
         missing=rows.missing,
     )
     return manifest, _standardised(splits, manifest)
+
+
+def _manifest(
+    spec: DataSpec, task: str, sha256: str, splits: Mapping[str, Arrays], **fields: Any
+) -> Manifest:
+    """With `fields`; what is left out a store of this kind does not have."""
+    common: dict[str, Any] = {
+        "source": spec.source.model_dump(mode="json"),
+        "input_shape": splits["train"].features.shape[1:],
+        "sizes": {name: len(split.targets) for name, split in splits.items()},
+    }
+    absent = dict.fromkeys(("feature_names", "mean", "std", "target_mean", "target_std"))
+    return Manifest(sha256=sha256, task=task, **(common | absent | fields))
 
 
 def preprocess(features: AnyArray, manifest: Manifest) -> AnyArray:

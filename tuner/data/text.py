@@ -28,7 +28,6 @@ class TextRows:
 
     splits: Mapping[str, tuple[TokenArray, AnyArray]]
     tokenizer: Tokenizer
-    max_length: int
     class_names: tuple[str, ...] | None
 
 
@@ -54,7 +53,7 @@ def _labelled(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
     splits = {
         name: (encode_rows(tokenizer, texts[name], text.max_length), targets[rows[name]]) for name in SPLITS
     }
-    return TextRows(splits, tokenizer, text.max_length, class_names)
+    return TextRows(splits, tokenizer, class_names)
 
 
 def _running_text(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
@@ -72,7 +71,7 @@ def _running_text(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
                 f"each split of a text must fill a row of data.text.max_length = {text.max_length} tokens "
                 f"and one more, but {name} has {found} tokens; lower max_length or give more text"
             )
-    return TextRows(splits, tokenizer, text.max_length, None)
+    return TextRows(splits, tokenizer, None)
 
 
 def _stretches(tokens: TokenArray, length: int) -> tuple[TokenArray, TokenArray]:

@@ -104,6 +104,8 @@ class LibraryTokenizer(Tokenizer):
                 f"a tokenizer must be as `tokenizers` wrote it, but it cannot be read: {error}; "
                 "prepare the data again"
             ) from error
+        # A text that spells a special token is text.
+        self._library.encode_special_tokens = True
 
     @property
     def num_tokens(self) -> int:
@@ -127,6 +129,8 @@ class PretrainedTokenizer(LibraryTokenizer):
 
     def __init__(self, content: str, padding: int) -> None:
         super().__init__(content)
+        # By custom the text of a pretrained model may spell special tokens, such as the end of a document.
+        self._library.encode_special_tokens = False
         self._library.no_padding()
         self._library.no_truncation()
         self._content, self._padding = content, padding

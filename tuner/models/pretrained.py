@@ -103,6 +103,12 @@ def check_pretrained(spec: PretrainedSpec, data: DataShape, *, per_token: bool) 
 def _config(name: str) -> Any:
     transformers = _transformers()
     folder = Path(name)
+    # transformers would take it before the Hub's, from wherever the process happens to stand.
+    if not folder.is_absolute() and folder.is_dir():
+        raise ExperimentError(
+            f"model.name must be a path (which begins with ./) or a name on the Hugging Face Hub, but {name} "
+            f"may be both: a folder of that name is in {Path.cwd()}; write ./{name}, or start elsewhere"
+        )
     if folder.is_absolute() and not (folder / "config.json").is_file():
         found = "has no config.json" if folder.is_dir() else "is none"
         raise ExperimentError(
