@@ -1,11 +1,14 @@
 """Files that lie elsewhere: fetched once, before anything reads them.
 
-    source = fetched(source, store_root.parent / ".fetched")
+    versions: dict[str, str] = {}
+    source = fetched(source, store_root.with_name(".fetched"), versions)
 
-`.fetched/<sha256>/` holds the files of one address or pattern. Its name is the hash of the address and of
-what the server says of each file (name, size, ETag or date), so a changed file is fetched again. It is
-written to a temporary name under a lock and renamed, so it is whole or absent. Readers get local paths; a
-store is named by what the files hold, wherever they came from.
+`.fetched/<version>/` holds the files of one address or pattern. A version is the hash of the address and of
+what the server says of each file (name, size, ETag, dates), so a changed file is fetched again, and one that
+has not changed is not. The folder is written to a temporary name under a lock and renamed, so it is whole or
+absent.
+An address whose version is known is not asked for: a search goes on without the network, and on the data with
+which it began. Readers get local paths; a store is named by what the files hold, wherever they came from.
 """
 
 from __future__ import annotations
@@ -14,9 +17,10 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,27 +28,39 @@ import fsspec
 from pydantic import ValidationError
 
 from tuner.data.lock import locked
+from tuner.data.sources import huggingface
 from tuner.data.sources.files import reason
 from tuner.errors import DataError
 from tuner.spec.addresses import is_address
-from tuner.spec.sections import Source
+from tuner.spec.sections import HuggingFaceSource, Source
 
-PAUSES_S = (1.0, 4.0)
+PAUSES_S = (0.5, 2.0)
 """Between the tries of what fails because the network is away."""
 
+_CONNECT_S, _SILENCE_S = 5, 60
 _TEMPORARY = "tmp-"
 _REFUSED = (401, 403)
 _Files = Mapping[str, Mapping[str, Any]]
 _T = TypeVar("_T")
 
 
-def fetched(source: Source, folder: Path) -> Source:
-    """`source` with local paths instead of addresses, fetched to `folder`; DataError where one cannot be."""
+def fetched(source: Source, folder: Path, versions: MutableMapping[str, str]) -> Source:
+    """`source` with local paths instead of addresses and names on the Hub.
+
+    Args:
+        folder: where the files are fetched to; those of the Hub go to its own cache.
+        versions: of addresses. What is in it is not asked for again; the others are added.
+
+    Raises:
+        DataError: a file is not there, or cannot be had.
+    """
+    if isinstance(source, HuggingFaceSource):
+        return huggingface.located(source, versions)
     path = getattr(source, "path", None)
     if path is None:
         return source
     plain = source.model_dump()
-    local = _local(plain["path"], folder)
+    local = _local(plain["path"], folder, versions)
     try:
         return source if local == plain["path"] else type(source).model_validate({**plain, "path": local})
     except ValidationError as error:
@@ -54,48 +70,76 @@ def fetched(source: Source, folder: Path) -> Source:
         ) from error
 
 
-def _local(files: Any, folder: Path) -> Any:
+def _local(files: Any, folder: Path, versions: MutableMapping[str, str]) -> Any:
     """A file or pattern, a list of such, or each split's; a pattern of addresses becomes a list."""
     if isinstance(files, dict):
-        return {part: _local(each, folder) for part, each in files.items()}
+        return {part: _local(each, folder, versions) for part, each in files.items()}
     if isinstance(files, list):
-        found = [_local(each, folder) for each in files]
+        found = [_local(each, folder, versions) for each in files]
         return [path for each in found for path in (each if isinstance(each, list) else [each])]
-    return _fetch(files, folder) if isinstance(files, str) and is_address(files) else files
+    if not (isinstance(files, str) and is_address(files)):
+        return files
+    known = versions.get(files)
+    if known is None or not (folder / known).is_dir():
+        versions[files] = _fetch(files, folder, known)
+    return _paths(files, folder / versions[files])
 
 
-def _fetch(address: str, folder: Path) -> str | list[str]:
+def _paths(address: str, fetched: Path) -> str | list[str]:
+    """What was fetched of `address`: its file or folder; of a pattern the files, in alphabetical order."""
+    if not glob.has_magic(address):
+        return str(fetched / _place(address, address))
+    return [str(path) for path in sorted(fetched.rglob("*")) if path.is_file()]
+
+
+def _fetch(address: str, folder: Path, known: str | None) -> str:
+    """The version of what is there now, fetched to `folder`; DataError where it is not the `known` one."""
     system, base = _system(address)
     files = _patiently(address, lambda: _listed(system, base))
     if not files:
         raise DataError(f"a pattern must match files, but none matches {address}; correct data.source.path")
-    places = {name: _place(name, address) for name in sorted(files)}
-    target = folder / _key(address, files)
-    if not target.exists():
+    version = _version(address, files)
+    if known is not None and version != known:
+        raise DataError(
+            f"a search must go on with the data of its beginning, but what is at {address} has changed, and "
+            f"what was fetched then is gone from {folder}; put that back, or begin a new search"
+        )
+    if not (folder / version).exists():
         with locked(folder):
             for leftover in folder.glob(_TEMPORARY + "*"):
                 shutil.rmtree(leftover)
             # Another process may have fetched it meanwhile.
-            if not target.exists():
-                _publish(system, places, address, target)
-    if glob.has_magic(base):
-        return [str(target / place) for place in places.values()]
-    return str(target / _place(base, address))
+            if not (folder / version).exists():
+                _publish(system, sorted(files), address, folder / version)
+    return version
 
 
 def _system(address: str) -> tuple[Any, str]:
     try:
-        system, base = fsspec.url_to_fs(address)
+        system, base = fsspec.url_to_fs(address, **_options(address.partition("://")[0]))
     except ImportError as error:
         raise DataError(
             f"an address needs the library of its protocol, but for {address} it is missing "
             f"({reason(error)}); install tuner[remote]"
         ) from error
     except Exception as error:
+        # What a protocol's library raises is its own.
         raise _failed(address, error) from error
     # What was listed before may have changed.
     system.invalidate_cache()
     return system, base.rstrip("/")
+
+
+def _options(protocol: str) -> dict[str, Any]:
+    """Bounds of waiting: by themselves the libraries wait for minutes, and give up a file after five."""
+    if protocol == "s3":
+        return {"config_kwargs": {"connect_timeout": _CONNECT_S, "retries": {"max_attempts": 1}}}
+    if protocol in ("http", "https"):
+        from aiohttp import ClientTimeout  # here: half a second that only such addresses need
+
+        timeout = ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
+        return {"client_kwargs": {"timeout": timeout}}
+    return {}
 
 
 def _listed(system: Any, base: str) -> _Files:
@@ -115,27 +159,27 @@ def _listed(system: Any, base: str) -> _Files:
 
 def _place(name: str, address: str) -> str:
     """Where the file lies in the folder of its address."""
-    parts = [part for part in name.replace("://", "/").split("/") if part not in ("", ".")]
+    parts = [part for part in re.sub(r"^\w+://", "", name).split("/") if part not in ("", ".")]
     if ".." in parts:
         raise DataError(f"a file's name must hold no '..', but one at {address} does; rename it")
     return "/".join(parts)
 
 
-def _key(address: str, files: _Files) -> str:
-    text = json.dumps(
-        [address, {name: dict(info) for name, info in files.items()}], sort_keys=True, default=str
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+def _version(address: str, files: _Files) -> str:
+    # Where a server sends on to, may be another place each time.
+    known = {name: {key: info[key] for key in info if key != "url"} for name, info in files.items()}
+    return hashlib.sha256(json.dumps([address, known], sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _publish(system: Any, places: Mapping[str, str], address: str, target: Path) -> None:
+def _publish(system: Any, names: list[str], address: str, target: Path) -> None:
     temporary = target.with_name(_TEMPORARY + target.name)
+    paths = [temporary / _place(name, address) for name in names]
     temporary.mkdir()
     try:
-        for name, place in places.items():
-            path = temporary / place
+        for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _patiently(address, lambda name=name, path=path: system.get_file(name, str(path)))  # type: ignore[misc]
+        _patiently(address, lambda: system.get(names, [str(path) for path in paths]))
+        for path in paths:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         temporary.rename(target)
@@ -160,7 +204,7 @@ def _patiently(address: str, action: Callable[[], _T]) -> _T:
 def _failed(address: str, error: Exception) -> DataError:
     if _is_refused(error):
         return DataError(
-            f"data must be readable, but access to {address} is refused ({reason(error)}); give credentials "
+            f"data must be readable, but access to {address} is refused ({_reason(error)}); give credentials "
             f"in the environment, as the library of its protocol reads them"
         )
     if _is_absent(error):
@@ -168,9 +212,14 @@ def _failed(address: str, error: Exception) -> DataError:
             f"data must be read from a file, but at {address} nothing is there; correct the path"
         )
     return DataError(
-        f"data must be within reach, but {address} is not after {len(PAUSES_S) + 1} tries ({reason(error)}); "
-        f"look at the network and try again"
+        f"data must be within reach, but {address} is not after {len(PAUSES_S) + 1} tries "
+        f"({_reason(error)}); look at the network and try again"
     )
+
+
+def _reason(error: Exception) -> str:
+    """Without what follows '?' in an address to which a server sent on: that may be a key."""
+    return re.sub(r"\?[^\s'\"]+", "?...", reason(error))
 
 
 def _is_refused(error: Exception) -> bool:

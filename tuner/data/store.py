@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,12 +119,18 @@ class Store:
         )
 
 
-def prepare(spec: DataSpec, task: str, store_root: Path) -> Store:
+def prepare(
+    spec: DataSpec, task: str, store_root: Path, versions: MutableMapping[str, str] | None = None
+) -> Store:
     """Prepare the data of `spec` for `task`, or find it prepared (then files are only read for their hashes).
 
-    DataError for data that cannot be used; nothing is left behind then.
+    Args:
+        versions: as in `localised`; None: servers are asked for the newest.
+
+    Raises:
+        DataError: data cannot be used; nothing is left behind then, but files that were fetched.
     """
-    local = localised(spec, store_root)
+    local = localised(spec, store_root, {} if versions is None else versions)
     sha256 = fingerprint(local, task)
     path = store_root / sha256
     store = _find(path)
@@ -141,9 +147,15 @@ def prepare(spec: DataSpec, task: str, store_root: Path) -> Store:
     return store
 
 
-def localised(spec: DataSpec, store_root: Path) -> DataSpec:
-    """`spec` with the files of its addresses fetched to a folder beside the stores."""
-    return spec.model_copy(update={"source": fetched(spec.source, store_root.with_name(".fetched"))})
+def localised(spec: DataSpec, store_root: Path, versions: MutableMapping[str, str]) -> DataSpec:
+    """`spec` with the files of its addresses fetched to a folder beside the stores.
+
+    Args:
+        versions: address to what was there when it was fetched; what is in it is not asked for again, the
+            others are added.
+    """
+    source = fetched(spec.source, store_root.with_name(".fetched"), versions)
+    return spec.model_copy(update={"source": source})
 
 
 def _find(path: Path) -> Store | None:

@@ -147,6 +147,19 @@ def _path_or_splits(value: Any) -> Any:
     return value
 
 
+def _split_names(value: Any) -> Any:
+    """What the union of the types would say of a mistake is one sentence a type."""
+    if value is None or isinstance(value, str | SplitNames):
+        return value
+    is_known = isinstance(value, dict) and {"train", "val"} <= value.keys() <= SplitNames.model_fields.keys()
+    if not is_known or not all(isinstance(name, str) for name in value.values() if name is not None):
+        raise broken_rule(
+            "must be the name of a split, or a mapping of train and val, and test where there is one, to "
+            f"such; found {show(value)}; correct it"
+        )
+    return value
+
+
 def _as_missing(value: Any) -> Any:
     is_constant = isinstance(value, dict) and value.keys() == {"constant"} and _is_value(value["constant"])
     if not (is_constant or value in get_args(MissingName) or isinstance(value, Constant)):
@@ -257,21 +270,25 @@ class TableSource(Section):
 
     @model_validator(mode="after")
     def _columns_have_one_use(self) -> "TableSource":
-        features, dropped = self.features or [], self.drop or []
-        if self.features is not None and not features:
-            raise broken_rule("needs a column in features; found none; name one or leave features out")
-        twice = [name for name in features if name in dropped or name == self.label]
-        if twice:
-            other = "label" if twice[0] == self.label else "drop"
-            raise broken_rule(
-                f"needs one use for each column; found {show(twice[0])} in features and {other}; name it once"
-            )
-        repeated = [name for name in features if features.count(name) > 1]
-        if repeated:
-            raise broken_rule(f"needs each feature once; found {show(repeated[0])} twice; name it once")
-        if self.label in dropped:
-            raise broken_rule(f"needs its label; found {show(self.label)} in drop too; name it once")
+        _check_uses(self.label, self.features, self.drop or [])
         return self
+
+
+def _check_uses(label: str | None, features: list[str] | None, dropped: list[str]) -> None:
+    """Raises the error of a column that has two uses."""
+    if features is not None and not features:
+        raise broken_rule("needs a column in features; found none; name one or leave features out")
+    twice = [name for name in features or [] if name in dropped or name == label]
+    if twice:
+        other = "label" if twice[0] == label else "drop"
+        raise broken_rule(
+            f"needs one use for each column; found {show(twice[0])} in features and {other}; name it once"
+        )
+    repeated = [name for name in features or [] if (features or []).count(name) > 1]
+    if repeated:
+        raise broken_rule(f"needs each feature once; found {show(repeated[0])} twice; name it once")
+    if label in dropped:
+        raise broken_rule(f"needs its label; found {show(label)} in drop too; name it once")
 
 
 class CsvSource(TableSource):
@@ -400,6 +417,52 @@ class AudioSource(Section):
         return [file for files in parts for file in ([files] if isinstance(files, str) else files)]
 
 
+class SplitNames(Section):
+    """A data set's own names of its splits; `data.split` is not used then."""
+
+    train: str
+    val: str
+    test: str | None = None
+
+
+class HuggingFaceSource(Section):
+    """A data set as the Hugging Face Hub has it: a table, or a column of texts."""
+
+    type: Literal["huggingface"] = "huggingface"
+    name: AnyPath
+    """a folder where it begins with ./, ../, / or ~ (relative to the experiment file), as the Hub has it or
+    `save_to_disk` writes it; else a name on the Hub"""
+    subset: str | None = None
+    """part of the data set; None: the only or usual one"""
+    revision: str | None = None
+    """branch, tag or commit on the Hub; None: the main branch"""
+    splits: Annotated[str | SplitNames | None, BeforeValidator(_split_names)] = None
+    """the split that `data.split` cuts, or a mapping of train, val and test to splits; None: the only one"""
+    label: str | None = None
+    """name of the column that is predicted; None: texts without labels, for language modelling"""
+    text: str | None = None
+    """name of the column of texts; None: the data set is a table"""
+    features: list[str] | None = None
+    """of a table, names of the columns to predict from; None: all others"""
+    drop: list[str] | None = None
+    """of a table, names of columns that are left out"""
+
+    @model_validator(mode="after")
+    def _is_table_or_texts(self) -> "HuggingFaceSource":
+        if self.text is None and self.label is None:
+            raise broken_rule("needs the name of its label or text column; found neither; name one")
+        if self.text is not None and (self.features, self.drop) != (None, None):
+            raise broken_rule("is a table or has texts; found text with features or drop; drop one")
+        _check_uses(self.label, self.features, self.drop or [])
+        return self
+
+    @model_validator(mode="after")
+    def _only_the_hub_has_revisions(self) -> "HuggingFaceSource":
+        if self.revision is not None and self.name.startswith((".", "/", "~")):
+            raise broken_rule("takes a revision from the Hub only; found it with a folder; drop it")
+        return self
+
+
 Source = Annotated[
     SklearnSource
     | CsvSource
@@ -410,7 +473,8 @@ Source = Annotated[
     | LabelledTextSource
     | TextSource
     | ImageFolderSource
-    | AudioSource,
+    | AudioSource
+    | HuggingFaceSource,
     Field(discriminator="type"),
 ]
 

@@ -55,13 +55,13 @@ def locate(template: Any, params: Mapping[str, Any], path: KeyPath) -> KeyPath:
 def absolute_paths(node: Any, folder: Path, key: str = "") -> Any:
     """The plain tree `node` with each relative `path` in it seen from `folder`, searched ones too.
 
-    A pretrained model's `name` is a path where it begins like one.
+    The `name` of a pretrained model, or of a data set of the Hub, is a path where it begins like one.
     """
     if isinstance(node, dict):
         is_inside = key == "path"
-        is_pretrained = node.get("type") == "pretrained"
+        is_named = node.get("type") in ("pretrained", "huggingface")
         return {
-            k: absolute_paths(child, folder, key if is_inside or k == "choice" else _key(k, is_pretrained))
+            k: absolute_paths(child, folder, key if is_inside or k == "choice" else _key(k, is_named))
             for k, child in node.items()
         }
     if isinstance(node, list):
@@ -75,11 +75,11 @@ def absolute_paths(node: Any, folder: Path, key: str = "") -> Any:
     return node
 
 
-_NAME = "pretrained name"
+_NAME = "name or path"
 
 
-def _key(key: str, is_pretrained: bool) -> str:
-    return _NAME if key == "name" and is_pretrained else key
+def _key(key: str, is_named: bool) -> str:
+    return _NAME if key == "name" and is_named else key
 
 
 def is_key(key: object) -> bool:
