@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from file_server import FileServer, file_server
 
 from tuner.data import Store, fingerprint, prepare, remote
 from tuner.errors import DataError, ExperimentError
@@ -64,8 +66,15 @@ def local(tmp_path: Path) -> Path:
     return folder
 
 
-def made(data: DataSpec, tmp_path: Path) -> Store:
-    return prepare(data, TASK, tmp_path / "results" / ".store")
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    with file_server() as server:
+        server.files = {"/rows.csv": rows(20)}
+        yield server
+
+
+def made(data: DataSpec, tmp_path: Path, versions: dict[str, str] | None = None) -> Store:
+    return prepare(data, TASK, tmp_path / "results" / ".store", versions)
 
 
 @pytest.mark.usefixtures("memory")
@@ -77,58 +86,80 @@ def test_a_store_is_the_one_of_the_local_files(protocol: str, tmp_path: Path, lo
     assert store.manifest.source["path"] == pattern
 
 
-def test_files_are_fetched_once_and_again_when_they_change(
-    memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_files_are_fetched_once_and_again_when_they_change(server: FileServer, tmp_path: Path) -> None:
+    data = spec(f"{server.address}/rows.csv")
+    first = made(data, tmp_path)
+    assert made(data, tmp_path).path == first.path
+    assert server.num_fetched("/rows.csv") == 1
+    server.files["/rows.csv"] = rows(40)
+    assert made(data, tmp_path).path != first.path
+    assert server.num_fetched("/rows.csv") == 2
+
+
+def test_a_server_that_sends_on_to_another_place_each_time(server: FileServer, tmp_path: Path) -> None:
+    server.moved["/latest.csv"] = "/rows.csv?signature="
+    data = spec(f"{server.address}/latest.csv")
+    assert made(data, tmp_path).path == made(data, tmp_path).path
+    assert server.num_fetched("/rows.csv") == 1
+
+
+def test_what_is_known_needs_no_server(server: FileServer, tmp_path: Path) -> None:
+    data = spec(f"{server.address}/rows.csv")
+    versions: dict[str, str] = {}
+    store = made(data, tmp_path, versions)
+    assert list(versions) == [f"{server.address}/rows.csv"]
+    server.files["/rows.csv"] = rows(40)
+    requests = len(server.requests)
+    assert made(data, tmp_path, versions).path == store.path
+    assert len(server.requests) == requests
+    server.stop()
+    assert made(data, tmp_path, versions).path == store.path
+
+
+def test_what_was_fetched_and_removed_is_fetched_again_unless_it_changed(
+    server: FileServer, tmp_path: Path
 ) -> None:
-    fetches: list[str] = []
-    get_file = type(memory).get_file
-
-    def counted(self: Any, name: str, *rest: Any, **options: Any) -> Any:
-        fetches.append(name)
-        return get_file(self, name, *rest, **options)
-
-    monkeypatch.setattr(type(memory), "get_file", counted)
-    first = made(spec("memory://bucket/rows/1.csv"), tmp_path)
-    assert made(spec("memory://bucket/rows/1.csv"), tmp_path).path == first.path
-    assert fetches == ["/bucket/rows/1.csv"]
-    memory.pipe("/bucket/rows/1.csv", rows(100))
-    assert made(spec("memory://bucket/rows/1.csv"), tmp_path).path != first.path
-    assert len(fetches) == 2
+    data = spec(f"{server.address}/rows.csv")
+    versions: dict[str, str] = {}
+    store = made(data, tmp_path, versions)
+    shutil.rmtree(tmp_path / "results" / ".fetched")
+    assert made(data, tmp_path, versions).path == store.path
+    shutil.rmtree(tmp_path / "results" / ".fetched")
+    server.files["/rows.csv"] = rows(40)
+    with pytest.raises(DataError, match=r"with the data of its beginning, but .*rows\.csv has changed"):
+        made(data, tmp_path, versions)
 
 
-@pytest.mark.usefixtures("memory")
-def test_half_written_files_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_that_comes_back_is_waited_for(server: FileServer, tmp_path: Path) -> None:
+    server.failures = [503, 503]
+    assert made(spec(f"{server.address}/rows.csv"), tmp_path).is_sound
+
+
+def test_half_fetched_files_are_removed(server: FileServer, tmp_path: Path) -> None:
     folder = tmp_path / "results" / ".fetched"
     (folder / "tmp-killed").mkdir(parents=True)
-    store = made(spec("memory://bucket/rows/2.csv"), tmp_path)
-    assert [path.name for path in folder.iterdir() if path.name.startswith(("tmp-", "."))] == []
-
-    def broken(self: Any, name: str, path: str, **_: Any) -> None:
-        Path(path).write_bytes(b"a,b")
-        raise ConnectionResetError("reset")
-
-    monkeypatch.setattr(type(fsspec.filesystem("memory")), "get_file", broken)
+    made(spec(f"{server.address}/rows.csv"), tmp_path)
+    assert [path.name for path in folder.iterdir() if path.name.startswith("tmp-")] == []
     before = sorted(folder.iterdir())
-    with pytest.raises(DataError, match=r"within reach, but memory://bucket/rows/1.csv is not after 3 tries"):
-        made(spec("memory://bucket/rows/1.csv"), tmp_path)
+    server.files["/more.csv"], server.lost = rows(60), {"/more.csv"}
+    with pytest.raises(DataError, match=r"but at .*more\.csv nothing is there"):
+        made(spec([f"{server.address}/rows.csv", f"{server.address}/more.csv"]), tmp_path)
     assert sorted(folder.iterdir()) == before
-    assert store.is_sound
 
 
-def test_a_network_that_comes_back_is_waited_for(
-    memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    info, tries = type(memory).info, []
+@pytest.mark.parametrize("status", [401, 403])
+def test_what_the_server_refuses(status: int, server: FileServer, tmp_path: Path) -> None:
+    server.failures = [status] * 9
+    with pytest.raises(DataError, match=r"access to http.*rows\.csv is refused"):
+        made(spec(f"{server.address}/rows.csv"), tmp_path)
+    assert len(server.failures) >= 7, "it was asked again"
 
-    def away_once(self: Any, path: str, **options: Any) -> Any:
-        tries.append(path)
-        if len(tries) == 1:
-            raise ConnectionError("away")
-        return info(self, path, **options)
 
-    monkeypatch.setattr(type(memory), "info", away_once)
-    assert made(spec("memory://bucket/rows/1.csv"), tmp_path).is_sound
-    assert len(tries) > 1
+def test_a_key_in_an_address_that_was_sent_on_to_is_not_shown(server: FileServer, tmp_path: Path) -> None:
+    server.moved["/rows.csv"] = "http://127.0.0.1:9/rows.csv?signature=secret"
+    with pytest.raises(DataError, match="within reach") as found:
+        made(spec(f"{server.address}/rows.csv"), tmp_path)
+    assert "secret" not in str(found.value)
 
 
 @pytest.mark.usefixtures("memory")
@@ -191,7 +222,7 @@ def test_a_folder_of_images_is_fetched_with_its_folders(tmp_path: Path) -> None:
     system = fsspec.filesystem("memory")
     for name in ("cat/1.png", "dog/1.png"):
         system.pipe(f"/bucket/pictures/{name}", name.encode())
-    source = remote.fetched(ImageFolderSource(path="memory://bucket/pictures"), tmp_path)
+    source = remote.fetched(ImageFolderSource(path="memory://bucket/pictures"), tmp_path, {})
     assert (Path(source.path) / "dog" / "1.png").read_bytes() == b"dog/1.png"  # type: ignore[union-attr,arg-type]
 
 

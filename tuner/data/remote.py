@@ -218,8 +218,9 @@ def _failed(address: str, error: Exception) -> DataError:
 
 
 def _reason(error: Exception) -> str:
-    """Without what follows '?' in an address to which a server sent on: that may be a key."""
-    return re.sub(r"\?[^\s'\"]+", "?...", reason(error))
+    """What is behind the error, without what follows '?' in an address sent on to: that may be a key."""
+    cause = error.__cause__
+    return re.sub(r"\?[^\s'\"]+", "?...", reason(cause if isinstance(cause, Exception) else error))
 
 
 def _is_refused(error: Exception) -> bool:
