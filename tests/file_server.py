@@ -22,6 +22,8 @@ class FileServer:
         """Path to where it is sent on to, with a number behind it that is another one each time."""
         self.lost: set[str] = set()
         """Paths of which HEAD tells, and GET finds nothing."""
+        self.headers: dict[str, str] = {}
+        """Of each file, beside its ETag."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}).start()
@@ -67,7 +69,8 @@ def _handler(owner: FileServer) -> type[BaseHTTPRequestHandler]:
                 self._status(302, {"Location": f"{owner.moved[path]}{len(owner.requests)}"})
             elif path in owner.files and not (with_content and path in owner.lost):
                 content = owner.files[path]
-                self._status(200, {"ETag": f'"{hashlib.md5(content).hexdigest()}"'}, len(content))
+                tag = f'"{hashlib.md5(content).hexdigest()}"'
+                self._status(200, {"ETag": tag, **owner.headers}, len(content))
                 if with_content:
                     self.wfile.write(content)
             else:
