@@ -285,9 +285,7 @@ def test_rows_that_nobody_has_labelled(tmp_path: Path) -> None:
 
 
 def test_a_name_on_the_hub_without_a_network(tmp_path: Path) -> None:
-    sentence = (
-        r"a data set on the Hugging Face Hub, but some/set cannot be had from there \(it is not in the cache"
-    )
+    sentence = r"on the Hugging Face Hub, but some/set cannot be had from there \(it is not in the cache"
     with pytest.raises(DataError, match=sentence):
         made(Path("some/set"), tmp_path)
 
@@ -300,10 +298,10 @@ from tuner.data import prepare
 from tuner.spec.sections import DataSpec
 
 source = {"type": "huggingface", "name": "some/set", "subset": "a", "label": "label", "drop": ["text"]}
+data = DataSpec.model_validate({"source": source})
 versions = {}
-for known in ({}, versions):
-    store = prepare(DataSpec.model_validate({"source": source}), "tabular_classification", Path(".store"), known)
-    versions.update(known)
+for _ in ("not known", "known"):
+    store = prepare(data, "tabular_classification", Path(".store"), versions)
     print(json.dumps([store.path.name, versions]))
 """
 
@@ -322,13 +320,10 @@ def test_what_is_on_the_hub_is_fetched_once(tmp_path: Path) -> None:
         place = f"/datasets/some/set/resolve/{COMMIT}"
         server.files = {f"{place}/{name}": files[name] for name in files}
         server.files[f"/api/datasets/some/set/tree/{COMMIT}"] = json.dumps(tree).encode()
-        server.files["/api/datasets/some/set/revision/main"] = json.dumps(
-            {"id": "a/b", "sha": COMMIT}
-        ).encode()
-        command, environment = (
-            [sys.executable, "-c", FETCHING],
-            os.environ | own | {"HF_ENDPOINT": server.address},
-        )
+        commit = {"id": "some/set", "sha": COMMIT}
+        server.files["/api/datasets/some/set/revision/main"] = json.dumps(commit).encode()
+        command = [sys.executable, "-c", FETCHING]
+        environment = os.environ | own | {"HF_ENDPOINT": server.address}
         ran = subprocess.run(
             command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=200
         )

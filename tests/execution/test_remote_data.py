@@ -42,7 +42,7 @@ def test_what_was_searched_needs_neither_the_server_nor_its_present_files(tmp_pa
         result = tuner.run(experiment(address, "remote"), results=tmp_path)
         server.files["/rows.csv"] = rows(100)
         newest: dict[str, str] = {}
-        spec = result.experiment.resolve(result.best.params)
+        spec = result.best.experiment.resolve(result.best.params)
         other = prepare(spec.data, spec.task, result.paths.store_root, newest)
     assert newest[address] != read_versions(result.paths)[address]
     assert other.manifest.target_mean > 1000
