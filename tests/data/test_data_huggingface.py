@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from damage import spoil
 from file_server import file_server
 from pyarrow import parquet
 
@@ -266,6 +268,16 @@ def test_what_is_no_data_set(
     (tmp_path / "outside.csv").write_text("label\n1\n")
     with pytest.raises(DataError, match=message):
         made(folder, tmp_path, **fields)
+
+
+@pytest.mark.parametrize("name", ["data-00000-of-00001.arrow", "README.md"])
+def test_damaged_files(name: str, tmp_path: Path) -> None:
+    folder = save(tmp_path / "set", {"data-00000-of-00001.arrow": table(20)})
+    (folder / "README.md").write_text("---\nconfigs:\n- {config_name: all, data_files: '*.arrow'}\n---\n")
+    for _ in spoil(folder / name):
+        with suppress(DataError):
+            made(folder, tmp_path)
+            made(folder, tmp_path, TEXTS, text="text")
 
 
 def test_no_folder(tmp_path: Path) -> None:

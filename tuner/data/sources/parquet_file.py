@@ -51,7 +51,10 @@ def _read_stream(path: Path) -> Any:
     import pyarrow
 
     with pyarrow.OSFile(str(path)) as file:
-        return pyarrow.ipc.open_stream(file).read_all()
+        table = pyarrow.ipc.open_stream(file).read_all()
+    # A stream is memory as it was, and says itself where in it each value lies.
+    table.validate(full=True)
+    return table
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
