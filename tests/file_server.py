@@ -22,6 +22,8 @@ class FileServer:
         """Path to where it is sent on to, with a number behind it that is another one each time."""
         self.lost: set[str] = set()
         """Paths of which HEAD tells, and GET finds nothing."""
+        self.broken: set[str] = set()
+        """Paths that are always answered with 500."""
         self.headers: dict[str, str] = {}
         """Of each file, beside its ETag."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -65,6 +67,8 @@ def _handler(owner: FileServer) -> type[BaseHTTPRequestHandler]:
             owner.requests.append((self.command, path))
             if owner.failures:
                 self._status(owner.failures.pop(0))
+            elif path in owner.broken:
+                self._status(500)
             elif path in owner.moved and not query:
                 self._status(302, {"Location": f"{owner.moved[path]}{len(owner.requests)}"})
             elif path in owner.files and not (with_content and path in owner.lost):

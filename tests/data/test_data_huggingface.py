@@ -307,6 +307,7 @@ FETCHING = """
 import json
 from pathlib import Path
 from tuner.data import prepare
+from tuner.hub import hub_folder
 from tuner.spec.sections import DataSpec
 
 source = {"type": "huggingface", "name": "some/set", "subset": "a", "label": "label", "drop": ["text"]}
@@ -315,6 +316,7 @@ versions = {}
 for _ in ("not known", "known"):
     store = prepare(data, "tabular_classification", Path(".store"), versions)
     print(json.dumps([store.path.name, versions]))
+hub_folder("some/set", ["a/*"], kind="dataset")
 """
 
 

@@ -156,8 +156,8 @@ def test_what_the_server_refuses(status: int, server: FileServer, tmp_path: Path
 
 
 def test_a_key_in_an_address_that_was_sent_on_to_is_not_shown(server: FileServer, tmp_path: Path) -> None:
-    server.moved["/rows.csv"] = "http://127.0.0.1:9/rows.csv?signature=secret"
-    with pytest.raises(DataError, match="within reach") as found:
+    server.moved["/rows.csv"], server.broken = "/broken.csv?signature=secret", {"/broken.csv"}
+    with pytest.raises(DataError, match=r"within reach, but .*broken\.csv\?\.\.\.") as found:
         made(spec(f"{server.address}/rows.csv"), tmp_path)
     assert "secret" not in str(found.value)
 
