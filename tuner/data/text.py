@@ -59,21 +59,28 @@ def _labelled(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
 
 
 def _running_text(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
-    whole = "".join(table.features)
-    fractions = [getattr(spec.split, name) for name in SPLITS]
-    ends = np.rint(np.cumsum(fractions) * len(whole)).astype(int)
-    starts = [0, *ends[:-1]]
-    parts = {name: whole[start:end] for name, start, end in zip(SPLITS, starts, ends, strict=True)}
+    parts = _parts(table, spec)
     tokenizer = fit(text.tokenizer, [parts["train"]])
     splits = {name: _stretches(tokenizer.encode(parts[name]), text.max_length) for name in SPLITS}
     for name in SPLITS:
-        if len(splits[name][0]) == 0 and getattr(spec.split, name) > 0:
+        if len(splits[name][0]) == 0 and (parts[name] or name != "test"):
             found = len(tokenizer.encode(parts[name]))
             raise DataError(
                 f"each split of a text must fill a row of data.text.max_length = {text.max_length} tokens "
                 f"and one more, but {name} has {found} tokens; lower max_length or give more text"
             )
     return TextRows(splits, tokenizer, None)
+
+
+def _parts(table: Table, spec: DataSpec) -> dict[str, str]:
+    """The text of each split: the source's own, or what `spec.split` cuts of the whole."""
+    if table.parts is not None:
+        return {name: "".join(table.features[table.parts == name]) for name in SPLITS}
+    whole = "".join(table.features)
+    fractions = [getattr(spec.split, name) for name in SPLITS]
+    ends = np.rint(np.cumsum(fractions) * len(whole)).astype(int)
+    starts = [0, *ends[:-1]]
+    return {name: whole[start:end] for name, start, end in zip(SPLITS, starts, ends, strict=True)}
 
 
 def _stretches(tokens: TokenArray, length: int) -> tuple[TokenArray, TokenArray]:
