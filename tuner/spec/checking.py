@@ -438,11 +438,11 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
             but = f" (of {name} invalid only)" if is_of_files and section == "clean" else ""
             rest = f"is for tables of numbers and text{but}; found it with task {task}; drop it"
             yield ("data", section), rest
-    is_given = "split" in data.model_fields_set
-    if is_given and isinstance(getattr(source, "path", None), SplitFiles | TableFiles):
-        yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
-    if data.split != Split() and isinstance(getattr(source, "splits", None), SplitNames):
-        yield ("data", "split"), "is decided by data.source.splits; found both; drop one"
+    if "split" in data.model_fields_set:
+        if isinstance(getattr(source, "path", None), SplitFiles | TableFiles):
+            yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
+        if isinstance(getattr(source, "splits", None), SplitNames):
+            yield ("data", "split"), "is decided by data.source.splits; found both; drop one"
     if data.split.stratify and task not in CLASSIFICATION:
         yield ("data", "split", "stratify"), f"needs classes; found true with task {task}; drop it"
     if data.split.group is not None:
