@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -17,6 +17,7 @@ import pandas as pd
 from audio_recordings import PATTERN, RATE, SPEAKERS, tone, write_wav
 from PIL import Image
 from pretrained_models import SPECIAL, WORDS, save_bert, save_gpt2
+from pydantic import TypeAdapter
 
 from tuner.spec import checking
 from tuner.spec.sections import ModelSpec, Source
@@ -227,6 +228,10 @@ class TaskKind:
             x[np.arange(self.input_shape[0]) >= lengths[:, None]] = self.padding
         return x, self._targets(x, draw)
 
+    def large(self) -> TaskKind:
+        """With images of 32 x 32 pixels."""
+        return replace(self, input_shape=(1, 32, 32))
+
     def _targets(self, x: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         if self.class_names is not None:
             return draw.integers(0, len(self.class_names), len(x))
@@ -281,13 +286,14 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "rnn": [
         _RNN | {"cell": "gru"},
         _RNN | {"cell": "rnn", "pooling": "last", "depth": 2},
-        _RNN | {"cell": "lstm", "pooling": "max", "bidirectional": True, "depth": 2},
+        _RNN | {"cell": "lstm", "pooling": "max", "depth": 2},
+        _RNN | {"cell": "gru", "bidirectional": True},
     ],
     "transformer": [
         _DECODER,
         _DECODER | {"tie_embeddings": True, "positions": "rotary", "activation": "relu", "depth": 2},
-        _TRANSFORMER | {"activation": "tanh", "positions": "rotary"},
-        _TRANSFORMER | {"activation": "silu", "positions": "sinusoidal", "checkpointing": True, "depth": 2},
+        _DECODER | {"activation": "tanh", "positions": "sinusoidal"},
+        _TRANSFORMER | {"activation": "silu", "positions": "rotary", "checkpointing": True, "depth": 2},
         _TRANSFORMER | {"activation": "leaky_relu", "feedforward": 2, "heads": 1},
     ],
     "pretrained": [
@@ -296,14 +302,18 @@ MODELS: dict[str, list[dict[str, Any]]] = {
         {"type": "pretrained", "name": "./bert", "tuning": "lora"},
     ],
 }
-MODEL_CASES = [(model, task) for model, tasks in MODEL_TASKS.items() for task in tasks]
 
 
-def serves(section: Mapping[str, Any], task: str) -> bool:
-    """Whether the checks of an experiment let a model with these options have the task."""
-    is_causal = section.get("kind", "decoder") == "decoder" and not section.get("bidirectional")
-    is_causal = is_causal and section.get("name") != "./bert"
-    return is_causal if task == "language_modelling" else not section.get("tie_embeddings")
+def tasks_of(section: Mapping[str, Any]) -> list[str]:
+    """Those that the checks of an experiment let a model with these options have."""
+    spec = model_spec(section)
+    found = [task for task in MODEL_TASKS[section["type"]] if not list(checking._check_model(task, spec))]
+    is_bert = section.get("name") == "./bert"
+    return [task for task in found if not (is_bert and task == "language_modelling")]
+
+
+def model_spec(section: Mapping[str, Any]) -> Any:
+    return TypeAdapter(ModelSpec).validate_python(dict(section))
 
 
 def model_section(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
