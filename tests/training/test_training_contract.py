@@ -142,7 +142,7 @@ def test_its_export_measures_and_predicts_as_it_did(trained, num_ranks, stage):
     if trained.task == "language_modelling":
         assert all(isinstance(each["continuation"], str) for each in found)
         return
-    x, _ = prepare(spec.data, spec.task, paths.store_root).split("val")
+    x, y = prepare(spec.data, spec.task, paths.store_root).split("val")
     with torch.no_grad():
         inputs, _ = exported.task.batch(
             np.array(x[0 : len(x)]), np.zeros(len(x), np.int64), CPU, torch.float32
