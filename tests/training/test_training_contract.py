@@ -137,6 +137,8 @@ def test_its_export_measures_and_predicts_as_it_did(trained, num_ranks, stage):
     exported = ExportedModel.open(export(experiment, {}, paths, 0, paths.root / "export"))
     num_parameters = sum(weight.numel() for weight in exported.network.parameters())
     assert best.metrics["model/parameters"] == num_parameters
+    num_trained = sum(weight.numel() for weight in exported.network.parameters() if weight.requires_grad)
+    assert best.metrics["model/trained_parameters"] == num_trained
     spec = experiment.resolve({})
     found = exported.predict(read_inputs(validation_file(spec), exported.manifest)[:8])
     if trained.task == "language_modelling":
