@@ -69,10 +69,15 @@ def join(parts: Sequence[Points]) -> Points:
     """All points of several parts of one file."""
     if len(parts) == 1:
         return parts[0]
-    names = ("tag", "step", "wall_time", "value")
-    arrays = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
-    points = Points(*arrays) if parts else Points.none()
+    points = concatenate(parts)
     return points.at(np.lexsort((points.step, points.tag)))
+
+
+def concatenate(parts: Sequence[Points]) -> Points:
+    """The parts one behind the other."""
+    names = ("tag", "step", "wall_time", "value")
+    arrays = [np.concatenate([getattr(part, name) for part in parts]) for name in names] if parts else ()
+    return Points(*arrays) if parts else Points.none()
 
 
 def overlay(files: Sequence[Points]) -> Points:
