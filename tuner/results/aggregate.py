@@ -162,7 +162,9 @@ class Follower:
     def _frame(self, numbers: list[int]) -> pd.DataFrame:
         frame = self._trials.frame(numbers, self._curves)
         points = {number: self._curves[number].points for number in numbers}
-        return pd.concat([frame, *_summaries(points, self._tags, has_last="reports" not in frame)], axis=1)
+        summaries = _summaries(points, self._tags, has_last="reports" not in frame)
+        whole: pd.DataFrame = pd.concat([frame, *summaries], axis=1)
+        return whole
 
 
 def _curves_frame(points: Mapping[int, Points], tags: Tags) -> pd.DataFrame:
