@@ -173,7 +173,7 @@ def _curves_frame(points: Mapping[int, Points], tags: Tags) -> pd.DataFrame:
     names, rank = sorted_tags(tags)
     place = rank[every.tag]
     order = np.lexsort((place, trial))
-    return pd.DataFrame(
+    frame: pd.DataFrame = pd.DataFrame(
         {
             "trial": trial[order],
             "tag": pd.Categorical.from_codes(place[order], pd.Index(names, dtype="str")),
@@ -182,6 +182,7 @@ def _curves_frame(points: Mapping[int, Points], tags: Tags) -> pd.DataFrame:
             "value": every.value[order],
         }
     )
+    return frame
 
 
 def _summaries(points: Mapping[int, Points], tags: Tags, *, has_last: bool) -> list[pd.DataFrame]:

@@ -55,8 +55,9 @@ def select(folder: str | Path, curves: str | None) -> pd.DataFrame:
             f"--curves names a tag of the logs, or all; found {curves}, which {folder} does not have"
             f"{known(curves, tags)}"
         )
-    chosen: pd.DataFrame = tables.curves[tables.curves["tag"] == curves].drop(columns="tag")
-    return chosen.reset_index(drop=True)
+    chosen = tables.curves[tables.curves["tag"] == curves]
+    frame: pd.DataFrame = chosen.drop(columns="tag").reset_index(drop=True)
+    return frame
 
 
 def as_bytes(frame: pd.DataFrame, kind: str) -> bytes:
@@ -83,7 +84,7 @@ def write(out: Path, content: bytes) -> None:
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """With text where values of several types share a column, as 8 and "auto" do."""
-    typed = frame.copy()
+    typed: pd.DataFrame = frame.copy()
     for name in frame:
         is_mixed = pd.api.types.is_object_dtype(frame[name]) and len({*map(type, frame[name].dropna())}) > 1
         if is_mixed:
