@@ -46,7 +46,7 @@ HEAVY = {
     "torch": {"models", "tasks", "training", "scaling", "results"},
     "tensorboardX": {"records"},
     "sklearn": {"data"},
-    "pyarrow": {"data"},
+    "pyarrow": {"data", "results"},
     "PIL": {"data"},
     "fsspec": {"data"},
     "huggingface_hub": {"hub"},
