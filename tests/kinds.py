@@ -46,7 +46,7 @@ class SourceKind:
     """A source as `data.source` names it."""
 
     section: Mapping[str, Any]
-    """without its path"""
+    """without its path, or the name of its folder"""
     shapes: Mapping[str, tuple[int, ...]]
     """task -> shape of a row in the store"""
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -57,12 +57,17 @@ class SourceKind:
     """these of its rows to a file or folder"""
     takes_splits: bool = False
 
+    @property
+    def key(self) -> str:
+        """Where the section has the file or folder."""
+        return "name" if self.section["type"] == "huggingface" else "path"
+
     def in_one(self, folder: Path) -> dict[str, Any]:
         """Writes all rows in one; the section `data`."""
         if self.name is None:
             return {**self.data, "source": dict(self.section)}
         self.write(folder / self.name, range(sum(SIZES.values())))
-        source = {**self.section, "path": str(folder / self.name)}
+        source = {**self.section, self.key: str(folder / self.name)}
         split = {name: size / sum(SIZES.values()) for name, size in SIZES.items()}
         return {**self.data, "source": source, "split": split}
 
@@ -125,6 +130,15 @@ def _write_recordings(path: Path, rows: range) -> None:
 def _write_sentences(path: Path, rows: range) -> None:
     lines = [f"{CLASSES[_class(row)]}\t{SENTENCES[_class(row)]} {row}\n" for row in rows]
     path.write_text("label\ttext\n" + "".join(lines))
+
+
+def _write_dataset(path: Path, rows: range) -> None:
+    """Tables as the Hugging Face Hub has them, with a column of texts."""
+    path.mkdir(exist_ok=True)
+    half = len(rows) // 2
+    for number, part in enumerate((rows[:half], rows[half:])):
+        cells = [_cells(row) | {"words": f"{SENTENCES[_class(row)]} {row} ."} for row in part]
+        pd.DataFrame(cells).to_parquet(path / f"train-0000{number}-of-00002.parquet")
 
 
 def _write_book(path: Path, rows: range) -> None:
@@ -195,6 +209,26 @@ SOURCES: dict[str, SourceKind] = {
         takes_splits=True,
         data={"audio": _AUDIO},
         shapes={"audio_classification": (1, 8, 9)},
+    ),
+    "huggingface": SourceKind(
+        section={"type": "huggingface", "label": "y", "drop": ["words"]},
+        name="dataset",
+        write=_write_dataset,
+        shapes=_OF_TABLE["shapes"],
+    ),
+    "huggingface with text": SourceKind(
+        section={"type": "huggingface", "text": "words"},
+        name="dataset",
+        write=_write_dataset,
+        data={"text": _TEXT},
+        shapes={"language_modelling": (16,)},
+    ),
+    "huggingface with text and label": SourceKind(
+        section={"type": "huggingface", "text": "words", "label": "y"},
+        name="dataset",
+        write=_write_dataset,
+        data={"text": _TEXT},
+        shapes={"text_classification": (16,)},
     ),
 }
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from damage import damaged
 from kinds import SIZES, SOURCE_TASKS, SOURCE_TYPES, SOURCES
@@ -51,7 +52,7 @@ def test_every_source_has_an_example() -> None:
     types = {kind.section["type"] for kind in SOURCES.values()}
     assert types == SOURCE_TYPES.keys() == sources._READERS.keys()
     with_path = {name for name, section in SOURCE_TYPES.items() if "path" in section.model_fields}
-    assert {SOURCES[name].section["type"] for name in IN_FILES} == with_path
+    assert {SOURCES[name].section["type"] for name in IN_FILES} == {*with_path, "huggingface"}
 
 
 def spec_of(name: str, folder: Path, form: str = "one") -> DataSpec:
@@ -145,6 +146,10 @@ def test_new_rows_become_what_they_are_in_training(
 
 def new_data(spec: DataSpec, folder: Path) -> dict[str, Path]:
     """By split, or all under ''; what a source without files has is saved as an array."""
+    if spec.source.type == "huggingface":
+        joined = pd.concat(map(pd.read_parquet, sorted(Path(spec.source.name).iterdir())))
+        joined.to_csv(folder / "new.csv", index=False)
+        return {"": folder / "new.csv"}
     path = getattr(spec.source, "path", None)
     if isinstance(path, str):
         return {"": Path(path)}
@@ -176,7 +181,7 @@ def test_the_content_names_the_store_and_the_place_does_not(name: str, form: str
 
 
 def places_of(spec: DataSpec) -> list[Path]:
-    path = spec.source.path
+    path = spec.source.name if spec.source.type == "huggingface" else spec.source.path
     return [Path(each) for each in ([path] if isinstance(path, str) else path.model_dump().values())]
 
 
