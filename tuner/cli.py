@@ -301,9 +301,7 @@ def dashboard(
     ] = Path("results"),
     host: Annotated[
         str,
-        typer.Option(
-            metavar="HOST", help="address to listen at; with another than this one a token is needed"
-        ),
+        typer.Option(metavar="HOST", help="address to listen at; others than this machine's ask for a token"),
     ] = "127.0.0.1",
     port: Annotated[
         int | None, typer.Option(metavar="PORT", help="port to listen at (default: 8765, else a free one)")

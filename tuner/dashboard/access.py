@@ -59,8 +59,8 @@ class Access:
             )
         if not self._is_own_name(headers.get("host", "")):
             return 403, (
-                "the dashboard answers to an address, localhost, this machine's name and that of --host, but was "
-                "asked by another; open it by one of these."
+                "the dashboard answers to an address, localhost, this machine's name and that of --host, but "
+                "was asked by another; open it by one of these."
             )
         if not _is_own_origin(headers):
             return 403, "the dashboard answers its own pages only, but another site asked."

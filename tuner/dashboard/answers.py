@@ -137,10 +137,9 @@ def timeline(now: Reading) -> dict[str, Any]:
 
 def trial(now: Reading, number: int) -> dict[str, Any]:
     """All that is known of one trial, and what the best one has instead."""
-    row, laps = now.rows[number], now.log.laps.columns
+    row = now.rows[number]
     best = best_row(now.rows.values(), now.result.metric, now.result.mode)
-    told = now.log.decisions_of(number)
-    mine = [index for index, other in enumerate(laps["trial"]) if other == number]
+    told = rows_of(now.log.columns, number)
     return {
         "row": {column: plain(value) for column, value in flat(row).items()},
         "params": plain(row.params),
@@ -148,10 +147,14 @@ def trial(now: Reading, number: int) -> dict[str, Any]:
         "checkpoints": _checkpoints(now.paths.trial(number)),
         "faults": _faults(told),
         "decisions": decisions(told),
-        "timeline": table(
-            LAP_COLUMNS, {name: [values[index] for index in mine] for name, values in laps.items()}
-        ),
+        "timeline": table(LAP_COLUMNS, rows_of(now.log.laps.columns, number)),
     }
+
+
+def rows_of(columns: Mapping[str, Sequence[Any]], trial: int) -> dict[str, list[Any]]:
+    """The rows of a table that are about the trial."""
+    found = [index for index, number in enumerate(columns["trial"]) if number == trial]
+    return {name: [values[index] for index in found] for name, values in columns.items()}
 
 
 def _axis(parameter: Parameter) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
     app = create_app(Shelf(Path("results")), Access("127.0.0.1", 8765, token=None))
 
-`docs/dashboard.md` lists the addresses. Routes are plain functions, which Starlette runs in threads: reading a
-folder may take a while.
+`docs/dashboard.md` lists the addresses. Routes are plain functions, which Starlette runs in threads: reading
+a folder may take a while.
 """
 
 import json

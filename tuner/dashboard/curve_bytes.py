@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 MOST_POINTS = 1_000_000
-"""Of one answer; of more the same share of each trial's is taken, evenly, the first and the last among them."""
+"""Of one answer; of more the same share of each trial's is taken, evenly, with its first and last."""
 FIELDS = {"step": "step", "time_s": "wall_time_s", "value": "value"}
 _ALIGNED_BYTES = 8
 

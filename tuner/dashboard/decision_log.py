@@ -1,4 +1,4 @@
-"""`decisions.jsonl` while it grows: where the search stands, all decisions as columns, and who had which gang.
+"""`decisions.jsonl` while it grows: where the search stands, what was decided, and who had which gang.
 
     log = FollowedLog(path, state)
     touched = log.poll()             # reads what is new; numbers of the trials that it says something about
@@ -30,7 +30,9 @@ COLUMNS = (
     "fault",
     "donor",
 )
-"""Of a decision; `at_s` in seconds of searching, the others as in the file, and absent where it has none."""
+"""`at_s` in seconds of searching, the others as in the file; None where a line has none."""
+DAMAGED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What a line that nobody wrote there may raise."""
 TAIL_BYTES = 1 << 16
 _NAMES = {"at_s": "spent_s"}
 _FOR_ALL = {"OPEN", "LEAVE"}
@@ -67,21 +69,9 @@ class FollowedLog:
                 self.state.apply(line)
                 self._keep(line)
                 touched.update(self._about(line))
-            except (
-                ArithmeticError,
-                AssertionError,
-                AttributeError,
-                LookupError,
-                TypeError,
-                ValueError,
-            ) as error:
+            except DAMAGED as error:
                 raise damaged(self._path, self._num_lines) from error
         return touched
-
-    def decisions_of(self, trial: int) -> dict[str, list[Any]]:
-        """The columns' rows that are about the trial."""
-        found = [index for index, number in enumerate(self.columns["trial"]) if number == trial]
-        return {name: [values[index] for index in found] for name, values in self.columns.items()}
 
     def _new_lines(self) -> Iterable[bytes]:
         if not self._path.is_file():

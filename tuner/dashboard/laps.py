@@ -74,8 +74,8 @@ class Laps:
         index = self._open.get(line["trial"])
         if index is None:
             return
-        is_last = index == len(self.columns["trial"]) - 1
-        if is_last and line["spent_s"] - self.columns["from_s"][index] < MOMENT_S:
+        is_new = index == len(self.columns["trial"]) - 1 and not self.columns["nodes"][index]
+        if is_new and line["spent_s"] - self.columns["from_s"][index] < MOMENT_S:
             del self._open[line["trial"]]
             for values in self.columns.values():
                 values.pop()

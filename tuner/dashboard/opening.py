@@ -77,6 +77,6 @@ def _bound(host: str, port: int | None) -> socket.socket:
 def _check_token(token: str | None) -> None:
     if token is not None and not re.fullmatch(rf"[A-Za-z0-9_-]{{{MIN_TOKEN_LENGTH},}}", token):
         raise UsageError(
-            f"a token is at least {MIN_TOKEN_LENGTH} letters, digits, _ or -; found another one; choose a longer "
-            f"one, or leave --token out: where it is needed, one is made."
+            f"a token has {MIN_TOKEN_LENGTH} or more letters, digits, _ or -; found another one; choose a "
+            f"longer one, or leave --token out: where it is needed, one is made."
         )

@@ -6,9 +6,9 @@
     with reading.now(curves=True) as now:
         now.curves
 
-Rows come from `trials.csv` while that is as new as `decisions.jsonl`, else from the latter: the table lacks what
-running trials have reported since a trial last ended. Curves come from the event files. Nothing is read before
-it is asked for, and then only what is new.
+Rows come from `trials.csv` while that is as new as `decisions.jsonl`, else from the latter: the table lacks
+what running trials have reported since a trial last ended. Curves come from the event files. Nothing is read
+before it is asked for, and then only what is new.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""Which experiments a folder holds, by name. What is asked for is looked up in the list, never made into a path.
+"""Which experiments a folder holds, by name. A name is looked up in the list, never made into a path.
 
 shelf = Shelf(Path("results"))       # one of experiments, an experiment's own, or one of TensorBoard logs
 shelf.names(), shelf.open("digits_cnn")
