@@ -147,7 +147,6 @@ def test_many_fields_are_refused(results: Path) -> None:
         "/api/experiments/../secret",
         "/api/experiments/%2e%2e",
         "/api/experiments/..%2fsecret",
-        "/api/experiments/.",
         "/api/experiments/%2fetc",
         "/api/experiments/mlp%2f..%2f..%2fsecret",
         "/api/experiments/mlp%00",
@@ -237,7 +236,7 @@ def test_a_mistake_of_ours_has_them_too_and_tells_nothing(results: Path) -> None
     api = TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
     answer = api.get("/api/experiments")
     assert answer.status_code == 500
-    assert answer.json()["error"].startswith("the dashboard itself failed (RuntimeError)")
+    assert answer.json()["error"].startswith("the dashboard failed (RuntimeError)")
     assert {name: answer.headers[name] for name in HEADERS} == HEADERS
 
 
