@@ -123,6 +123,12 @@ def test_nothing_can_be_changed(results: Path, method: str) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
+def test_head_is_get_without_its_content(results: Path) -> None:
+    for path in ("/", "/api/experiments", "/page/index.html"):
+        answer = client(results).head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_a_long_query_is_refused(results: Path) -> None:
     answer = client(results).get("/api/experiments?" + "a" * (MOST_QUERY_BYTES + 1))
     assert answer.status_code == 414

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from damage import spoil
 from dashboard_folders import Replay, client, copied
 from fastapi.testclient import TestClient
 
@@ -339,6 +340,24 @@ def test_an_unreadable_experiment_is_told_beside_the_others(results: Path, file:
     assert "mlp" in mlp["error"]
     answer = api.get("/api/experiments/mlp")
     assert (answer.status_code, answer.json()["error"]) == (422, mlp["error"])
+
+
+PATHS = ("", "/mlp", "/mlp/trials", "/mlp/decisions", "/mlp/timeline", "/mlp/trials/0", "/mlp/importance")
+
+
+@pytest.mark.parametrize("file", ["experiment.yaml", "trials.csv", "decisions.jsonl", "environment.json"])
+def test_whatever_a_disk_does_to_a_file_the_answer_is_a_sentence(results: Path, file: str) -> None:
+    api = client(results)
+    for damage in spoil(results / "mlp" / file):
+        for path in PATHS:
+            answer = api.get(f"/api/experiments{path}")
+            assert answer.status_code in (200, 404, 422), (damage, path, answer.text)
+
+
+def test_without_a_number_of_trials_it_is_unreadable(results: Path) -> None:
+    file = results / "mlp" / "experiment.yaml"
+    file.write_text(file.read_text().replace("trials: 3", "trials: many"))
+    assert "how many trials it searches by" in got(client(results), "")[1]["error"]
 
 
 def test_a_damaged_log_is_told_until_it_is_put_back(results: Path) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pandas as pd
 import pytest
 from dashboard_folders import Replay, client, copied
 
 from tuner.dashboard.answers import Answering
-from tuner.dashboard.following import MOST_POLLS
-from tuner.dashboard.live import SILENT_TICKS, Teller, events
+from tuner.dashboard.following import MOST_POLLS, News
+from tuner.dashboard.live import SILENT_TICKS, Teller, changed_curves, events
+from tuner.results.aggregate import Changes
 
 TAGS = ["val/loss"]
 
@@ -107,6 +109,17 @@ def test_trials_and_curves_answer_with_the_version_to_go_on_from(tmp_path: Path)
     newer = api.get("/api/experiments/mlp/trials").json()["version"]
     assert version.partition("-")[0] == newer.partition("-")[0]
     assert version != newer
+
+
+def test_points_that_no_longer_hold_are_taken_back(tmp_path: Path) -> None:
+    reading = Answering(copied(tmp_path, "mlp") / "mlp", poll_s=0.0)
+    with reading.now(curves=True) as now:
+        news = News(now.version, False, {0}, [Changes(pd.DataFrame(), now.curves[:0], {(0, "val/loss"): 3})])
+        assert changed_curves(now, news, TAGS)["val/loss"]["0"]["step"] == [3]
+        gone = {(0, "val/loss"): 9, (0, "train/loss"): 1}
+        news = News(now.version, False, {0}, [Changes(pd.DataFrame(), now.curves[:0], gone)])
+        nothing = {"from_step": 9, "step": [], "time_s": [], "value": []}
+        assert changed_curves(now, news, TAGS) == {"val/loss": {"0": nothing}}
 
 
 def test_without_tags_no_curve_is_told(replay: Replay, reading: Answering) -> None:

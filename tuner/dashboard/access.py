@@ -98,6 +98,8 @@ class Guarded:
         assert scope["type"] == "http", scope["type"]
         headers = Headers(scope=scope)
         refused = self._access.refusal(scope["method"], scope["query_string"], headers)
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # The server leaves the body out.
         app = self._app if refused is None else _refusing(*refused)
         cookie = None if refused else self._access.new_cookie(scope["query_string"])
 

@@ -45,7 +45,7 @@ class Answering(Reading):
             "best": best and best.best[result.metric],
             "best_trial": best and best.number,
             "finished": sum(row.state.is_finished() for row in rows),
-            "trials": result.settings["search"]["trials"],
+            "trials": self.num_planned,
             "running": sum(row.state is TrialState.RUNNING for row in self.rows.values()),
             "failed": sum(row.state is TrialState.FAILED for row in rows),
             "seconds": last.get("spent_s"),

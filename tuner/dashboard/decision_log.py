@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from tuner.dashboard.laps import Laps
 from tuner.execution.decisions import Line, damaged, number_of
+from tuner.spec.domains import is_number
 
 COLUMNS = (
     "at_s",
@@ -112,4 +113,5 @@ def _object(text: bytes) -> dict[str, Any] | None:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    is_line = isinstance(found, dict) and all(is_number(found.get(key)) for key in ("time_s", "spent_s"))
+    return found if is_line else None

@@ -12,10 +12,10 @@ The folder is looked at once a tick, however many listen. HTML: https://html.spe
 """
 
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from starlette.concurrency import run_in_threadpool
 
@@ -72,7 +72,7 @@ class Teller:
         numbers = sorted(now.numbers if news.is_all else news.trials)
         if numbers:
             yield "trials", now.trials(numbers)
-        curves = _curves(now, news, self._tags) if self._tags else {}
+        curves = changed_curves(now, news, self._tags) if self._tags else {}
         if curves:
             yield "curves", curves
 
@@ -81,35 +81,40 @@ class Teller:
         return self._state != before
 
 
-def _curves(now: Followed, news: News, tags: Sequence[str]) -> dict[str, dict[str, Any]]:
-    curves = now.curves[now.curves["tag"].isin(tags)]
+def changed_curves(now: Followed, news: News, tags: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """tag -> trial -> its points from where on they are new; none where those that there were are gone."""
+    curves = now.curves
+    told: dict[str, dict[str, Any]] = defaultdict(dict)
     if news.is_all:
-        return _told(curves, None)
+        chosen = curves[curves["tag"].isin(tags)]
+        for (trial, tag), points in chosen.groupby(["trial", "tag"], observed=True):
+            told[str(tag)][str(trial)] = _told(points, None)
+        return told
     first = _first_steps(news, tags)
-    keys = pd.MultiIndex.from_frame(curves[["trial", "tag"]].astype({"tag": "str"}))
-    from_step = first.reindex(keys, fill_value=np.inf).to_numpy()
-    return _told(curves[curves["step"].to_numpy() >= from_step], first)
+    known = dict(list(curves[curves["trial"].isin({trial for trial, _ in first})].groupby("trial")))
+    for (trial, tag), step in first.items():
+        points = known.get(trial, curves[:0])
+        chosen = points[(points["tag"] == tag) & (points["step"] >= step)]
+        told[tag][str(trial)] = _told(chosen, step)
+    return told
 
 
-def _first_steps(news: News, tags: Sequence[str]) -> "pd.Series[float]":
+def _first_steps(news: News, tags: Sequence[str]) -> dict[tuple[int, str], int]:
     """(trial, tag) -> the step from which on its points are new."""
     points = [changes.curves[["trial", "tag", "step"]].astype({"tag": "str"}) for changes in news.curves]
     cuts = [(trial, tag, step) for changes in news.curves for (trial, tag), step in changes.cut.items()]
     every = pd.concat([*points, pd.DataFrame(cuts, columns=["trial", "tag", "step"])])
-    found: pd.Series[float] = every[every["tag"].isin(tags)].groupby(["trial", "tag"])["step"].min()
-    return found
+    first = every[every["tag"].isin(tags)].groupby(["trial", "tag"], as_index=False)["step"].min()
+    return {(int(trial), str(tag)): int(step) for trial, tag, step in first.itertuples(index=False)}
 
 
-def _told(points: pd.DataFrame, first: "pd.Series[float] | None") -> dict[str, dict[str, Any]]:
-    told: dict[str, dict[str, Any]] = {}
-    for (trial, tag), part in points.groupby(["trial", "tag"], observed=True):
-        told.setdefault(str(tag), {})[str(trial)] = {
-            "from_step": None if first is None else int(first.loc[trial, tag]),  # type: ignore[index]
-            "step": part["step"].tolist(),
-            "time_s": part["wall_time_s"].tolist(),
-            "value": plain(part["value"].tolist()),
-        }
-    return told
+def _told(points: pd.DataFrame, from_step: int | None) -> dict[str, Any]:
+    return {
+        "from_step": from_step,
+        "step": points["step"].tolist(),
+        "time_s": points["wall_time_s"].tolist(),
+        "value": plain(points["value"].tolist()),
+    }
 
 
 def _event(kind: str, data: Any, version: str | None = None) -> str:

@@ -1,7 +1,9 @@
 """`tuner dashboard`: binds the server, says where it is, opens the browser, serves until Ctrl-C."""
 
+import os
 import re
 import socket
+import sys
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
@@ -43,7 +45,7 @@ def serve(
         access = Access(host, listening.getsockname()[1], token)
         url = url_of(access)
         say(url)
-        if browse:
+        if browse and _has_screen():
             webbrowser.open(url)
         app = create_app(shelf, access, is_ending=lambda: server.should_exit)
         config = uvicorn.Config(
@@ -78,6 +80,12 @@ def bound(host: str, port: int | None) -> socket.socket:
         f"the dashboard needs an address of this machine and a free port, but {host}:{number} cannot be had "
         f"({found}); choose another --host or --port."
     )
+
+
+def _has_screen() -> bool:
+    """Whether a browser has somewhere to show; else one of text might take the terminal."""
+    is_x11 = sys.platform.startswith("linux")
+    return not is_x11 or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _check_token(token: str | None) -> None:

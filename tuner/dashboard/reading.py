@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tuner.dashboard.decision_log import FollowedLog
 from tuner.dashboard.following import POLL_S, Followed, stamp_of
-from tuner.errors import TunerError
+from tuner.errors import ResultsError, TunerError
 from tuner.records.confirmation import Confirmation, confirmation_of
 from tuner.records.lock import holder_of
 from tuner.records.paths import ExperimentPaths
@@ -20,6 +20,7 @@ from tuner.results.experiment_trials import ExperimentTrials
 from tuner.results.result import Result
 from tuner.results.standing import is_done
 from tuner.spec import METRICS, Experiment, Mode
+from tuner.spec.domains import is_whole, show
 
 
 class Reading(Followed):
@@ -86,9 +87,20 @@ class Reading(Followed):
         if holder_of(self.paths.lock) is not None:
             return "running"
         if self._is_done is None:
-            num_trials = self._result.settings["search"]["trials"]
-            self._is_done = is_done(self.paths, list(self.rows.values()), num_trials, self.confirmation)
+            rows = list(self.rows.values())
+            self._is_done = is_done(self.paths, rows, self.num_planned, self.confirmation)
         return "done" if self._is_done else "interrupted"
+
+    @property
+    def num_planned(self) -> int:
+        """Trials that the search was asked for."""
+        found = self._result.settings["search"].get("trials")
+        if not is_whole(found):
+            raise ResultsError(
+                f"an experiment's file says how many trials it searches by, but {self.paths.experiment_yaml} "
+                f"has {show(found)}; put back a copy of it"
+            )
+        return found
 
     def mode_of(self, metric: str) -> Mode:
         """Which direction of the metric is the better one; `min` where nobody says."""
