@@ -160,7 +160,7 @@ def test_many_files_side_by_side_are_kept_apart(tmp_path: Path) -> None:
         files.append(EventFile(write_file(tmp_path / str(number), events), prefix="p/" if number % 2 else ""))
         if number % 4 == 3:
             content = files[-1].path.read_bytes()
-            files[-1].path.write_bytes(content[: -number % 9 - 1])
+            files[-1].path.write_bytes(content[: -(number % 9) - 1])
     tags: dict[str, int] = {}
     found = {id(file): points for file, points in read_on(files, tags)}
     names = list(tags)
