@@ -1,0 +1,79 @@
+// What the server knows. Every failure is an ApiError with a sentence for people.
+import { Curves } from "./curve_data.js";
+
+export class ApiError extends Error {}
+
+async function get(path) {
+  let answer;
+  try {
+    answer = await fetch(path, { headers: { Accept: "application/json" } });
+  } catch {
+    throw new ApiError("The server does not answer. Is `tuner dashboard` still running?");
+  }
+  if (!answer.ok) throw new ApiError(await reason(answer));
+  return answer;
+}
+
+async function reason(answer) {
+  try {
+    const { error } = await answer.json();
+    if (typeof error === "string") return error;
+  } catch {
+    // No JSON: the status alone has to do.
+  }
+  return `The server answered ${answer.status} ${answer.statusText}.`;
+}
+
+async function json(path) {
+  return (await get(path)).json();
+}
+
+export const experiments = () => json("/api/experiments");
+
+/** All of one experiment. */
+export class Api {
+  constructor(name) {
+    this.base = `/api/experiments/${encodeURIComponent(name)}`;
+  }
+
+  detail() {
+    return json(this.base);
+  }
+
+  trials() {
+    return json(`${this.base}/trials`);
+  }
+
+  /** Curves of a tag; of some trials only, where `numbers` are given. */
+  async curves(tag, numbers = null) {
+    const query = new URLSearchParams({ tag, ...(numbers ? { trials: numbers.join(",") } : {}) });
+    return Curves.read(await (await get(`${this.base}/curves?${query}`)).arrayBuffer());
+  }
+
+  decisions() {
+    return json(`${this.base}/decisions`);
+  }
+
+  timeline() {
+    return json(`${this.base}/timeline`);
+  }
+
+  trial(number) {
+    return json(`${this.base}/trials/${number}`);
+  }
+
+  log(number, offset = null) {
+    return json(`${this.base}/trials/${number}/log${offset === null ? "" : `?offset=${offset}`}`);
+  }
+
+  /** Server-sent events: `on` has trials, curves and state, and connected(whether). Returns what ends it. */
+  live(tags, on) {
+    const source = new EventSource(`${this.base}/live?${new URLSearchParams({ tags: tags.join(",") })}`);
+    for (const name of ["trials", "curves", "state"]) {
+      source.addEventListener(name, (event) => on[name](JSON.parse(event.data)));
+    }
+    source.addEventListener("open", () => on.connected(true));
+    source.addEventListener("error", () => on.connected(false));
+    return () => source.close();
+  }
+}
