@@ -1,5 +1,5 @@
 // The frame around every view: a title, its controls, and what all views can do: PNG, CSV, grow to the whole page.
-import { download, el, say } from "./dom.js";
+import { closePopover, download, el, popover, say } from "./dom.js";
 
 export class Card {
   /** `actions`: {png: () -> canvas, csv: () -> Blob}; files are named `<experiment>_<key>`. */
@@ -21,8 +21,7 @@ export class Card {
         el(
           "div",
           { class: "actions" },
-          actions.png && this.#file("PNG", `${title} as a picture`, () => savePicture(this.#name("png"), actions.png(), title)),
-          actions.csv && this.#file("CSV", `${title} as a table`, () => download(this.#name("csv"), actions.csv())),
+          this.#saveButton(title, actions),
           this.grow,
         ),
       ),
@@ -34,8 +33,20 @@ export class Card {
     return `${this.store.name}_${this.key}.${ending}`;
   }
 
-  #file(text, label, onclick) {
-    return el("button", { type: "button", class: "icon", title: label, "aria-label": label, onclick }, text);
+  #saveButton(title, actions) {
+    const label = `Save ${title}`;
+    const button = el("button", { type: "button", class: "icon", title: label, "aria-label": label, "aria-expanded": "false", onclick: () => popover(button, label, this.#files(actions)) }, "⭳");
+    return button;
+  }
+
+  #files({ png, csv }) {
+    const choice = (text, save) => el("button", { type: "button", onclick: () => (closePopover(), save()) }, text);
+    return el(
+      "div",
+      { class: "menu" },
+      png && choice("Picture (PNG)", () => savePicture(this.#name("png"), png())),
+      csv && choice("Table (CSV)", () => download(this.#name("csv"), csv())),
+    );
   }
 
   toggleSize() {

@@ -26,6 +26,10 @@ class Column {
     this.values = Float64Array.from(texts, (text) => (text === null ? NaN : codes.get(text)));
   }
 
+  get isWhole() {
+    return this.labels === null && this.values.every((value) => Number.isNaN(value) || Number.isInteger(value));
+  }
+
   get hasAbsent() {
     return this.values.some(Number.isNaN);
   }

@@ -2,7 +2,7 @@
 import { Card } from "./card.js";
 import { colours } from "./colours.js";
 import { smooth } from "./curve_data.js";
-import { choose, csv, el, setChoices, toggle } from "./dom.js";
+import { choose, csv, el, optionsButton, setChoices, toggle } from "./dom.js";
 import { caughtFilter } from "./filters.js";
 import { number } from "./format.js";
 import { Plot, usualRange } from "./plot.js";
@@ -231,14 +231,14 @@ export class CurvesView {
       "top:20",
       (value) => store.set({ which: value.split(":")[0], ...(value.startsWith("top") ? { top: Number(value.slice(4)) } : {}) }),
     );
-    this.x = choose("x axis", [["step", "step"], ["time", "time"]], "step", (x) => store.set({ x, zoom: without(store.view.zoom, "curves") }));
+    this.x = choose("x axis", [["step", "x: step"], ["time", "x: time"]], "step", (x) => store.set({ x, zoom: without(store.view.zoom, "curves") }));
     this.smoothing = el("input", {
       type: "range", min: "0", max: "0.98", step: "0.02", "aria-label": "Smoothing", title: "Smoothing",
       oninput: () => store.set({ smoothing: Number(this.smoothing.value) }),
     });
     this.logX = toggle("log x", "Logarithmic x axis", false, (on) => store.set({ curvesLogX: on }));
     this.logY = toggle("log y", "Logarithmic y axis", false, (on) => store.set({ curvesLogY: on }));
-    this.card = new Card("curves", "Learning curves", store, [this.tag, this.which, this.x, this.logX, this.logY, this.smoothing, this.plot.toolButtons()], {
+    this.card = new Card("curves", "Learning curves", store, [this.tag, this.which, optionsButton("Axes", [this.x, this.logX, this.logY, el("label", { class: "check" }, "smoothing ", this.smoothing)]), this.plot.toolButtons()], {
       png: () => this.plot.layers.picture()[0],
       csv: () => this.csv(),
     });

@@ -105,6 +105,13 @@ export function popover(anchor, label, content) {
   box.querySelector("input, select, button")?.focus();
 }
 
+/** A button that opens `controls`, for what is wanted seldom. */
+export function optionsButton(text, controls) {
+  const box = el("div", { class: "menu" }, controls);
+  const button = el("button", { type: "button", "aria-expanded": "false", onclick: () => popover(button, text, box) }, `${text} ▾`);
+  return button;
+}
+
 export function closePopover() {
   if (!open) return false;
   const { box, anchor } = open;

@@ -82,8 +82,9 @@ export class Plot {
     if (!this.layers.width || !this.store.trials) return;
     const whole = this.scales();
     this.empty.hidden = Boolean(whole);
-    this.surface.hidden = !whole;
+    this.surface.classList.toggle("unseen", !whole);
     if (!whole) {
+      this.x = null;
       const [title, text] = this.nothing();
       fill(this.empty, el("strong", {}, title), el("p", {}, text));
       return;
@@ -115,7 +116,7 @@ export class Plot {
   }
 
   redrawOver() {
-    if (!this.x || this.surface.hidden) return;
+    if (!this.x) return;
     const context = this.layers.clear("over");
     context.save();
     this.#clip(context);

@@ -1,7 +1,8 @@
 // From values to places and back. A scale has at(value) -> 0..1, value(place) and ticks(count) -> [{value, text}].
 import { number } from "./format.js";
 
-export function linear(low, high) {
+/** `isWhole`: of whole numbers, so no tick lies between them. */
+export function linear(low, high, isWhole = false) {
   if (!(high > low)) [low, high] = spread(low);
   return {
     kind: "linear",
@@ -9,7 +10,7 @@ export function linear(low, high) {
     high,
     at: (value) => (value - low) / (high - low),
     value: (place) => low + place * (high - low),
-    ticks: (count) => linearTicks(low, high, count).map((value) => ({ value, text: number(value) })),
+    ticks: (count) => linearTicks(low, high, count).filter((value) => !isWhole || Number.isInteger(value)).map((value) => ({ value, text: number(value) })),
   };
 }
 
@@ -34,7 +35,7 @@ export function category(labels) {
     kind: "category",
     low: -0.5,
     high: count - 0.5,
-    at: (code) => (code < 0 ? NaN : (code + 0.5) / count),
+    at: (code) => (code + 0.5) / count,
     value: (place) => place * count - 0.5,
     ticks: (most) => {
       const stride = Math.max(1, Math.ceil(count / Math.max(1, most)));
@@ -51,7 +52,7 @@ export function scaleOf(column, isLog, margin = 0) {
     const factor = (high / low) ** margin;
     return log(low / factor, high * factor);
   }
-  return linear(low - margin * (high - low), high + margin * (high - low));
+  return linear(low - margin * (high - low), high + margin * (high - low), column.isWhole);
 }
 
 function spread(value) {

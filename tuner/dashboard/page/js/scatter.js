@@ -1,7 +1,7 @@
 // Scatter and history: a point a trial.
 import { Card } from "./card.js";
 import { colours } from "./colours.js";
-import { choose, csv, setChoices, toggle } from "./dom.js";
+import { choose, csv, optionsButton, setChoices, toggle } from "./dom.js";
 import { caughtFilter } from "./filters.js";
 import { heading, value } from "./format.js";
 import { Plot, nearest, usualRange } from "./plot.js";
@@ -199,7 +199,7 @@ export class ScatterView {
     this.y = choose("y axis of the scatter", [], "", (scatterY) => changed({ scatterY }));
     this.logX = toggle("log x", "Logarithmic x axis", false, () => this.#flip(0));
     this.logY = toggle("log y", "Logarithmic y axis", false, () => this.#flip(1));
-    this.card = new Card("scatter", "Scatter", store, [this.x, this.y, this.logX, this.logY, this.plot.toolButtons()], {
+    this.card = new Card("scatter", "Scatter", store, [this.x, this.y, optionsButton("Log", [this.logX, this.logY]), this.plot.toolButtons()], {
       png: () => this.plot.layers.picture()[0],
       csv: () => this.plot.csv(),
     });
@@ -278,7 +278,7 @@ export class HistoryView {
     const changed = (changes) => store.set({ ...changes, zoom: without(store.view.zoom, "history") });
     this.x = choose("x axis of the history", [], "", (historyX) => changed({ historyX }));
     this.logY = toggle("log y", "Logarithmic y axis", false, () => flip(store, store.valueColumn));
-    this.card = new Card("history", "Best so far", store, [this.x, this.logY, this.plot.toolButtons()], {
+    this.card = new Card("history", "Best so far", store, [this.x, optionsButton("Log", [this.logY]), this.plot.toolButtons()], {
       png: () => this.plot.layers.picture()[0],
       csv: () => this.plot.csv(),
     });
