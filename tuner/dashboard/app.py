@@ -1,0 +1,113 @@
+"""The dashboard's server: which address gives what. All is read; nothing is changed.
+
+    app = create_app(Shelf(Path("results")), Access("127.0.0.1", 8765, token=None))
+
+`docs/dashboard.md` lists the addresses. Routes are plain functions, which Starlette runs in threads: reading
+a folder may take a while.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
+
+from tuner.dashboard import answers, curve_bytes
+from tuner.dashboard.access import Access, Guarded
+from tuner.dashboard.shelf import NoSuchName, Shelf
+from tuner.errors import TunerError
+
+PAGE = Path(__file__).parent / "page"
+GZIP_LEVEL = 1
+"""Of 1.2 MB of curves: 15 ms for half the bytes; level 9 takes ten times as long for a few per cent more."""
+
+Tag = Annotated[str, Query(max_length=200)]
+
+
+def create_app(shelf: Shelf, access: Access) -> ASGIApp:
+    """The whole server, guarded."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=GZIP_LEVEL)
+    _add_errors(app)
+    _add_page(app)
+    _add_experiments(app, shelf)
+    return Guarded(app, access)
+
+
+def _add_page(app: FastAPI) -> None:
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+
+    @app.get("/")
+    @app.get("/e/{name}")
+    def page() -> Response:
+        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+def _add_experiments(app: FastAPI, shelf: Shelf) -> None:
+    @app.get("/api/experiments")
+    def experiments() -> Response:
+        return _json([answers.summary(name, shelf.open(name)) for name in shelf.names()])
+
+    @app.get("/api/experiments/{name}")
+    def details(name: str) -> Response:
+        with shelf.open(name).now() as now:
+            return _json(answers.details(name, now))
+
+    @app.get("/api/experiments/{name}/trials")
+    def trials(name: str) -> Response:
+        with shelf.open(name).now() as now:
+            return _json(answers.trials(list(now.rows.values())) | {"version": now.version})
+
+    @app.get("/api/experiments/{name}/curves")
+    def curves(name: str, tag: Tag) -> Response:
+        with shelf.open(name).now(curves=True) as now:
+            content = curve_bytes.encode(curve_bytes.of_tag(now.curves, tag), now.version)
+        return Response(content, media_type="application/octet-stream")
+
+    @app.get("/api/experiments/{name}/decisions")
+    def decisions(name: str) -> Response:
+        with shelf.open(name).now() as now:
+            return _json(answers.decisions(now.log.columns))
+
+    @app.get("/api/experiments/{name}/timeline")
+    def timeline(name: str) -> Response:
+        with shelf.open(name).now() as now:
+            return _json(answers.timeline(now))
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every error is `{"error": one sentence}`."""
+
+    @app.exception_handler(NoSuchName)
+    def no_such_name(request: Request, error: NoSuchName) -> Response:
+        return _json({"error": str(error)}, 404)
+
+    @app.exception_handler(TunerError)
+    def unreadable(request: Request, error: TunerError) -> Response:
+        return _json({"error": str(error)}, 422)
+
+    @app.exception_handler(RequestValidationError)
+    def wrong_query(request: Request, error: RequestValidationError) -> Response:
+        wrong = [f"{each['loc'][-1]}: {each['msg']}" for each in error.errors()]
+        return _json({"error": f"a query must be as docs/dashboard.md says; found {'; '.join(wrong)}."}, 400)
+
+    @app.exception_handler(HTTPException)
+    def no_such_address(request: Request, error: HTTPException) -> Response:
+        return _json({"error": f"{error.detail}: the dashboard has no such address."}, error.status_code)
+
+    @app.exception_handler(Exception)
+    def our_own(request: Request, error: Exception) -> Response:
+        return _json(
+            {"error": f"the dashboard failed ({type(error).__name__}); its terminal says where."}, 500
+        )
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(text.encode(errors="backslashreplace"), status, media_type="application/json")
