@@ -30,6 +30,11 @@ async function json(path) {
 
 export const experiments = () => json("/api/experiments");
 
+/** A columnar table as one object a row. */
+function records({ columns, data }) {
+  return (data[columns[0]] ?? []).map((_, index) => Object.fromEntries(columns.map((name) => [name, data[name][index]])));
+}
+
 /** All of one experiment. */
 export class Api {
   constructor(name) {
@@ -50,16 +55,19 @@ export class Api {
     return Curves.read(await (await get(`${this.base}/curves?${query}`)).arrayBuffer());
   }
 
-  decisions() {
-    return json(`${this.base}/decisions`);
+  /** All decisions, an object each. */
+  async decisions() {
+    return records(await json(`${this.base}/decisions`));
   }
 
-  timeline() {
-    return json(`${this.base}/timeline`);
+  /** Laps of the gangs, an object each. */
+  async timeline() {
+    return records(await json(`${this.base}/timeline`));
   }
 
-  trial(number) {
-    return json(`${this.base}/trials/${number}`);
+  async trial(number) {
+    const found = await json(`${this.base}/trials/${number}`);
+    return { ...found, decisions: records(found.decisions) };
   }
 
   log(number, offset = null) {

@@ -35,7 +35,7 @@ export class Card {
 
   #saveButton(title, actions) {
     const label = `Save ${title}`;
-    const button = el("button", { type: "button", class: "icon", title: label, "aria-label": label, "aria-expanded": "false", onclick: () => popover(button, label, this.#files(actions)) }, "⭳");
+    const button = el("button", { type: "button", class: "icon", title: label, "aria-label": label, "aria-expanded": "false", onclick: () => popover(button, label, this.#files(actions)) }, "↓");
     return button;
   }
 

@@ -91,7 +91,7 @@ export class CompareView {
     });
     const states = el("tr", {}, el("th", { scope: "row" }, "state"), rows.map((row) => el("td", {}, badge(trials.column("state").text(row)))));
     const reasons = el("tr", {}, el("th", { scope: "row" }, "reason"), rows.map((row) => el("td", { class: "reason-cell" }, trials.column("reason")?.text(row) ?? "")));
-    const body = lines.map(({ name, raws, differs }) => el("tr", { class: differs ? "differs" : "" }, el("th", { scope: "row" }, heading(name)), raws.map((raw) => el("td", {}, /seconds$/.test(name) && !name.includes("/") ? duration(raw) : value(raw)))));
+    const body = lines.map(({ name, raws, differs }) => el("tr", { class: differs && !this.only.box.checked ? "differs" : "" }, el("th", { scope: "row" }, heading(name)), raws.map((raw) => el("td", {}, /seconds$/.test(name) && !name.includes("/") ? duration(raw) : value(raw)))));
     fill(this.table.body, el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Trials side by side" }, el("table", { class: "plain wide" }, el("thead", {}, el("tr", {}, el("td"), head)), el("tbody", {}, states, body, reasons))));
     this.table.note.textContent = store.picks.length > MOST ? `the first ${MOST} of ${store.picks.length} picked` : `${rows.length} trials`;
   }

@@ -28,7 +28,7 @@ export class Curves {
       fields[name] = new Float64Array(buffer, at, total);
       at += 8 * total;
     }
-    return new Curves(header.trials, header.counts, fields.step, fields.time_s, fields.value, Boolean(header.thinned));
+    return new Curves(header.trials, header.counts, fields.step, fields.time_s, fields.value, Boolean(header.is_thinned));
   }
 
   get numbers() {

@@ -32,7 +32,8 @@ export class CurvesPlot extends Plot {
     const number = this.store.trials.number(row);
     const curve = this.data.of(number);
     if (!curve || !curve.value.length) return null;
-    return { x: this.store.view.x === "time" ? curve.time : curve.step, y: smooth(curve.value, this.store.view.smoothing) };
+    const x = this.store.view.x === "time" ? curve.time.map((time) => time - curve.time[0]) : curve.step;
+    return { x, y: smooth(curve.value, this.store.view.smoothing) };
   }
 
   scales() {
@@ -51,7 +52,7 @@ export class CurvesPlot extends Plot {
     if (!Number.isFinite(low)) return null;
     const margin = 0.03 * (high - low);
     const y = isLogY ? log(low, high) : linear(low - margin, high + margin);
-    return { x: store.view.curvesLogX ? log(...ends(xs.filter((value) => value > 0))) : linear(x0, x1), y };
+    return { x: store.view.curvesLogX ? log(...ends(xs.filter((value) => value > 0))) : linear(x0, x1 + 0.01 * (x1 - x0)), y };
   }
 
   #sample(rows) {
@@ -74,7 +75,7 @@ export class CurvesPlot extends Plot {
   }
 
   names() {
-    return { x: this.store.view.x === "time" ? "seconds" : "step", y: this.store.tag };
+    return { x: this.store.view.x === "time" ? "seconds since the trial's first report" : "step", y: this.store.tag };
   }
 
   nothing() {
@@ -154,6 +155,17 @@ export class CurvesPlot extends Plot {
       this.trace(context, row, 1);
       context.stroke();
     }
+    this.#end(context, row, colour);
+  }
+
+  /** A dot at the last point, so that also a curve of one point is seen. */
+  #end(context, row, colour) {
+    const place = this.placeOf(row);
+    if (!place) return;
+    context.fillStyle = colour;
+    context.beginPath();
+    context.arc(...place, 3.5, 0, 7);
+    context.fill();
   }
 
   hit(px, py) {
@@ -238,7 +250,7 @@ export class CurvesView {
     });
     this.logX = toggle("log x", "Logarithmic x axis", false, (on) => store.set({ curvesLogX: on }));
     this.logY = toggle("log y", "Logarithmic y axis", false, (on) => store.set({ curvesLogY: on }));
-    this.card = new Card("curves", "Learning curves", store, [this.tag, this.which, optionsButton("Axes", [this.x, this.logX, this.logY, el("label", { class: "check" }, "smoothing ", this.smoothing)]), this.plot.toolButtons()], {
+    this.card = new Card("curves", "Curves", store, [this.tag, this.which, optionsButton("Axes", [this.x, this.logX, this.logY, el("label", { class: "check" }, "smoothing ", this.smoothing)]), this.plot.toolButtons()], {
       png: () => this.plot.layers.picture()[0],
       csv: () => this.csv(),
     });

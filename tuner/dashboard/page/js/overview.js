@@ -16,6 +16,7 @@ export class Overview {
   }
 
   async start() {
+    fill(this.list, notice("Reading …", "The first look at large experiments takes some seconds."));
     await this.#read();
     performance.mark("tuner:first");
     setInterval(() => document.hidden || this.#read(), EVERY_MS);

@@ -107,9 +107,11 @@ export class ParallelView {
     const scale = scaleOf(column, isLog);
     const ys = new Float32Array(store.trials.size);
     const height = this.bottom - this.top;
+    // Many lines through one place look like one: they are spread a little.
+    const spread = Math.min(0.5, 0.1 + ys.length / 2000);
     for (let row = 0; row < ys.length; row += 1) {
       const each = column.values[row];
-      const place = scale.at(each + (column.labels ? (((row * 0.618034) % 1) - 0.5) * 0.5 : 0));
+      const place = scale.at(each + (column.labels ? (((row * 0.618034) % 1) - 0.5) * spread : 0));
       ys[row] = Number.isNaN(place) ? this.absentY : this.bottom - Math.max(0, Math.min(1, place)) * height;
     }
     return { name, column, x, scale, ys };

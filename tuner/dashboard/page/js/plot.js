@@ -44,6 +44,10 @@ export class Plot {
     return ["Nothing to show yet", "Trials appear here with their first report."];
   }
 
+  xTicks(count) {
+    return this.x.ticks(count);
+  }
+
   paintBack() {}
 
   *paintMain() {}
@@ -170,7 +174,7 @@ export class Plot {
     context.lineWidth = 1;
     context.beginPath();
     for (const { value } of this.yTicks) line(context, left, this.py(value), right, this.py(value));
-    const xTicks = this.x.ticks(Math.max(2, Math.floor(this.innerWidth / 64)));
+    const xTicks = this.xTicks(Math.max(2, Math.floor(this.innerWidth / 64)));
     for (const { value } of xTicks) line(context, this.px(value), top, this.px(value), bottom);
     context.stroke();
     context.fillStyle = colours().muted;

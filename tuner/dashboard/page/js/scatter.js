@@ -3,7 +3,7 @@ import { Card } from "./card.js";
 import { colours } from "./colours.js";
 import { choose, csv, optionsButton, setChoices, toggle } from "./dom.js";
 import { caughtFilter } from "./filters.js";
-import { heading, value } from "./format.js";
+import { heading, shortNames, value } from "./format.js";
 import { Plot, nearest, usualRange } from "./plot.js";
 import { linear, scaleOf } from "./scales.js";
 import { without } from "./curves.js";
@@ -214,7 +214,8 @@ export class ScatterView {
   update(topics) {
     const { store, plot } = this;
     if (store.trials && wantsPoints(topics)) {
-      const choices = plottable(store).map((name) => [name, heading(name)]);
+      const short = shortNames(plottable(store));
+      const choices = plottable(store).map((name) => [name, short.get(name)]);
       const [x, y] = plot.columns();
       setChoices(this.x, choices.map(([name, text]) => [name, `x: ${text}`]), x);
       setChoices(this.y, choices.map(([name, text]) => [name, `y: ${text}`]), y);

@@ -8,15 +8,9 @@ import { Grid } from "./grid.js";
 import { Plot, nearest, usualRange } from "./plot.js";
 import { category, linear, log } from "./scales.js";
 
-/** Decisions at reports, one object each. */
+/** What was said of a trial, with its place in the log. */
 function reported(store) {
-  const { data } = store.decisions ?? { data: {} };
-  const lines = [];
-  data.trial?.forEach((trial, index) => {
-    const line = Object.fromEntries(Object.keys(data).map((name) => [name, data[name][index]]));
-    if (trial !== null) lines.push({ ...line, index });
-  });
-  return lines;
+  return (store.decisions ?? []).map((line, index) => ({ ...line, index })).filter(({ trial }) => trial !== null);
 }
 
 class RungsPlot extends Plot {
@@ -50,6 +44,12 @@ class RungsPlot extends Plot {
   paintBack() {
     this.xs = Float32Array.from(this.all, ({ report }, index) => this.px(report) + (((index * 0.618034) % 1) - 0.5) * this.#spread(report));
     this.ys = Float32Array.from(this.all, ({ value }) => this.py(value));
+  }
+
+  /** The reports at which something was decided. */
+  xTicks(count) {
+    const reports = [...new Set(this.all.map(({ report }) => report))].sort((a, b) => a - b);
+    return reports.length <= count ? reports.map((value) => ({ value, text: String(value) })) : super.xTicks(count);
   }
 
   #spread(report) {
@@ -271,7 +271,7 @@ export class SchedulingView {
   }
 
   #csv(lines) {
-    const names = Object.keys(this.store.decisions?.data ?? {});
+    const names = Object.keys(this.store.decisions?.[0] ?? {});
     return csv([names, ...lines.map((line) => names.map((name) => line[name]))]);
   }
 
