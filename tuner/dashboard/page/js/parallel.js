@@ -27,7 +27,7 @@ export class ParallelView {
     this.inner = el("div", { class: "parallel" }, this.heads, this.surface, this.tip, this.empty);
     this.card.body.append(this.inner);
     this.element = this.card.element;
-    this.layers = new Layers(this.surface, ["back", "main", "axes", "over"], () => this.redraw());
+    this.layers = new Layers(this.surface, ["back", "main", "over", "axes"], () => this.redraw());
     this.#listen();
   }
 
@@ -243,7 +243,7 @@ export class ParallelView {
 
   *#lines(context) {
     const { store } = this;
-    context.globalAlpha = (store.picks.length ? 0.4 : 1) * (store.numPassing > 3000 ? 0.35 : store.numPassing > 300 ? 0.5 : 0.85);
+    context.globalAlpha = (store.picks.length ? 0.4 : 1) * Math.min(0.85, 9 / Math.sqrt(store.numPassing || 1));
     context.lineWidth = store.numPassing > 100 ? 1 / this.layers.ratio : 1.3;
     let count = 0;
     for (const row of store.order) {

@@ -45,7 +45,7 @@ export class TableView {
   #column(name, title) {
     const column = this.store.trials.column(name);
     const isText = Boolean(column.labels);
-    const width = name === "reason" ? 320 : name === "state" ? 112 : Math.max(72, Math.min(170, 36 + 6.6 * title.length));
+    const width = name === "reason" ? 320 : name === "state" ? 112 : Math.max(72, Math.min(170, 38 + 7 * title.length));
     return { key: name, title, full: heading(name), width, grows: name === "reason", sortable: true, align: isText ? "" : "right", cell: (row) => cellOf(this.store, name, row) };
   }
 
