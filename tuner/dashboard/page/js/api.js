@@ -74,9 +74,10 @@ export class Api {
     return json(`${this.base}/trials/${number}/log${offset === null ? "" : `?offset=${offset}`}`);
   }
 
-  /** Server-sent events: `on` has trials, curves and state, and connected(whether). Returns what ends it. */
-  live(tags, on) {
-    const source = new EventSource(`${this.base}/live?${new URLSearchParams({ tags: tags.join(",") })}`);
+  /** Server-sent events since `version`: `on` has trials, curves and state, and connected(whether). Returns what ends it. */
+  live(tags, version, on) {
+    const query = new URLSearchParams([...tags.map((tag) => ["tags", tag]), ...(version ? [["since", version]] : [])]);
+    const source = new EventSource(`${this.base}/live?${query}`);
     for (const name of ["trials", "curves", "state"]) {
       source.addEventListener(name, (event) => on[name](JSON.parse(event.data)));
     }

@@ -78,7 +78,8 @@ export class Experiment {
     trials.catch(() => null);
     this.store.setDetail(await this.api.detail());
     const curves = this.#readCurves();
-    const { columns, data } = await trials;
+    const { columns, data, version } = await trials;
+    this.version = version;
     mark("data");
     this.store.setTrials(new Trials(columns, data, this.store.detail.axes));
     this.store.changed("picks");
@@ -102,7 +103,7 @@ export class Experiment {
 
   #listen() {
     this.stop?.();
-    this.stop = this.api.live([...this.store.curves.keys()], {
+    this.stop = this.api.live([...this.store.curves.keys()], this.version, {
       trials: ({ columns, data }) => this.store.patchTrials(columns, data),
       curves: (byTag) => this.store.patchCurves(byTag),
       state: (state) => {

@@ -2,6 +2,7 @@
 import { experiments } from "./api.js";
 import { badge, csv, download, el, fill, notice } from "./dom.js";
 import { duration, number } from "./format.js";
+import { mark } from "./frames.js";
 
 const EVERY_MS = 3000;
 
@@ -11,14 +12,14 @@ export class Overview {
     this.search = el("input", { type: "search", placeholder: "Filter by name or task", "aria-label": "Filter experiments", oninput: () => this.#fill() });
     this.count = el("span", { class: "note" });
     this.found = null;
-    const save = el("button", { type: "button", class: "icon", title: "Experiments as a table", "aria-label": "Experiments as a table", onclick: () => download("experiments.csv", this.csv()) }, "CSV");
+    const save = el("button", { type: "button", class: "icon", title: "CSV of the experiments", "aria-label": "CSV of the experiments", onclick: () => download("experiments.csv", this.csv()) }, "CSV");
     this.element = el("main", { class: "overview", id: "main", tabindex: "-1" }, el("div", { class: "overview-head" }, el("h1", {}, "Experiments"), this.count, this.search, save), this.list);
   }
 
   async start() {
     fill(this.list, notice("Reading …", "The first look at large experiments takes some seconds."));
     await this.#read();
-    performance.mark("tuner:first");
+    mark("first");
     setInterval(() => document.hidden || this.#read(), EVERY_MS);
   }
 

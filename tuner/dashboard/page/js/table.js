@@ -82,12 +82,13 @@ export class TableView {
   update(topics) {
     const { store } = this;
     if (!store.trials || !store.detail) return;
-    if (["trials", "view", "detail"].some((topic) => topics.has(topic))) {
+    const isOther = this.#isOther();
+    if (isOther || topics.has("trials")) {
       const { column, descending } = this.sorting();
       this.order = store.trials.sorted(column, descending);
       this.grid.setColumns(this.#columns(), this.sorting());
     }
-    if (["trials", "view", "detail", "filters", "colour"].some((topic) => topics.has(topic))) {
+    if (isOther || ["trials", "filters", "colour"].some((topic) => topics.has(topic))) {
       this.rows = this.order.filter((row) => store.passes[row]);
       this.grid.setItems(this.rows, (row) => store.trials.number(row));
       this.nothing.hidden = this.rows.length > 0 || store.trials.size === 0;
@@ -95,6 +96,14 @@ export class TableView {
     if (topics.has("picks")) this.#showPicks();
     if (topics.has("hover")) this.grid.setPointed(store.hover);
     this.card.note.textContent = `${this.rows.length} of ${store.trials.size}`;
+  }
+
+  /** Whether columns or order are no longer those that are shown. */
+  #isOther() {
+    const wanted = JSON.stringify([this.names(), this.sorting()]);
+    const isOther = wanted !== this.wanted;
+    this.wanted = wanted;
+    return isOther;
   }
 
   #showPicks() {
