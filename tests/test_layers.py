@@ -45,7 +45,7 @@ HEAVY = {
     "torch": {"models", "tasks", "training", "scaling", "results"},
     "tensorboardX": {"records"},
     "sklearn": {"data"},
-    "pyarrow": {"data"},
+    "pyarrow": {"data", "results"},
     "PIL": {"data"},
     "transformers": {"models"},
     "peft": {"models"},

@@ -4,12 +4,14 @@ A table is columnar, `{"columns": [names], "data": {name: [values]}}`. In JSON a
 null.
 """
 
+import codecs
 import math
+import os
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuner.dashboard.decision_log import COLUMNS as DECISION_COLUMNS
 from tuner.dashboard.decision_log import first_and_last
@@ -22,6 +24,10 @@ from tuner.records.states import TrialState
 from tuner.results.confirmation import as_json, in_words
 from tuner.spec import Choice, Parameter
 
+if TYPE_CHECKING:
+    from tuner.search.importance import Method
+
+LOG_BYTES = 1 << 16
 STATES = {"running": "running", "done": "ended", "interrupted": "interrupted"}
 
 
@@ -149,6 +155,44 @@ def trial(now: Reading, number: int) -> dict[str, Any]:
         "decisions": decisions(told),
         "timeline": table(LAP_COLUMNS, rows_of(now.log.laps.columns, number)),
     }
+
+
+def importance(reading: Reading, metric: str | None, method: "Method") -> dict[str, Any]:
+    """The parameters that a metric (None: the searched one) depends on, or why nobody can tell."""
+    from tuner.search.importance import MIN_TRIALS, importances  # Optuna takes a second to load.
+
+    with reading.now() as now:
+        metric = metric or now.result.metric
+        mode, space = now.mode_of(metric), now.experiment.space
+        rows = [row for row in search_rows(now.rows.values()) if row.is_sound and metric in row.best]
+        tried = [(row.params, row.best[metric]) for row in rows]
+    # Others need not wait for it.
+    found = importances(space, tried, mode, method)
+    need = f"importances need {MIN_TRIALS} trials with values of {metric} that are not all equal"
+    return {
+        "importances": [
+            {"name": name, "importance": plain(share), "spread": plain(spread)}
+            for name, share, spread in found
+        ],
+        "n": len(tried),
+        "note": None if found else f"{need}; found {len(tried)}.",
+    }
+
+
+def log_part(log: Path, offset: int | None) -> dict[str, Any]:
+    """At most 64 KiB of a trial's log from `offset`, in bytes; None: its end. Whole characters only."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            begin = max(0, size - LOG_BYTES) if offset is None else min(offset, size)
+            file.seek(begin)
+            content = file.read(LOG_BYTES)
+    except OSError:  # It has printed nothing yet.
+        size, begin, content = 0, 0, b""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(content)
+    unread, _ = decoder.getstate()
+    return {"text": text, "offset": begin, "next": begin + len(content) - len(unread), "size": size}
 
 
 def rows_of(columns: Mapping[str, Sequence[Any]], trial: int) -> dict[str, list[Any]]:

@@ -7,12 +7,14 @@ a folder may take a while.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Query, Request
+import anyio
+from fastapi import FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -20,23 +22,32 @@ from starlette.types import ASGIApp
 
 from tuner.dashboard import answers, curve_bytes
 from tuner.dashboard.access import Access, Guarded
+from tuner.dashboard.live import events
+from tuner.dashboard.reading import POLL_S
 from tuner.dashboard.shelf import NoSuchName, Shelf
 from tuner.errors import TunerError
+from tuner.records.rows import as_csv
 
 PAGE = Path(__file__).parent / "page"
 GZIP_LEVEL = 1
 """Of 1.2 MB of curves: 15 ms for half the bytes; level 9 takes ten times as long for a few per cent more."""
 
+Method = Literal["ped_anova", "fanova"]
 Tag = Annotated[str, Query(max_length=200)]
+Tags = Annotated[Sequence[Tag], Query(max_length=20)]
+Numbers = Annotated[str | None, Query(pattern=r"^\d{1,9}(,\d{1,9})*$")]
+"""Of trials, with commas."""
 
 
 def create_app(shelf: Shelf, access: Access) -> ASGIApp:
     """The whole server, guarded."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=GZIP_LEVEL)
     _add_errors(app)
     _add_page(app)
     _add_experiments(app, shelf)
+    _add_trial(app, shelf)
+    _add_curves(app, shelf)
     return Guarded(app, access)
 
 
@@ -64,12 +75,6 @@ def _add_experiments(app: FastAPI, shelf: Shelf) -> None:
         with shelf.open(name).now() as now:
             return _json(answers.trials(list(now.rows.values())) | {"version": now.version})
 
-    @app.get("/api/experiments/{name}/curves")
-    def curves(name: str, tag: Tag) -> Response:
-        with shelf.open(name).now(curves=True) as now:
-            content = curve_bytes.encode(curve_bytes.of_tag(now.curves, tag), now.version)
-        return Response(content, media_type="application/octet-stream")
-
     @app.get("/api/experiments/{name}/decisions")
     def decisions(name: str) -> Response:
         with shelf.open(name).now() as now:
@@ -79,6 +84,65 @@ def _add_experiments(app: FastAPI, shelf: Shelf) -> None:
     def timeline(name: str) -> Response:
         with shelf.open(name).now() as now:
             return _json(answers.timeline(now))
+
+    @app.get("/api/experiments/{name}/importance")
+    def importance(name: str, metric: Tag | None = None, method: Method = "ped_anova") -> Response:
+        return _json(answers.importance(shelf.open(name), metric, method))
+
+
+def _add_trial(app: FastAPI, shelf: Shelf) -> None:
+    """Of one trial."""
+
+    @app.get("/api/experiments/{name}/trials/{number}")
+    def trial(name: str, number: int) -> Response:
+        with shelf.open(name).now() as now:
+            shelf.inside(now.paths.trial(shelf.trial(now, number)).root)
+            return _json(answers.trial(now, number))
+
+    @app.get("/api/experiments/{name}/trials/{number}/log")
+    def log(name: str, number: int, offset: Annotated[int | None, Query(ge=0)] = None) -> Response:
+        with shelf.open(name).now() as now:
+            file = shelf.inside(now.paths.trial(shelf.trial(now, number)).log)
+        return _json(answers.log_part(file, offset))
+
+
+def _add_curves(app: FastAPI, shelf: Shelf) -> None:
+    """Curves as they are, as text, and while they grow."""
+
+    @app.get("/api/experiments/{name}/curves")
+    def curves(name: str, tag: Tag, trials: Numbers = None) -> Response:
+        with shelf.open(name).now(curves=True) as now:
+            points, version = curve_bytes.of_tag(now.curves, tag, _numbers(trials)), now.version
+        return Response(curve_bytes.encode(points, version), media_type="application/octet-stream")
+
+    @app.get("/api/experiments/{name}/curves.csv")
+    def curves_csv(name: str, tag: Tag) -> Response:
+        with shelf.open(name).now(curves=True) as now:
+            points = curve_bytes.of_tag(now.curves, tag)
+        return _csv(points.to_csv(index=False).encode(), "curves.csv")
+
+    @app.get("/api/experiments/{name}/trials.csv")
+    def trials_csv(name: str) -> Response:
+        with shelf.open(name).now() as now:
+            return _csv(as_csv(list(now.rows.values())), "trials.csv")
+
+    @app.get("/api/experiments/{name}/live")
+    def live(
+        name: str,
+        tags: Tags = (),
+        since: Annotated[str | None, Query(max_length=100)] = None,
+        last_event_id: Annotated[str | None, Header(max_length=100)] = None,
+    ) -> Response:
+        told = events(name, shelf.open(name), tags, last_event_id or since, _tick)
+        return StreamingResponse(told, media_type="text/event-stream")
+
+
+async def _tick() -> None:
+    await anyio.sleep(POLL_S)
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    return None if text is None else [int(number) for number in text.split(",")]
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -111,3 +175,8 @@ def _add_errors(app: FastAPI) -> None:
 def _json(content: Any, status: int = 200) -> Response:
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Response(text.encode(errors="backslashreplace"), status, media_type="application/json")
+
+
+def _csv(content: bytes, name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, headers=headers, media_type="text/csv; charset=utf-8")

@@ -8,6 +8,7 @@ float64[]    one array a field, over all trials in the header's order; `time_s` 
 
 import json
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,12 @@ FIELDS = {"step": "step", "time_s": "wall_time_s", "value": "value"}
 _ALIGNED_BYTES = 8
 
 
-def of_tag(curves: pd.DataFrame, tag: str) -> pd.DataFrame:
-    """The tag's points, by trial and step."""
-    chosen: pd.DataFrame = curves[curves["tag"] == tag]
+def of_tag(curves: pd.DataFrame, tag: str, trials: Sequence[int] | None = None) -> pd.DataFrame:
+    """The tag's points by trial and step; of some trials only."""
+    is_chosen = curves["tag"] == tag
+    if trials is not None:
+        is_chosen &= curves["trial"].isin(trials)
+    chosen: pd.DataFrame = curves[is_chosen]
     return chosen
 
 

@@ -87,7 +87,10 @@ class FollowedLog:
         if self.began_s is None:
             self.began_s = line["time_s"] - line["spent_s"]
         for name, values in self.columns.items():
-            values.append(_plain(line.get(_NAMES.get(name, name))))
+            values.append(line.get(_NAMES.get(name, name)))
+        for name in ("value", "cutoff"):
+            if isinstance(line.get(name), str):
+                self.columns[name][-1] = number_of(line[name])
         self.laps.hear(line)
 
     def _about(self, line: Line) -> Iterable[int]:
@@ -95,11 +98,6 @@ class FollowedLog:
             return (line["trial"],)
         rows: Mapping[int, Any] = self.state.rows if line["action"] in _FOR_ALL else {}
         return [number for number, row in rows.items() if not row.state.is_finished()]
-
-
-def _plain(value: Any) -> Any:
-    """A number that is not finite is text in the file."""
-    return number_of(value) if value in ("nan", "inf", "-inf") else value
 
 
 def first_and_last(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:

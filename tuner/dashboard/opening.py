@@ -4,6 +4,7 @@ import re
 import socket
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -49,7 +50,8 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=1,
         )
-        uvicorn.Server(config).run(sockets=[bound])
+        with suppress(KeyboardInterrupt):  # That is how it ends.
+            uvicorn.Server(config).run(sockets=[bound])
 
 
 def url_of(access: Access) -> str:

@@ -26,12 +26,13 @@ from tuner.dashboard.decision_log import FollowedLog
 from tuner.errors import TunerError
 from tuner.execution.conductor import new_state
 from tuner.records.confirmation import Confirmation, confirmation_of, note
+from tuner.records.lock import holder_of
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, read_trials
 from tuner.results.aggregate import Changes, Follower
 from tuner.results.result import Result
-from tuner.results.standing import standing_of
-from tuner.spec import Experiment
+from tuner.results.standing import is_done
+from tuner.spec import METRICS, Experiment, Mode
 
 POLL_S = 1.0
 """How old what is shown may be."""
@@ -64,11 +65,11 @@ class _Poll:
 class Reading:
     """Reads the experiment's folder; nothing is written. Raises TunerError where it is damaged."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, poll_s: float = POLL_S) -> None:
         self.paths = ExperimentPaths(folder)
         self.rows: Mapping[int, TrialRow] = {}
         self._guard = threading.RLock()
-        self._polled_s = float("-inf")
+        self._poll_s, self._polled_s = poll_s, float("-inf")
         self._polls: deque[_Poll] = deque(maxlen=MOST_POLLS)
         self._count = 0
         self._result = Result(self.paths)
@@ -76,6 +77,8 @@ class Reading:
         self._log: FollowedLog | None = None
         self._follower: Follower | None = None
         self._stamps: list[tuple[int, int] | None] = []
+        self._is_done: bool | None = None
+        """As the files stand; None: not looked at since they changed."""
         self._trouble: TunerError | None = None
 
     @contextmanager
@@ -127,8 +130,18 @@ class Reading:
     @property
     def standing(self) -> str:
         """`running`, `done`, `interrupted`."""
-        num_trials = self._result.settings["search"]["trials"]
-        return standing_of(self.paths, list(self.rows.values()), num_trials, self.confirmation)
+        if holder_of(self.paths.lock) is not None:
+            return "running"
+        if self._is_done is None:
+            num_trials = self._result.settings["search"]["trials"]
+            self._is_done = is_done(self.paths, list(self.rows.values()), num_trials, self.confirmation)
+        return "done" if self._is_done else "interrupted"
+
+    def mode_of(self, metric: str) -> Mode:
+        """Which direction of the metric is the better one; `min` where nobody says."""
+        task = self._result.settings.get("task")
+        modes: dict[str, Mode] = dict(METRICS.get(task, {})) if isinstance(task, str) else {}
+        return {**modes, **self._result.objectives}.get(metric, "min")  # type: ignore[return-value]
 
     @property
     def version(self) -> str:
@@ -147,7 +160,7 @@ class Reading:
 
     def _poll(self) -> None:
         now_s = time.monotonic()
-        if now_s - self._polled_s < POLL_S and self._trouble is None:
+        if now_s - self._polled_s < self._poll_s and self._trouble is None:
             return
         self._polled_s = now_s
         try:
@@ -171,7 +184,7 @@ class Reading:
             return set()
         if stamps[:1] != self._stamps[:1] or (self._log is not None and self._log.is_cut):
             self._result, self._experiment, self._log = Result(paths), None, None
-        self._stamps = stamps
+        self._stamps, self._is_done = stamps, None
         if self._log is None and _is_as_new(paths.trials_csv, paths.decisions):
             return self._take_table()
         return self._take_log()

@@ -107,6 +107,11 @@ def best_row(rows: Iterable[TrialRow], metric: str, mode: str) -> TrialRow | Non
 
 def write_trials(path: Path, rows: Sequence[TrialRow]) -> None:
     """Writes the whole table, atomically."""
+    atomic_write(path, as_csv(rows))
+
+
+def as_csv(rows: Sequence[TrialRow]) -> bytes:
+    """The table as `write_trials` writes it."""
     cells = [_cells(row) for row in rows]
     columns = column_names(rows)
     text = io.StringIO()
@@ -114,7 +119,7 @@ def write_trials(path: Path, rows: Sequence[TrialRow]) -> None:
     writer.writeheader()
     writer.writerows(cells)
     # A reason may quote a file's name that is no valid text.
-    atomic_write(path, text.getvalue().encode(errors="backslashreplace"))
+    return text.getvalue().encode(errors="backslashreplace")
 
 
 def read_trials(path: Path) -> list[TrialRow]:

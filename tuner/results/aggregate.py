@@ -12,18 +12,23 @@ Whoever keeps what the polls gave forgets, for each (trial, tag) in `cut`, the p
 adds those in `curves`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import pandas as pd
 
 from tuner.errors import ResultsError
-from tuner.records.event_reader import read_scalars
+from tuner.records.event_reader import Points, Tags, concatenate, read_on, sorted_tags
+from tuner.records.event_scalars import Floats
 from tuner.records.paths import ExperimentPaths
-from tuner.records.rows import read_trials, trials_frame
-
-CURVE_COLUMNS = ["trial", "tag", "step", "wall_time_s", "value"]
+from tuner.records.wire import Ints
+from tuner.results import curve_cache
+from tuner.results.curves import CurveFile, Place, TrialCurves
+from tuner.results.experiment_trials import ExperimentTrials
+from tuner.results.log_runs import LogRuns
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,9 @@ class Tables:
     """One row a trial, by number: `number`, `name` (its folder, relative to the tables'), then the columns of
     `trials.csv` with their types: `state`, `reason`, `param/<name>`, `best/<metric>`, `last/<metric>`, ...,
     `reports`, `steps`, `seconds`, `gpu_seconds`, ...; and `min/<tag>`, `max/<tag>`, over the finite points of
-    the curves. Absent is missing."""
+    the curves. Absent is missing. Of somebody else's logs: `state` where it was said, `reason`,
+    `param/<name>`, `steps` (the largest), `seconds` (between first and last point), `last/<tag>`, and `min`
+    and `max` too."""
     curves: pd.DataFrame
     """One row a point, by trial, tag and step: `trial` (int64, the number), `tag` (categorical), `step`
     (int64; of our experiments the report), `wall_time_s` (float64, since 1970), `value` (float64; NaN and
@@ -68,8 +75,20 @@ def read_tables(folder: str | Path) -> Tables:
     return follower.tables
 
 
+class _Trials(Protocol):
+    """Whose trials they are: ours, or runs in somebody else's logs."""
+
+    def poll(self) -> set[int]: ...
+    def places(self, number: int) -> list[Place]: ...
+    def is_settled(self, number: int, curves: TrialCurves) -> bool: ...
+    def frame(self, numbers: Sequence[int], curves: Mapping[int, TrialCurves]) -> pd.DataFrame: ...
+
+
 class Follower:
     """Reads a folder again and again, each time only what is new.
+
+    Files of trials that have ended are not looked at again. 2,000 trials of which few have changed take some
+    milliseconds; of logs that are not ours, where any file may grow, some 50.
 
     Raises:
         ResultsError: as `read_tables`.
@@ -77,34 +96,126 @@ class Follower:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._paths = ExperimentPaths(self.folder)
-        if not self._paths.experiment_yaml.is_file():
-            raise ResultsError(
-                f"results are an experiment's folder, which holds experiment.yaml, but {folder} does not; "
-                f"name the folder that `tuner run` printed, e.g. results/digits_cnn."
-            )
-        self.tables = Tables(pd.DataFrame(), pd.DataFrame(columns=CURVE_COLUMNS))
-        """All that the polls have found so far."""
+        paths = ExperimentPaths(self.folder)
+        is_ours = paths.experiment_yaml.is_file()
+        self._trials: _Trials = ExperimentTrials(paths) if is_ours else LogRuns(self.folder)
+        self._tags: Tags = {}
+        self._curves: dict[int, TrialCurves] = {}
+        self._watched: set[int] = set()
+        self._is_first = True
+        self._tables: Tables | None = None
 
     def poll(self) -> Changes:
-        before, now = self.tables, self._read()
-        self.tables = now
-        known = {tuple(map(repr, row)) for row in before.trials.itertuples(index=False)}
-        is_new = [tuple(map(repr, row)) not in known for row in now.trials.itertuples(index=False)]
-        told = {tuple(map(repr, row)) for row in before.curves.itertuples(index=False)}
-        is_told = [tuple(map(repr, row)) in told for row in now.curves.itertuples(index=False)]
-        points = now.curves[[not old for old in is_told]]
-        return Changes(now.trials[is_new], points.reset_index(drop=True), {})
+        """What is new since the last call; the first time all there is."""
+        changed = self._trials.poll()
+        for number in sorted(changed):
+            known = self._curves.get(number)
+            if known is None:
+                self._curves[number] = TrialCurves(self._trials.places(number))
+            else:
+                known.move(self._trials.places(number))
+        watched = sorted(self._watched | changed)
+        touched = self._read({number: self._curves[number].grown() for number in watched})
+        settled = {number: self._curves[number].settle() for number in sorted(touched)}
+        self._watched = {
+            number for number in watched if not self._trials.is_settled(number, self._curves[number])
+        }
+        if changed or touched:
+            self._tables = None
+        names = list(self._tags)
+        return Changes(
+            trials=self._frame(sorted(changed | touched)),
+            curves=_curves_frame({number: new for number, (new, _) in settled.items()}, self._tags),
+            cut={
+                (number, names[tag]): step
+                for number, (_, cut) in settled.items()
+                for tag, step in cut.items()
+            },
+        )
 
-    def _read(self) -> Tables:
-        rows = read_trials(self._paths.trials_csv) if self._paths.trials_csv.is_file() else []
-        trials = trials_frame(rows)
-        trials.insert(1, "name", [f"trials/{row.number:05d}" for row in rows])
-        frames = [read_scalars(self._paths.trial(row.number).root).assign(trial=row.number) for row in rows]
-        curves = pd.concat(frames) if frames else pd.DataFrame(columns=CURVE_COLUMNS)
-        curves = curves.rename(columns={"wall_time": "wall_time_s"})[CURVE_COLUMNS].reset_index(drop=True)
-        finite = curves[curves["value"].abs() < float("inf")]
-        for name in ("min", "max"):
-            extremes = finite.groupby(["trial", "tag"])["value"].agg(name).unstack().add_prefix(f"{name}/")
-            trials = trials.join(extremes, on="number")
-        return Tables(trials, curves.astype({"trial": "int64", "tag": "category"}))
+    @property
+    def tables(self) -> Tables:
+        """All that the polls have found so far."""
+        if self._tables is None:
+            points = {number: self._curves[number].points for number in sorted(self._curves)}
+            self._tables = Tables(self._frame(list(points)), _curves_frame(points, self._tags))
+        return self._tables
+
+    def _read(self, grown: Mapping[int, Sequence[CurveFile]]) -> set[int]:
+        """Reads what is new in the files; the trials that have files that changed."""
+        touched = {number for number, files in grown.items() if files}
+        files = [file for number in grown for file in grown[number]]
+        waiting = curve_cache.restore(self.folder, files, self._tags) if self._is_first else files
+        try:
+            for file, points in read_on(waiting, self._tags):
+                file.take(points)
+        except OSError as error:
+            raise ResultsError(
+                f"event files must be readable, but {error.filename} is not ({error.strerror}); "
+                f"correct its rights, or move it away."
+            ) from error
+        if self._is_first:
+            curve_cache.keep(self.folder, files, waiting, self._tags)
+        self._is_first = False
+        return touched
+
+    def _frame(self, numbers: list[int]) -> pd.DataFrame:
+        frame = self._trials.frame(numbers, self._curves)
+        points = {number: self._curves[number].points for number in numbers}
+        return pd.concat([frame, *_summaries(points, self._tags, has_last="reports" not in frame)], axis=1)
+
+
+def _curves_frame(points: Mapping[int, Points], tags: Tags) -> pd.DataFrame:
+    """Columns as in `Tables.curves`."""
+    trial, every = _together(points)
+    names, rank = sorted_tags(tags)
+    place = rank[every.tag]
+    order = np.lexsort((place, trial))
+    return pd.DataFrame(
+        {
+            "trial": trial[order],
+            "tag": pd.Categorical.from_codes(place[order], pd.Index(names, dtype="str")),
+            "step": every.step[order],
+            "wall_time_s": every.wall_time[order],
+            "value": every.value[order],
+        }
+    )
+
+
+def _summaries(points: Mapping[int, Points], tags: Tags, *, has_last: bool) -> list[pd.DataFrame]:
+    """One row a trial, in their order: `last/<tag>`; `min/<tag>` and `max/<tag>` of finite values."""
+    _, every = _together(points)
+    names, rank = sorted_tags(tags)
+    sizes = [len(each) for each in points.values()]
+    row = np.repeat(np.arange(len(points)), sizes)
+    key = row * len(names) + rank[every.tag]
+    order = np.argsort(key, kind="stable")
+    present, first = np.unique(key[order], return_index=True)
+    value = every.value[order]
+    found = {
+        "last": value[np.append(first[1:], len(value)) - 1] if len(value) else value,
+        "min": _reduced(np.minimum, np.where(np.isfinite(value), value, np.inf), first),
+        "max": _reduced(np.maximum, np.where(np.isfinite(value), value, -np.inf), first),
+    }
+    frames = []
+    for prefix, values in found.items():
+        if prefix != "last" or has_last:
+            cells = np.full(len(points) * len(names), np.nan)
+            cells[present] = values
+            columns = [f"{prefix}/{name}" for name in names]
+            frames.append(pd.DataFrame(cells.reshape(len(points), len(names)), columns=columns))
+    return [frame.dropna(axis="columns", how="all") for frame in frames]
+
+
+def _reduced(function: np.ufunc, values: Floats, first: Ints) -> Floats:
+    if not len(values):
+        return values
+    reduced: Floats = function.reduceat(values, first)
+    return np.where(np.isfinite(reduced), reduced, np.nan)
+
+
+def _together(points: Mapping[int, Points]) -> tuple[Ints, Points]:
+    """All points of several trials in their order, and of each the trial."""
+    sizes = [len(each) for each in points.values()]
+    trial = np.repeat(np.fromiter(points, np.int64, len(points)), sizes)
+    return trial, concatenate(list(points.values()))

@@ -21,10 +21,16 @@ def standing_of(
     """
     if holder_of(paths.lock) is not None:
         return "running"
+    return "done" if is_done(paths, rows, num_trials, confirmation) else "interrupted"
+
+
+def is_done(
+    paths: ExperimentPaths, rows: Sequence[TrialRow], num_trials: int, confirmation: Confirmation | None
+) -> bool:
+    """Whether there is nothing left to do; arguments as of `standing_of`."""
     has_all = len(search_rows(rows)) >= num_trials or end_of(paths) is not None
     is_confirmed = confirmation is None or confirmation.num_missing == 0
-    is_done = has_all and is_confirmed and all(row.state.is_finished() for row in rows)
-    return "done" if is_done else "interrupted"
+    return has_all and is_confirmed and all(row.state.is_finished() for row in rows)
 
 
 def end_of(paths: ExperimentPaths) -> dict[str, Any] | None:
