@@ -1,6 +1,7 @@
 // Scheduling: every decision at its rung with the cut-off, in a picture and in words; what each gang trained, and when.
 import { Card } from "./card.js";
 import { colours } from "./colours.js";
+import { check } from "./column_menu.js";
 import { badge, csv, el } from "./dom.js";
 import { caughtFilter } from "./filters.js";
 import { duration, number } from "./format.js";
@@ -234,7 +235,9 @@ export class SchedulingView {
     rungs.body.append(this.rungs.element);
     const timeline = new Card("timeline", "Timeline", store, [], { png: () => this.timeline.layers.picture()[0], csv: () => this.#laps() });
     timeline.body.append(this.timeline.element);
-    this.list = new Card("decisions", "Decisions", store, [], { csv: () => this.#csv(this.shown) });
+    this.every = check("also without consequence", false);
+    this.every.box.addEventListener("change", () => this.#fillList());
+    this.list = new Card("decisions", "Decisions", store, [this.every.label], { csv: () => this.#csv(this.shown) });
     this.grid = new Grid("Decisions", {
       choose: (line, event) => store.pick(line.trial, event.ctrlKey || event.metaKey || event.shiftKey),
       activate: (line) => store.open(line.trial),
@@ -264,7 +267,7 @@ export class SchedulingView {
 
   #fillList() {
     const { store } = this;
-    this.shown = reported(store).filter(({ trial }) => store.passes[store.trials.rowOf.get(trial)]).reverse();
+    this.shown = reported(store).filter((line) => store.passes[store.trials.rowOf.get(line.trial)] && (this.every.box.checked || matters(line))).reverse();
     this.grid.setColumns(LIST, null);
     this.grid.setItems(this.shown, ({ index }) => index);
     this.list.note.textContent = `${this.shown.length}, the last first`;
@@ -279,6 +282,11 @@ export class SchedulingView {
     const names = ["gang", "nodes", "trial", "from_s", "to_s", "kind"];
     return csv([names, ...(this.store.timeline ?? []).map((lap) => names.map((name) => lap[name]))]);
   }
+}
+
+/** Whether a line tells of more than that a trial began or went on unjudged. */
+function matters({ action, cutoff }) {
+  return !["START", "BEGIN", "OPEN"].includes(action) && (action !== "CONTINUE" || cutoff !== null);
 }
 
 function key() {
