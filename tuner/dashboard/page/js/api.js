@@ -32,7 +32,9 @@ export const experiments = () => json("/api/experiments");
 
 /** A columnar table as one object a row. */
 function records({ columns, data }) {
-  return (data[columns[0]] ?? []).map((_, index) => Object.fromEntries(columns.map((name) => [name, data[name][index]])));
+  return (data[columns[0]] ?? []).map((_, index) =>
+    Object.fromEntries(columns.map((name) => [name, data[name][index]])),
+  );
 }
 
 /** All of one experiment. */
@@ -76,7 +78,10 @@ export class Api {
 
   /** Server-sent events since `version`: `on` has trials, curves and state, and connected(whether). Returns what ends it. */
   live(tags, version, on) {
-    const query = new URLSearchParams([...tags.map((tag) => ["tags", tag]), ...(version ? [["since", version]] : [])]);
+    const query = new URLSearchParams([
+      ...tags.map((tag) => ["tags", tag]),
+      ...(version ? [["since", version]] : []),
+    ]);
     const source = new EventSource(`${this.base}/live?${query}`);
     for (const name of ["trials", "curves", "state"]) {
       source.addEventListener(name, (event) => on[name](JSON.parse(event.data)));

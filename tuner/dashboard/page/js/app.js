@@ -29,10 +29,35 @@ async function copyLink() {
   }
 }
 
-const button = (text, label, onclick) => el("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick }, text);
+const button = (text, label, onclick) =>
+  el("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick }, text);
 document.body.append(
-  el("a", { class: "skip", href: "#main", onclick: (event) => (event.preventDefault(), document.getElementById("main").focus()) }, "Skip to the views"),
-  el("header", { class: "top" }, el("a", { class: "brand", href: "/" }, "tuner"), path ? el("nav", { "aria-label": "Breadcrumb" }, el("a", { href: "/" }, "Experiments"), el("span", { "aria-hidden": "true" }, " / "), el("span", { "aria-current": "page" }, page.name)) : null, el("span", { class: "space" }), path ? button("Copy link", "Copy link to what you see", copyLink) : null, button("◐", "Light or dark", changeTheme)),
+  el(
+    "a",
+    {
+      class: "skip",
+      href: "#main",
+      onclick: (event) => (event.preventDefault(), document.getElementById("main").focus()),
+    },
+    "Skip to the views",
+  ),
+  el(
+    "header",
+    { class: "top" },
+    el("a", { class: "brand", href: "/" }, "tuner"),
+    path
+      ? el(
+          "nav",
+          { "aria-label": "Breadcrumb" },
+          el("a", { href: "/" }, "Experiments"),
+          el("span", { "aria-hidden": "true" }, " / "),
+          el("span", { "aria-current": "page" }, page.name),
+        )
+      : null,
+    el("span", { class: "space" }),
+    path ? button("Copy link", "Copy link to what you see", copyLink) : null,
+    button("◐", "Light or dark", changeTheme),
+  ),
   page.element,
 );
 document.title = path ? `${page.name} · tuner` : "tuner";

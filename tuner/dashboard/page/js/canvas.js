@@ -9,7 +9,9 @@ export class Layers {
     this.height = 0;
     this.canvases = names.map(() => el("canvas", { "aria-hidden": "true" }));
     // Drawn by the processor: with software WebGL the default took seconds for a thousand lines.
-    this.contexts = new Map(names.map((name, index) => [name, this.canvases[index].getContext("2d", { willReadFrequently: true })]));
+    this.contexts = new Map(
+      names.map((name, index) => [name, this.canvases[index].getContext("2d", { willReadFrequently: true })]),
+    );
     holder.append(...this.canvases);
     this.observer = new ResizeObserver(([entry]) => this.#resize(entry.contentRect, onresize));
     this.observer.observe(holder);
@@ -72,7 +74,9 @@ export function tablePicture(rows, title) {
   const canvas = el("canvas");
   const context = canvas.getContext("2d");
   context.font = colours().font;
-  const widths = rows[0].map((_, index) => Math.min(260, 16 + Math.max(...rows.map((row) => context.measureText(row[index]).width))));
+  const widths = rows[0].map((_, index) =>
+    Math.min(260, 16 + Math.max(...rows.map((row) => context.measureText(row[index]).width))),
+  );
   const ratio = devicePixelRatio || 1;
   canvas.width = Math.round(ratio * (16 + widths.reduce((sum, width) => sum + width, 0)));
   canvas.height = Math.round(ratio * (20 * rows.length + 36));

@@ -8,7 +8,17 @@ export class Card {
     this.key = key;
     this.note = el("span", { class: "note" });
     this.body = el("div", { class: "card-body" });
-    this.grow = el("button", { type: "button", class: "icon", title: `Enlarge ${title}`, "aria-label": `Enlarge ${title}`, onclick: () => this.toggleSize() }, "⤢");
+    this.grow = el(
+      "button",
+      {
+        type: "button",
+        class: "icon",
+        title: `Enlarge ${title}`,
+        "aria-label": `Enlarge ${title}`,
+        onclick: () => this.toggleSize(),
+      },
+      "⤢",
+    );
     this.element = el(
       "section",
       { class: `card card-${key}`, "aria-label": title },
@@ -18,12 +28,7 @@ export class Card {
         el("h2", {}, title),
         this.note,
         el("div", { class: "controls" }, controls),
-        el(
-          "div",
-          { class: "actions" },
-          this.#saveButton(title, actions),
-          this.grow,
-        ),
+        el("div", { class: "actions" }, this.#saveButton(title, actions), this.grow),
       ),
       this.body,
     );
@@ -35,12 +40,24 @@ export class Card {
 
   #saveButton(title, actions) {
     const label = `Save ${title}`;
-    const button = el("button", { type: "button", class: "icon", title: label, "aria-label": label, "aria-expanded": "false", onclick: () => popover(button, label, this.#files(actions)) }, "↓");
+    const button = el(
+      "button",
+      {
+        type: "button",
+        class: "icon",
+        title: label,
+        "aria-label": label,
+        "aria-expanded": "false",
+        onclick: () => popover(button, label, this.#files(actions)),
+      },
+      "↓",
+    );
     return button;
   }
 
   #files({ png, csv }) {
-    const choice = (text, save) => el("button", { type: "button", onclick: () => (closePopover(), save()) }, text);
+    const choice = (text, save) =>
+      el("button", { type: "button", onclick: () => (closePopover(), save()) }, text);
     return el(
       "div",
       { class: "menu" },

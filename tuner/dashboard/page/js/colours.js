@@ -1,6 +1,18 @@
 // Colours of trials: viridis, cut so that the best stand out most on the page's ground, in light and in dark.
 
-const VIRIDIS = ["440154", "482475", "414487", "355f8d", "2a788e", "21918c", "22a884", "44bf70", "7ad151", "bddf26", "fde725"];
+const VIRIDIS = [
+  "440154",
+  "482475",
+  "414487",
+  "355f8d",
+  "2a788e",
+  "21918c",
+  "22a884",
+  "44bf70",
+  "7ad151",
+  "bddf26",
+  "fde725",
+];
 export const BINS = 32;
 
 /** Okabe and Ito's colours, told apart by everyone; for categories and trials that are compared. */
@@ -32,7 +44,9 @@ function make(theme) {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(`--${name}`).trim();
   const [worst, best] = CUT[theme];
-  const scale = Array.from({ length: BINS }, (_, bin) => viridis(worst + ((best - worst) * bin) / (BINS - 1)));
+  const scale = Array.from({ length: BINS }, (_, bin) =>
+    viridis(worst + ((best - worst) * bin) / (BINS - 1)),
+  );
   return {
     theme,
     scale,
@@ -52,7 +66,9 @@ function viridis(place) {
   const at = Math.max(0, Math.min(1, place)) * (VIRIDIS.length - 1);
   const low = Math.min(VIRIDIS.length - 2, Math.floor(at));
   const channel = (index) => {
-    const [from, to] = [VIRIDIS[low], VIRIDIS[low + 1]].map((hex) => parseInt(hex.slice(2 * index, 2 * index + 2), 16));
+    const [from, to] = [VIRIDIS[low], VIRIDIS[low + 1]].map((hex) =>
+      parseInt(hex.slice(2 * index, 2 * index + 2), 16),
+    );
     return Math.round(from + (to - from) * (at - low));
   };
   return `rgb(${channel(0)}, ${channel(1)}, ${channel(2)})`;

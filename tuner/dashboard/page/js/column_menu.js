@@ -9,20 +9,42 @@ export function columnMenu(store, name, anchor, ...more) {
   const column = store.trials.column(name);
   const content = column.labels ? labels(store, name, column) : range(store, name, column);
   const log = column.labels || name === "number" ? null : logBox(store, name);
-  popover(anchor, `Filter ${heading(name)}`, el("form", { class: "menu", onsubmit: (event) => event.preventDefault() }, el("h3", {}, heading(name)), content, log, more));
+  popover(
+    anchor,
+    `Filter ${heading(name)}`,
+    el(
+      "form",
+      { class: "menu", onsubmit: (event) => event.preventDefault() },
+      el("h3", {}, heading(name)),
+      content,
+      log,
+      more,
+    ),
+  );
 }
 
 function range(store, name, column) {
   const [low, high] = column.range();
   const now = store.filters.get(name);
-  const field = (label, value, hint) => el("input", { type: "text", inputmode: "decimal", "aria-label": label, placeholder: number(hint), value: value ?? "", class: "number" });
+  const field = (label, value, hint) =>
+    el("input", {
+      type: "text",
+      inputmode: "decimal",
+      "aria-label": label,
+      placeholder: number(hint),
+      value: value ?? "",
+      class: "number",
+    });
   const from = field("From", now?.low, low);
   const to = field("To", now?.high, high);
   const absent = column.hasAbsent ? check("also trials without a value", now?.absent ?? false) : null;
   const apply = () => {
-    const [least, most] = [from, to].map((each, index) => (each.value.trim() ? Number(each.value) : [low, high][index]));
+    const [least, most] = [from, to].map((each, index) =>
+      each.value.trim() ? Number(each.value) : [low, high][index],
+    );
     const isBad = Number.isNaN(least) || Number.isNaN(most);
-    for (const each of [from, to]) each.setAttribute("aria-invalid", String(Number.isNaN(Number(each.value))));
+    for (const each of [from, to])
+      each.setAttribute("aria-invalid", String(Number.isNaN(Number(each.value))));
     if (isBad) return;
     store.setFilter(rangeFilter(name, least, most, absent?.box.checked ?? false));
     closePopover();
@@ -32,7 +54,12 @@ function range(store, name, column) {
     {},
     el("div", { class: "menu-row" }, from, "–", to),
     absent?.label,
-    el("div", { class: "menu-row" }, el("button", { type: "submit", class: "primary", onclick: apply }, "Keep range"), dropButton(store, name)),
+    el(
+      "div",
+      { class: "menu-row" },
+      el("button", { type: "submit", class: "primary", onclick: apply }, "Keep range"),
+      dropButton(store, name),
+    ),
   );
 }
 
@@ -47,7 +74,17 @@ function labels(store, name, column) {
     else store.setFilter(labelFilter(name, kept, absent?.box.checked ?? false));
   };
   for (const each of [...boxes, absent]) each?.box.addEventListener("change", apply);
-  return el("div", {}, el("div", { class: "menu-list" }, boxes.map((each) => each.label), absent?.label), dropButton(store, name));
+  return el(
+    "div",
+    {},
+    el(
+      "div",
+      { class: "menu-list" },
+      boxes.map((each) => each.label),
+      absent?.label,
+    ),
+    dropButton(store, name),
+  );
 }
 
 function dropButton(store, name) {

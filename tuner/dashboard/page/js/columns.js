@@ -10,7 +10,9 @@ class Column {
   constructor(name, raw, kind) {
     this.name = name;
     this.raw = raw;
-    const isNumber = kind === "number" || (kind === null && raw.every((value) => value === null || typeof value === "number"));
+    const isNumber =
+      kind === "number" ||
+      (kind === null && raw.every((value) => value === null || typeof value === "number"));
     if (isNumber) {
       this.labels = null;
       this.values = Float64Array.from(raw, (value) => (typeof value === "number" ? value : NaN));
@@ -21,13 +23,18 @@ class Column {
 
   #code() {
     const texts = this.raw.map((value) => (value === null ? null : textOf(value)));
-    this.labels = inOrder([...new Set(texts)].filter((text) => text !== null), this.name);
+    this.labels = inOrder(
+      [...new Set(texts)].filter((text) => text !== null),
+      this.name,
+    );
     const codes = new Map(this.labels.map((label, code) => [label, code]));
     this.values = Float64Array.from(texts, (text) => (text === null ? NaN : codes.get(text)));
   }
 
   get isWhole() {
-    return this.labels === null && this.values.every((value) => Number.isNaN(value) || Number.isInteger(value));
+    return (
+      this.labels === null && this.values.every((value) => Number.isNaN(value) || Number.isInteger(value))
+    );
   }
 
   get hasAbsent() {

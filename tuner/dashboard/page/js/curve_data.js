@@ -28,7 +28,14 @@ export class Curves {
       fields[name] = new Float64Array(buffer, at, total);
       at += 8 * total;
     }
-    return new Curves(header.trials, header.counts, fields.step, fields.time_s, fields.value, Boolean(header.is_thinned));
+    return new Curves(
+      header.trials,
+      header.counts,
+      fields.step,
+      fields.time_s,
+      fields.value,
+      Boolean(header.is_thinned),
+    );
   }
 
   get numbers() {
@@ -50,8 +57,13 @@ export class Curves {
     const old = this.of(number) ?? { step: [], time: [], value: [] };
     let kept = old.step.length;
     while (kept > 0 && old.step[kept - 1] >= from_step) kept -= 1;
-    const joined = (before, after) => Float64Array.from([...before.slice(0, kept), ...after.map((each) => each ?? NaN)]);
-    this.added.set(number, { step: joined(old.step, step), time: joined(old.time, time_s), value: joined(old.value, value) });
+    const joined = (before, after) =>
+      Float64Array.from([...before.slice(0, kept), ...after.map((each) => each ?? NaN)]);
+    this.added.set(number, {
+      step: joined(old.step, step),
+      time: joined(old.time, time_s),
+      value: joined(old.value, value),
+    });
   }
 }
 

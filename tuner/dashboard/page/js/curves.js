@@ -22,7 +22,8 @@ export class CurvesPlot extends Plot {
   chosen() {
     const { store } = this;
     const { which, top } = store.view;
-    if (which === "picked") return store.picks.map((each) => store.trials.rowOf.get(each)).filter((row) => row !== undefined);
+    if (which === "picked")
+      return store.picks.map((each) => store.trials.rowOf.get(each)).filter((row) => row !== undefined);
     if (which === "all") return store.order.filter((row) => store.passes[row]);
     return store.ranked().slice(0, top).reverse();
   }
@@ -41,7 +42,8 @@ export class CurvesPlot extends Plot {
     this.data = store.curvesOf(store.tag);
     this.rows = this.chosen();
     let rows = this.rows.filter((row) => this.data.of(store.trials.number(row)));
-    if (!rows.length) rows = store.order.filter((row) => this.data.of(store.trials.number(row))).slice(-store.view.top);
+    if (!rows.length)
+      rows = store.order.filter((row) => this.data.of(store.trials.number(row))).slice(-store.view.top);
     if (!rows.length) return null;
     const [xs, ys] = this.#sample(rows);
     const [x0, x1] = ends(xs);
@@ -52,7 +54,12 @@ export class CurvesPlot extends Plot {
     if (!Number.isFinite(low)) return null;
     const margin = 0.03 * (high - low);
     const y = isLogY ? log(low, high) : linear(low - margin, high + margin);
-    return { x: store.view.curvesLogX ? log(...ends(xs.filter((value) => value > 0))) : linear(x0, x1 + 0.01 * (x1 - x0)), y };
+    return {
+      x: store.view.curvesLogX
+        ? log(...ends(xs.filter((value) => value > 0)))
+        : linear(x0, x1 + 0.01 * (x1 - x0)),
+      y,
+    };
   }
 
   #sample(rows) {
@@ -75,13 +82,21 @@ export class CurvesPlot extends Plot {
   }
 
   names() {
-    return { x: this.store.view.x === "time" ? "seconds since the trial's first report" : "step", y: this.store.tag };
+    return {
+      x: this.store.view.x === "time" ? "seconds since the trial's first report" : "step",
+      y: this.store.tag,
+    };
   }
 
   nothing() {
-    if (!this.store.curves.has(this.store.tag)) return ["Reading curves …", `The curves of ${this.store.tag} are on their way.`];
-    if (this.store.view.which === "picked" && !this.store.picks.length) return ["No trial is picked", "Click a row, a line or a point; Ctrl and click picks more."];
-    return ["No curves", "No trial that is shown has reported this metric yet. Remove a filter or choose another metric."];
+    if (!this.store.curves.has(this.store.tag))
+      return ["Reading curves …", `The curves of ${this.store.tag} are on their way.`];
+    if (this.store.view.which === "picked" && !this.store.picks.length)
+      return ["No trial is picked", "Click a row, a line or a point; Ctrl and click picks more."];
+    return [
+      "No curves",
+      "No trial that is shown has reported this metric yet. Remove a filter or choose another metric.",
+    ];
   }
 
   everything() {
@@ -104,7 +119,10 @@ export class CurvesPlot extends Plot {
   *paintMain(context) {
     const { store } = this;
     this.rows = this.chosen();
-    const points = this.rows.reduce((sum, row) => sum + (this.data.of(store.trials.number(row))?.step.length ?? 0), 0);
+    const points = this.rows.reduce(
+      (sum, row) => sum + (this.data.of(store.trials.number(row))?.step.length ?? 0),
+      0,
+    );
     const stride = Math.max(1, Math.ceil(points / MOST_POINTS));
     context.lineWidth = this.rows.length > 60 ? 1 / this.layers.ratio : 1.4;
     context.globalAlpha = store.picks.length ? 0.35 : this.rows.length > 300 ? 0.55 : 0.9;
@@ -141,14 +159,19 @@ export class CurvesPlot extends Plot {
 
   paintOver(context) {
     const { store } = this;
-    store.picks.slice(0, 40).forEach((number, index) => this.#strong(context, number, store.pickColour(index)));
+    store.picks
+      .slice(0, 40)
+      .forEach((number, index) => this.#strong(context, number, store.pickColour(index)));
     if (store.hover !== null) this.#strong(context, store.hover, colours().text);
   }
 
   #strong(context, number, colour) {
     const row = this.store.trials.rowOf.get(number);
     if (row === undefined) return;
-    for (const [width, style] of [[5, colours().card], [2.2, colour]]) {
+    for (const [width, style] of [
+      [5, colours().card],
+      [2.2, colour],
+    ]) {
       context.lineWidth = width;
       context.strokeStyle = style;
       context.beginPath();
@@ -191,7 +214,11 @@ export class CurvesPlot extends Plot {
   describe(row) {
     const curve = this.curve(row);
     const last = curve ? curve.y[curve.y.length - 1] : NaN;
-    return [...super.describe(row), `${this.store.tag} ${number(last)} at ${number(curve?.x.at(-1))}`, `best ${number(this.store.trials.value(this.store.valueColumn, row))}`];
+    return [
+      ...super.describe(row),
+      `${this.store.tag} ${number(last)} at ${number(curve?.x.at(-1))}`,
+      `best ${number(this.store.trials.value(this.store.valueColumn, row))}`,
+    ];
   }
 
   along() {
@@ -207,7 +234,9 @@ export class CurvesPlot extends Plot {
   select(left, right, top, bottom) {
     const caught = this.rows.filter((row) => {
       const curve = this.curve(row);
-      return curve?.x.some((x, index) => within(this.px(x), left, right) && within(this.py(curve.y[index]), top, bottom));
+      return curve?.x.some(
+        (x, index) => within(this.px(x), left, right) && within(this.py(curve.y[index]), top, bottom),
+      );
     });
     this.store.setFilter(caughtFilter(caught.map((row) => this.store.trials.number(row))));
   }
@@ -228,7 +257,8 @@ function ends(values) {
 
 function distanceToSegment(x, y, x0, y0, x1, y1) {
   const [dx, dy] = [x1 - x0, y1 - y0];
-  const along = dx || dy ? Math.max(0, Math.min(1, ((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy))) : 0;
+  const along =
+    dx || dy ? Math.max(0, Math.min(1, ((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy))) : 0;
   return Math.hypot(x - x0 - along * dx, y - y0 - along * dy);
 }
 
@@ -236,24 +266,65 @@ export class CurvesView {
   constructor(store) {
     this.store = store;
     this.plot = new CurvesPlot(store);
-    this.tag = choose("Metric of the curves", [], "", (tag) => store.set({ tag, zoom: without(store.view.zoom, "curves") }));
+    this.tag = choose("Metric of the curves", [], "", (tag) =>
+      store.set({ tag, zoom: without(store.view.zoom, "curves") }),
+    );
     this.which = choose(
       "Which curves",
-      [["top:10", "best 10"], ["top:20", "best 20"], ["top:100", "best 100"], ["all", "all shown"], ["picked", "picked"]],
+      [
+        ["top:10", "best 10"],
+        ["top:20", "best 20"],
+        ["top:100", "best 100"],
+        ["all", "all shown"],
+        ["picked", "picked"],
+      ],
       "top:20",
-      (value) => store.set({ which: value.split(":")[0], ...(value.startsWith("top") ? { top: Number(value.slice(4)) } : {}) }),
+      (value) =>
+        store.set({
+          which: value.split(":")[0],
+          ...(value.startsWith("top") ? { top: Number(value.slice(4)) } : {}),
+        }),
     );
-    this.x = choose("x axis", [["step", "x: step"], ["time", "x: time"]], "step", (x) => store.set({ x, zoom: without(store.view.zoom, "curves") }));
+    this.x = choose(
+      "x axis",
+      [
+        ["step", "x: step"],
+        ["time", "x: time"],
+      ],
+      "step",
+      (x) => store.set({ x, zoom: without(store.view.zoom, "curves") }),
+    );
     this.smoothing = el("input", {
-      type: "range", min: "0", max: "0.98", step: "0.02", "aria-label": "Smoothing", title: "Smoothing",
+      type: "range",
+      min: "0",
+      max: "0.98",
+      step: "0.02",
+      "aria-label": "Smoothing",
+      title: "Smoothing",
       oninput: () => store.set({ smoothing: Number(this.smoothing.value) }),
     });
     this.logX = toggle("log x", "Logarithmic x axis", false, (on) => store.set({ curvesLogX: on }));
     this.logY = toggle("log y", "Logarithmic y axis", false, (on) => store.set({ curvesLogY: on }));
-    this.card = new Card("curves", "Curves", store, [this.tag, this.which, optionsButton("Axes", [this.x, this.logX, this.logY, el("label", { class: "check" }, "smoothing ", this.smoothing)]), this.plot.toolButtons()], {
-      png: () => this.plot.layers.picture()[0],
-      csv: () => this.csv(),
-    });
+    this.card = new Card(
+      "curves",
+      "Curves",
+      store,
+      [
+        this.tag,
+        this.which,
+        optionsButton("Axes", [
+          this.x,
+          this.logX,
+          this.logY,
+          el("label", { class: "check" }, "smoothing ", this.smoothing),
+        ]),
+        this.plot.toolButtons(),
+      ],
+      {
+        png: () => this.plot.layers.picture()[0],
+        csv: () => this.csv(),
+      },
+    );
     this.card.body.append(this.plot.element);
     this.element = this.card.element;
   }
@@ -272,14 +343,20 @@ export class CurvesView {
   update(topics) {
     const { view } = this.store;
     if (topics.has("detail") || topics.has("view")) {
-      setChoices(this.tag, (this.store.detail?.metrics ?? []).map((tag) => [tag, tag]), this.store.tag);
+      setChoices(
+        this.tag,
+        (this.store.detail?.metrics ?? []).map((tag) => [tag, tag]),
+        this.store.tag,
+      );
       this.which.value = view.which === "top" ? `top:${view.top}` : view.which;
       this.x.value = view.x;
       this.smoothing.value = view.smoothing;
       this.logX.press(view.curvesLogX);
     }
-    if (["view", "curves", "trials", "colour", "size", "filters"].some((topic) => topics.has(topic))) this.plot.redraw();
-    else if (topics.has("picks")) this.store.view.which === "picked" ? this.plot.redraw() : this.plot.redrawMain();
+    if (["view", "curves", "trials", "colour", "size", "filters"].some((topic) => topics.has(topic)))
+      this.plot.redraw();
+    else if (topics.has("picks"))
+      this.store.view.which === "picked" ? this.plot.redraw() : this.plot.redrawMain();
     else if (topics.has("hover")) this.plot.redrawOver();
     this.logY.press(this.plot.y?.kind === "log");
     const thinned = this.plot.data?.thinned ? " · thinned by the server" : "";

@@ -14,7 +14,9 @@ export function el(tag, attributes = {}, ...children) {
 
 /** Replaces what `node` holds. */
 export function fill(node, ...children) {
-  node.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.replaceChildren(
+    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return node;
 }
 
@@ -29,7 +31,10 @@ export function setChoices(select, choices, value) {
   const wanted = JSON.stringify(choices);
   if (select.wanted !== wanted) {
     select.wanted = wanted;
-    fill(select, choices.map(([each, text]) => el("option", { value: each }, text)));
+    fill(
+      select,
+      choices.map(([each, text]) => el("option", { value: each }, text)),
+    );
   }
   select.value = value;
 }
@@ -57,7 +62,13 @@ export function badge(state) {
 
 /** What a view says when it has nothing to show: what is so, and what to do. */
 export function notice(title, text, ...actions) {
-  return el("div", { class: "notice", role: "status" }, el("strong", {}, title), el("p", {}, text), ...actions);
+  return el(
+    "div",
+    { class: "notice", role: "status" },
+    el("strong", {}, title),
+    el("p", {}, text),
+    ...actions,
+  );
 }
 
 export function download(name, blob) {
@@ -108,7 +119,11 @@ export function popover(anchor, label, content) {
 /** A button that opens `controls`, for what is wanted seldom. */
 export function optionsButton(text, controls) {
   const box = el("div", { class: "menu" }, controls);
-  const button = el("button", { type: "button", "aria-expanded": "false", onclick: () => popover(button, text, box) }, `${text} ▾`);
+  const button = el(
+    "button",
+    { type: "button", "aria-expanded": "false", onclick: () => popover(button, text, box) },
+    `${text} ▾`,
+  );
   return button;
 }
 

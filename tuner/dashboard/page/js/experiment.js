@@ -16,7 +16,11 @@ import { TableView } from "./table.js";
 import { TrialPanel } from "./trial.js";
 import * as url from "./url.js";
 
-const TABS = [["search", "Search"], ["compare", "Compare"], ["scheduling", "Scheduling"]];
+const TABS = [
+  ["search", "Search"],
+  ["compare", "Compare"],
+  ["scheduling", "Scheduling"],
+];
 const FINISHED = new Set(["COMPLETE", "STOPPED", "DIVERGED", "INFEASIBLE", "FAILED"]);
 const ADDRESS_AFTER_MS = 150;
 const DECISIONS_EVERY_MS = 5000;
@@ -28,20 +32,45 @@ export class Experiment {
     this.store = new Store(name);
     url.read(this.store, location.hash);
     this.facts = el("div", { class: "head-facts" });
-    this.tabs = el("div", { class: "tabs", role: "tablist", "aria-label": "Views" }, TABS.map(([key, text]) => this.#tab(key, text)));
+    this.tabs = el(
+      "div",
+      { class: "tabs", role: "tablist", "aria-label": "Views" },
+      TABS.map(([key, text]) => this.#tab(key, text)),
+    );
     this.bar = new FilterBar(this.store);
     this.panel = new TrialPanel(this.store, this.api);
-    this.views = { search: this.#search(), compare: new CompareView(this.store), scheduling: new SchedulingView(this.store) };
-    this.stage = el("main", { class: "stage", id: "main", tabindex: "-1" }, notice("Reading …", `Trials of ${name} are on their way.`));
-    this.element = el("div", { class: "experiment" }, el("div", { class: "experiment-head" }, el("h1", {}, name), this.facts, this.tabs), this.bar.element, el("div", { class: "columns" }, this.stage, this.panel.element));
+    this.views = {
+      search: this.#search(),
+      compare: new CompareView(this.store),
+      scheduling: new SchedulingView(this.store),
+    };
+    this.stage = el(
+      "main",
+      { class: "stage", id: "main", tabindex: "-1" },
+      notice("Reading …", `Trials of ${name} are on their way.`),
+    );
+    this.element = el(
+      "div",
+      { class: "experiment" },
+      el("div", { class: "experiment-head" }, el("h1", {}, name), this.facts, this.tabs),
+      this.bar.element,
+      el("div", { class: "columns" }, this.stage, this.panel.element),
+    );
   }
 
   #tab(key, text) {
-    const tab = el("button", {
-      type: "button", role: "tab", id: `tab-${key}`, "aria-controls": "main",
-      onclick: () => this.store.set({ tab: key }),
-      onkeydown: (event) => this.#tabKey(event),
-    }, text);
+    const tab = el(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        id: `tab-${key}`,
+        "aria-controls": "main",
+        onclick: () => this.store.set({ tab: key }),
+        onkeydown: (event) => this.#tabKey(event),
+      },
+      text,
+    );
     tab.key = key;
     return tab;
   }
@@ -56,8 +85,21 @@ export class Experiment {
   }
 
   #search() {
-    const views = [new ParallelView(this.store), new CurvesView(this.store), new ScatterView(this.store), new HistoryView(this.store), new TableView(this.store)];
-    return { element: el("div", { class: "view search" }, views.map((view) => view.element)), update: (topics) => views.forEach((view) => view.update(topics)) };
+    const views = [
+      new ParallelView(this.store),
+      new CurvesView(this.store),
+      new ScatterView(this.store),
+      new HistoryView(this.store),
+      new TableView(this.store),
+    ];
+    return {
+      element: el(
+        "div",
+        { class: "view search" },
+        views.map((view) => view.element),
+      ),
+      update: (topics) => views.forEach((view) => view.update(topics)),
+    };
   }
 
   async start() {
@@ -67,7 +109,15 @@ export class Experiment {
     try {
       await this.#read();
     } catch (error) {
-      fill(this.stage, notice("This experiment cannot be shown", error.message, el("button", { type: "button", class: "primary", onclick: () => location.reload() }, "Try again"), el("a", { href: "/" }, "All experiments")));
+      fill(
+        this.stage,
+        notice(
+          "This experiment cannot be shown",
+          error.message,
+          el("button", { type: "button", class: "primary", onclick: () => location.reload() }, "Try again"),
+          el("a", { href: "/" }, "All experiments"),
+        ),
+      );
       return;
     }
     this.#listen();
@@ -141,7 +191,18 @@ export class Experiment {
       tab.tabIndex = is ? 0 : -1;
     }
     fill(this.stage, this.views[wanted].element);
-    for (const topic of ["view", "trials", "detail", "filters", "colour", "picks", "curves", "decisions", "size"]) topics.add(topic);
+    for (const topic of [
+      "view",
+      "trials",
+      "detail",
+      "filters",
+      "colour",
+      "picks",
+      "curves",
+      "decisions",
+      "size",
+    ])
+      topics.add(topic);
   }
 
   async #readScheduling() {
@@ -166,20 +227,55 @@ export class Experiment {
     const best = store.best;
     const planned = detail.settings?.search?.trials ?? null;
     const facts = [
-      ["best", best === null ? "–" : number(trials.value(store.valueColumn, best)), `${heading(store.valueColumn)}, ${detail.mode}`],
+      [
+        "best",
+        best === null ? "–" : number(trials.value(store.valueColumn, best)),
+        `${heading(store.valueColumn)}, ${detail.mode}`,
+      ],
       ["running", count((state) => state === "RUNNING")],
       ["failed", count((state) => state === "FAILED") || null],
       ["time", duration(sum("seconds") || null), "of all trials together"],
       ["GPU time", sum("gpu_seconds") ? duration(sum("gpu_seconds")) : null],
-      ["last event", this.live?.event_age_s === undefined || this.live?.event_age_s === null ? null : `${duration(this.live.event_age_s)} ago`],
+      [
+        "last event",
+        this.live?.event_age_s === undefined || this.live?.event_age_s === null
+          ? null
+          : `${duration(this.live.event_age_s)} ago`,
+      ],
     ].filter(([, text]) => text !== null);
-    const openBest = best === null ? null : el("button", { type: "button", class: "link", title: "Open the best trial", onclick: () => store.open(trials.number(best)) }, `trial ${trials.number(best)}`);
+    const openBest =
+      best === null
+        ? null
+        : el(
+            "button",
+            {
+              type: "button",
+              class: "link",
+              title: "Open the best trial",
+              onclick: () => store.open(trials.number(best)),
+            },
+            `trial ${trials.number(best)}`,
+          );
     fill(
       this.facts,
       badge(detail.state),
-      progress({ finished: count((state) => FINISHED.has(state)), trials: planned ? Math.max(planned, trials.size) : trials.size }),
-      facts.map(([name, text, title]) => el("span", { class: "fact", title: title ?? null }, el("span", { class: "muted" }, name), " ", el("b", {}, text), name === "best" ? [" ", openBest] : null)),
-      this.isConnected === false && detail.state === "running" ? el("span", { class: "bad", role: "status" }, "not connected, trying again") : null,
+      progress({
+        finished: count((state) => FINISHED.has(state)),
+        trials: planned ? Math.max(planned, trials.size) : trials.size,
+      }),
+      facts.map(([name, text, title]) =>
+        el(
+          "span",
+          { class: "fact", title: title ?? null },
+          el("span", { class: "muted" }, name),
+          " ",
+          el("b", {}, text),
+          name === "best" ? [" ", openBest] : null,
+        ),
+      ),
+      this.isConnected === false && detail.state === "running"
+        ? el("span", { class: "bad", role: "status" }, "not connected, trying again")
+        : null,
     );
   }
 

@@ -29,7 +29,8 @@ function tokens(text) {
     if (!match) throw new ExpressionError(`Cannot read "${text.slice(start).trim()}"; a quote may be open.`);
     const [, sign, double, single, word] = match;
     if (sign !== undefined) found.push({ kind: "sign", text: sign });
-    else if (word !== undefined) found.push({ kind: WORDS.has(word.toLowerCase()) ? word.toLowerCase() : "word", text: word });
+    else if (word !== undefined)
+      found.push({ kind: WORDS.has(word.toLowerCase()) ? word.toLowerCase() : "word", text: word });
     else found.push({ kind: "quoted", text: double ?? single });
   }
   return found;
@@ -47,7 +48,8 @@ class Parser {
   }
 
   take(text) {
-    const taken = this.here && (this.here.kind === text || (this.here.kind === "sign" && this.here.text === text));
+    const taken =
+      this.here && (this.here.kind === text || (this.here.kind === "sign" && this.here.text === text));
     if (taken) this.at += 1;
     return Boolean(taken);
   }
@@ -116,14 +118,16 @@ class Parser {
 
   presence(column) {
     const word = this.here?.text;
-    if (word !== "absent" && word !== "present") throw new ExpressionError(`After "is" comes "absent" or "present".`);
+    if (word !== "absent" && word !== "present")
+      throw new ExpressionError(`After "is" comes "absent" or "present".`);
     this.at += 1;
     return (row) => Number.isNaN(column.values[row]) === (word === "absent");
   }
 
   value() {
     const token = this.here;
-    if (!token || !["word", "quoted"].includes(token.kind)) throw new ExpressionError(`Expected a value${this.where()}.`);
+    if (!token || !["word", "quoted"].includes(token.kind))
+      throw new ExpressionError(`Expected a value${this.where()}.`);
     this.at += 1;
     return token.text;
   }
@@ -145,10 +149,12 @@ function compared(column, sign, text) {
   const order = "<>".includes(sign[0]);
   const wanted = Number(text);
   if (column.labels === null && sign !== "~") {
-    if (Number.isNaN(wanted)) throw new ExpressionError(`${column.name} is a number, so "${text}" must be one.`);
+    if (Number.isNaN(wanted))
+      throw new ExpressionError(`${column.name} is a number, so "${text}" must be one.`);
     return (row) => !Number.isNaN(column.values[row]) && test(column.values[row], wanted);
   }
-  if (order && Number.isNaN(wanted)) throw new ExpressionError(`"${sign}" compares numbers, and "${text}" is none.`);
+  if (order && Number.isNaN(wanted))
+    throw new ExpressionError(`"${sign}" compares numbers, and "${text}" is none.`);
   return (row) => {
     const found = column.text(row);
     return found !== null && (order ? test(Number(found), wanted) : test(found, text));

@@ -17,8 +17,10 @@ function shortExponent(text) {
   return `${short}e${exponent.replace("+", "")}`;
 }
 
+const GROUPS = new Intl.NumberFormat("en");
+
 function grouped(value) {
-  return Math.abs(value) < 10_000 ? String(value) : value.toLocaleString("en", { useGrouping: true });
+  return Math.abs(value) < 10_000 ? String(value) : GROUPS.format(value);
 }
 
 /** A value of any kind. */

@@ -20,7 +20,12 @@ export class Grid {
     this.made = new Map();
     this.head = el("div", { class: "grid-head", role: "row", "aria-rowindex": "1" });
     this.rows = el("div", { class: "grid-rows", role: "rowgroup" });
-    this.element = el("div", { class: "grid", role: "grid", "aria-label": label, "aria-multiselectable": on.choose ? "true" : null }, el("div", { role: "rowgroup", class: "grid-top" }, this.head), this.rows);
+    this.element = el(
+      "div",
+      { class: "grid", role: "grid", "aria-label": label, "aria-multiselectable": on.choose ? "true" : null },
+      el("div", { role: "rowgroup", class: "grid-top" }, this.head),
+      this.rows,
+    );
     this.element.addEventListener("scroll", () => this.#show(), { passive: true });
     this.element.addEventListener("keydown", (event) => this.#key(event));
     this.rows.addEventListener("pointerover", (event) => this.#point(event.target.closest(".grid-row")));
@@ -36,23 +41,65 @@ export class Grid {
     this.wanted = wanted;
     this.columns = columns;
     this.element.setAttribute("aria-colcount", columns.length);
-    const template = columns.map(({ width, grows }) => (grows ? `minmax(${width}px, 1fr)` : `${width}px`)).join(" ");
+    const template = columns
+      .map(({ width, grows }) => (grows ? `minmax(${width}px, 1fr)` : `${width}px`))
+      .join(" ");
     this.element.style.setProperty("--columns", template);
     this.element.style.setProperty("--width", `${columns.reduce((sum, { width }) => sum + width, 0) + 16}px`);
-    fill(this.head, columns.map((column) => this.#heading(column, sort)));
+    fill(
+      this.head,
+      columns.map((column) => this.#heading(column, sort)),
+    );
     this.#clear();
   }
 
   #heading(column, sort) {
     const isSorted = sort?.column === column.key;
-    const direction = isSorted ? (sort.descending ? "descending" : "ascending") : column.sortable ? "none" : null;
+    const direction = isSorted
+      ? sort.descending
+        ? "descending"
+        : "ascending"
+      : column.sortable
+        ? "none"
+        : null;
     const content = column.sortable
-      ? el("button", { type: "button", class: "sort", title: `${column.full ?? column.title}: sort`, onclick: () => this.on.sort(column.key) }, column.title, el("span", { class: "arrow", "aria-hidden": "true" }, isSorted ? (sort.descending ? " ↓" : " ↑") : ""))
+      ? el(
+          "button",
+          {
+            type: "button",
+            class: "sort",
+            title: `${column.full ?? column.title}: sort`,
+            onclick: () => this.on.sort(column.key),
+          },
+          column.title,
+          el(
+            "span",
+            { class: "arrow", "aria-hidden": "true" },
+            isSorted ? (sort.descending ? " ↓" : " ↑") : "",
+          ),
+        )
       : column.title;
-    const menu = this.on.head && column.sortable
-      ? el("button", { type: "button", class: "column-menu", "aria-label": `Filter ${column.title}`, title: `Filter ${column.title}`, "aria-expanded": "false", onclick: (event) => this.on.head(column.key, event.currentTarget) }, "▾")
-      : null;
-    return el("div", { class: `grid-cell ${column.align ?? ""}`, role: "columnheader", "aria-sort": direction }, content, menu);
+    const menu =
+      this.on.head && column.sortable
+        ? el(
+            "button",
+            {
+              type: "button",
+              class: "column-menu",
+              "aria-label": `Filter ${column.title}`,
+              title: `Filter ${column.title}`,
+              "aria-expanded": "false",
+              onclick: (event) => this.on.head(column.key, event.currentTarget),
+            },
+            "▾",
+          )
+        : null;
+    return el(
+      "div",
+      { class: `grid-cell ${column.align ?? ""}`, role: "columnheader", "aria-sort": direction },
+      content,
+      menu,
+    );
   }
 
   setItems(items, keyOf) {
@@ -93,7 +140,10 @@ export class Grid {
 
   #show() {
     const from = Math.max(0, Math.floor(this.element.scrollTop / ROW) - BEYOND);
-    const to = Math.min(this.items.length, Math.ceil((this.element.scrollTop + this.element.clientHeight) / ROW) + BEYOND);
+    const to = Math.min(
+      this.items.length,
+      Math.ceil((this.element.scrollTop + this.element.clientHeight) / ROW) + BEYOND,
+    );
     for (const [index, row] of this.made) {
       if ((index < from || index >= to) && row !== document.activeElement) {
         row.remove();
@@ -109,8 +159,18 @@ export class Grid {
 
   #make(index) {
     const item = this.items[index];
-    const cells = this.columns.map(({ cell, align, key }) => el("div", { class: `grid-cell ${align ?? ""} cell-${key.split("/")[0]}`, role: "gridcell" }, cell(item)));
-    const row = el("div", { class: "grid-row", role: "row", "aria-rowindex": index + 2, tabindex: "-1" }, cells);
+    const cells = this.columns.map(({ cell, align, key }) =>
+      el(
+        "div",
+        { class: `grid-cell ${align ?? ""} cell-${key.split("/")[0]}`, role: "gridcell" },
+        cell(item),
+      ),
+    );
+    const row = el(
+      "div",
+      { class: "grid-row", role: "row", "aria-rowindex": index + 2, tabindex: "-1" },
+      cells,
+    );
     row.index = index;
     row.style.transform = `translateY(${index * ROW}px)`;
     this.made.set(index, row);
@@ -163,7 +223,9 @@ export class Grid {
     const row = event.target.closest(".grid-row");
     if (!row) return;
     const page = Math.max(1, Math.floor(this.element.clientHeight / ROW) - 2);
-    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity }[event.key];
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity }[
+      event.key
+    ];
     const item = this.items[row.index];
     if (step !== undefined) {
       this.#focus(Math.max(0, Math.min(this.items.length - 1, row.index + step)));

@@ -19,11 +19,24 @@ export class ParallelView {
   constructor(store) {
     this.store = store;
     this.axes = [];
-    this.heads = el("div", { class: "axis-heads", role: "toolbar", "aria-label": "Axes. Arrow keys go to the next axis, Shift and arrow keys move an axis, Enter filters, Delete removes the filter." });
+    this.heads = el("div", {
+      class: "axis-heads",
+      role: "toolbar",
+      "aria-label":
+        "Axes. Arrow keys go to the next axis, Shift and arrow keys move an axis, Enter filters, Delete removes the filter.",
+    });
     this.surface = el("div", { class: "plot-surface" });
     this.tip = el("div", { class: "tip", hidden: true });
-    this.empty = el("div", { class: "plot-empty", hidden: true }, el("strong", {}, "No trials yet"), el("p", {}, "Lines appear here as trials start."));
-    this.card = new Card("parallel", "Parallel coordinates", store, [this.#axisChooser()], { png: () => this.picture(), csv: () => this.csv() });
+    this.empty = el(
+      "div",
+      { class: "plot-empty", hidden: true },
+      el("strong", {}, "No trials yet"),
+      el("p", {}, "Lines appear here as trials start."),
+    );
+    this.card = new Card("parallel", "Parallel coordinates", store, [this.#axisChooser()], {
+      png: () => this.picture(),
+      csv: () => this.csv(),
+    });
     this.inner = el("div", { class: "parallel" }, this.heads, this.surface, this.tip, this.empty);
     this.card.body.append(this.inner);
     this.element = this.card.element;
@@ -32,7 +45,11 @@ export class ParallelView {
   }
 
   #axisChooser() {
-    const button = el("button", { type: "button", "aria-expanded": "false", onclick: () => this.#chooseAxes(button) }, "Axes ▾");
+    const button = el(
+      "button",
+      { type: "button", "aria-expanded": "false", onclick: () => this.#chooseAxes(button) },
+      "Axes ▾",
+    );
     return button;
   }
 
@@ -42,11 +59,19 @@ export class ParallelView {
       const each = check(heading(name), this.names().includes(name));
       each.box.addEventListener("change", () => {
         const now = this.names();
-        store.set({ axes: each.box.checked ? [...now.slice(0, -1), name, ...now.slice(-1)] : now.filter((other) => other !== name) });
+        store.set({
+          axes: each.box.checked
+            ? [...now.slice(0, -1), name, ...now.slice(-1)]
+            : now.filter((other) => other !== name),
+        });
       });
       return each.label;
     });
-    const reset = el("button", { type: "button", onclick: () => (store.set({ axes: null }), closePopover()) }, "The usual axes");
+    const reset = el(
+      "button",
+      { type: "button", onclick: () => (store.set({ axes: null }), closePopover()) },
+      "The usual axes",
+    );
     popover(anchor, "Axes", el("div", { class: "menu" }, el("div", { class: "menu-list" }, boxes), reset));
   }
 
@@ -55,7 +80,9 @@ export class ParallelView {
     const { store } = this;
     const chosen = store.view.axes?.filter((name) => store.trials.has(name));
     if (chosen?.length) return chosen;
-    const params = store.detail.axes.map((axis) => `param/${axis.name}`).filter((name) => store.trials.has(name));
+    const params = store.detail.axes
+      .map((axis) => `param/${axis.name}`)
+      .filter((name) => store.trials.has(name));
     return [...params.slice(0, MOST_AXES), store.valueColumn].filter((name) => store.trials.has(name));
   }
 
@@ -135,7 +162,10 @@ export class ParallelView {
     if (wanted !== this.headsFor) {
       this.headsFor = wanted;
       const focused = document.activeElement?.axisName;
-      fill(this.heads, this.axes.map((axis, index) => this.#head(axis.name, short.get(axis.name), index)));
+      fill(
+        this.heads,
+        this.axes.map((axis, index) => this.#head(axis.name, short.get(axis.name), index)),
+      );
       [...this.heads.children].find((head) => head.axisName === focused)?.focus();
     }
     [...this.heads.children].forEach((head) => (head.style.width = `${width}px`));
@@ -206,7 +236,16 @@ export class ParallelView {
       if (!this.moved) closePopover();
       this.moved = true;
       const box = this.heads.getBoundingClientRect();
-      this.#move(name, Math.max(0, Math.min(this.axes.length - 1, Math.floor(((later.clientX - box.left) / box.width) * this.axes.length))));
+      this.#move(
+        name,
+        Math.max(
+          0,
+          Math.min(
+            this.axes.length - 1,
+            Math.floor(((later.clientX - box.left) / box.width) * this.axes.length),
+          ),
+        ),
+      );
     };
     const end = () => {
       removeEventListener("pointermove", move);
@@ -221,7 +260,9 @@ export class ParallelView {
   // Painting ----------------------------------------------------------------------------------------------------
 
   #trace(context, row) {
-    this.axes.forEach(({ x, ys }, index) => (index ? context.lineTo(x, ys[row]) : context.moveTo(x, ys[row])));
+    this.axes.forEach(({ x, ys }, index) =>
+      index ? context.lineTo(x, ys[row]) : context.moveTo(x, ys[row]),
+    );
   }
 
   #paintBack() {
@@ -243,7 +284,8 @@ export class ParallelView {
 
   *#lines(context) {
     const { store } = this;
-    context.globalAlpha = (store.picks.length ? 0.4 : 1) * Math.min(0.85, 9 / Math.sqrt(store.numPassing || 1));
+    context.globalAlpha =
+      (store.picks.length ? 0.4 : 1) * Math.min(0.85, 9 / Math.sqrt(store.numPassing || 1));
     context.lineWidth = store.numPassing > 100 ? 1 / this.layers.ratio : 1.3;
     let count = 0;
     for (const row of store.order) {
@@ -307,7 +349,9 @@ export class ParallelView {
   #brushed(axis, filter) {
     const absent = filter.absent ? [[this.absentY + 7, this.absentY - 7]] : [];
     if (filter.labels) {
-      const codes = filter.labels.map((label) => axis.column.labels?.indexOf(label) ?? -1).filter((code) => code >= 0);
+      const codes = filter.labels
+        .map((label) => axis.column.labels?.indexOf(label) ?? -1)
+        .filter((code) => code >= 0);
       return [...codes.map((code) => [this.#y(axis, code - 0.42), this.#y(axis, code + 0.42)]), ...absent];
     }
     if (filter.low > filter.high) return absent;
@@ -320,14 +364,19 @@ export class ParallelView {
     if (!this.axes.length) return;
     const { store } = this;
     const context = this.layers.clear("over");
-    store.picks.slice(0, 40).forEach((number, index) => this.#strong(context, number, store.pickColour(index)));
+    store.picks
+      .slice(0, 40)
+      .forEach((number, index) => this.#strong(context, number, store.pickColour(index)));
     if (store.hover !== null) this.#strong(context, store.hover, colours().text);
   }
 
   #strong(context, number, colour) {
     const row = this.store.trials.rowOf.get(number);
     if (row === undefined || row >= this.axes[0].ys.length) return;
-    for (const [width, style] of [[5, colours().card], [2.4, colour]]) {
+    for (const [width, style] of [
+      [5, colours().card],
+      [2.4, colour],
+    ]) {
       context.lineWidth = width;
       context.strokeStyle = style;
       context.beginPath();
@@ -382,7 +431,9 @@ export class ParallelView {
     if (!brush.axis || (!brush.moved && Math.abs(y - brush.y) < 3)) return;
     brush.moved = true;
     const axis = this.axes.find(({ name }) => name === brush.axis.name);
-    const [low, high] = brush.held ? brush.held.map((end) => end + y - brush.y) : [Math.max(brush.from, y), Math.min(brush.from, y)];
+    const [low, high] = brush.held
+      ? brush.held.map((end) => end + y - brush.y)
+      : [Math.max(brush.from, y), Math.min(brush.from, y)];
     this.store.setFilter(this.#filterOf(axis, low, high));
   }
 
@@ -390,8 +441,16 @@ export class ParallelView {
   #filterOf(axis, low, high) {
     const absent = axis.column.hasAbsent && low >= this.absentY - 6;
     if (axis.column.labels) {
-      const kept = axis.column.labels.filter((_, code) => this.#y(axis, code) <= low + 1 && this.#y(axis, code) >= high - 1);
-      const nearest = axis.column.labels[Math.max(0, Math.min(axis.column.labels.length - 1, Math.round(this.#valueAt(axis, (low + high) / 2))))];
+      const kept = axis.column.labels.filter(
+        (_, code) => this.#y(axis, code) <= low + 1 && this.#y(axis, code) >= high - 1,
+      );
+      const nearest =
+        axis.column.labels[
+          Math.max(
+            0,
+            Math.min(axis.column.labels.length - 1, Math.round(this.#valueAt(axis, (low + high) / 2))),
+          )
+        ];
       return labelFilter(axis.name, kept.length || absent ? kept : [nearest], absent);
     }
     if (high > this.bottom) return { column: axis.name, low: 1, high: 0, absent: true };
@@ -408,7 +467,8 @@ export class ParallelView {
     if (!brush || brush.moved) return;
     if (brush.axis && this.store.filters.has(brush.axis.name)) return this.store.dropFilter(brush.axis.name);
     const row = this.#hit(brush.x, brush.y);
-    if (row !== null) this.store.pick(this.store.trials.number(row), event.ctrlKey || event.metaKey || event.shiftKey);
+    if (row !== null)
+      this.store.pick(this.store.trials.number(row), event.ctrlKey || event.metaKey || event.shiftKey);
   }
 
   #hover(x, y) {
@@ -440,7 +500,11 @@ export class ParallelView {
     if (row === null) return;
     const { trials } = store;
     const metric = store.valueColumn;
-    fill(tip, el("strong", {}, `Trial ${trials.number(row)} · ${trials.column("state").text(row)}`), el("div", {}, `${heading(metric)} ${value(trials.column(metric)?.raw[row])}`));
+    fill(
+      tip,
+      el("strong", {}, `Trial ${trials.number(row)} · ${trials.column("state").text(row)}`),
+      el("div", {}, `${heading(metric)} ${value(trials.column(metric)?.raw[row])}`),
+    );
     tip.style.left = `${x + 14 + tip.offsetWidth > this.layers.width ? x - tip.offsetWidth - 10 : x + 14}px`;
     tip.style.top = `${Math.min(y + HEAD - tip.offsetHeight / 2, this.layers.height + HEAD - tip.offsetHeight)}px`;
   }
@@ -452,14 +516,17 @@ export class ParallelView {
     const short = shortNames(this.axes.map(({ name }) => name));
     context.textAlign = "center";
     context.font = `bold ${colours().font}`;
-    for (const { name, x } of this.axes) context.fillText(fitted(context, short.get(name), this.layers.width / this.axes.length - 6), x, 22);
+    for (const { name, x } of this.axes)
+      context.fillText(fitted(context, short.get(name), this.layers.width / this.axes.length - 6), x, 22);
     return canvas;
   }
 
   csv() {
     const { store } = this;
     const names = ["number", "state", ...this.names()];
-    const rows = store.order.filter((row) => store.passes[row]).sort((a, b) => store.trials.number(a) - store.trials.number(b));
+    const rows = store.order
+      .filter((row) => store.passes[row])
+      .sort((a, b) => store.trials.number(a) - store.trials.number(b));
     return csv([names, ...rows.map((row) => names.map((name) => store.trials.column(name).raw[row]))]);
   }
 }

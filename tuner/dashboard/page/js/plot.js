@@ -147,7 +147,10 @@ export class Plot {
     const context = this.layers.contexts.get("back");
     context.font = colours().font;
     this.yTicks = this.y.ticks(Math.max(2, Math.floor(this.layers.height / 36)));
-    const widest = Math.max(20, ...this.yTicks.map(({ text }) => Math.min(90, context.measureText(text).width)));
+    const widest = Math.max(
+      20,
+      ...this.yTicks.map(({ text }) => Math.min(90, context.measureText(text).width)),
+    );
     this.inset.left = Math.ceil(widest) + 26;
     this.innerWidth = Math.max(10, this.layers.width - this.inset.left - this.inset.right);
     this.innerHeight = Math.max(10, this.layers.height - this.inset.top - this.inset.bottom);
@@ -180,7 +183,8 @@ export class Plot {
     context.fillStyle = colours().muted;
     context.textBaseline = "middle";
     context.textAlign = "right";
-    for (const { value, text } of this.yTicks) context.fillText(fitted(context, text, 90), left - 6, this.py(value));
+    for (const { value, text } of this.yTicks)
+      context.fillText(fitted(context, text, 90), left - 6, this.py(value));
     context.textAlign = "center";
     for (const { value, text } of xTicks) this.#xTick(context, value, text, bottom + 10, xTicks.length);
     context.fillStyle = colours().text;
@@ -205,7 +209,8 @@ export class Plot {
     context.fillStyle = colours().accent;
     context.lineWidth = 1.5;
     context.beginPath();
-    if (this.#dragTool() === "lasso") drag.path.forEach(([x, y], index) => (index ? context.lineTo(x, y) : context.moveTo(x, y)));
+    if (this.#dragTool() === "lasso")
+      drag.path.forEach(([x, y], index) => (index ? context.lineTo(x, y) : context.moveTo(x, y)));
     else context.rect(drag.x0, drag.y0, drag.x - drag.x0, drag.y - drag.y0);
     context.stroke();
     context.globalAlpha = 0.1;
@@ -236,7 +241,16 @@ export class Plot {
     if (event.button !== 0 || !this.x) return;
     closePopover();
     const [x, y] = this.#at(event);
-    this.drag = { x0: x, y0: y, x, y, path: [[x, y]], moved: false, shift: event.shiftKey, pointer: event.pointerId };
+    this.drag = {
+      x0: x,
+      y0: y,
+      x,
+      y,
+      path: [[x, y]],
+      moved: false,
+      shift: event.shiftKey,
+      pointer: event.pointerId,
+    };
   }
 
   #move(event) {
@@ -290,7 +304,9 @@ export class Plot {
     const [x0, y0] = this.valueAt(left, bottom);
     const [x1, y1] = this.valueAt(right, top);
     const [x, y] = this.columns();
-    this.store.setFilter(...[rangeOrLabels(this.store, x, x0, x1), rangeOrLabels(this.store, y, y0, y1)].filter(Boolean));
+    this.store.setFilter(
+      ...[rangeOrLabels(this.store, x, x0, x1), rangeOrLabels(this.store, y, y0, y1)].filter(Boolean),
+    );
   }
 
   columns() {
@@ -325,7 +341,11 @@ export class Plot {
 
   /** Buttons that say what a drag does. */
   toolButtons() {
-    const looks = { select: ["▭", "Drag selects a rectangle"], lasso: ["◌", "Drag selects with a lasso"], zoom: ["⌕", "Drag zooms (also Shift and drag); double-click resets"] };
+    const looks = {
+      select: ["▭", "Drag selects a rectangle"],
+      lasso: ["◌", "Drag selects with a lasso"],
+      zoom: ["⌕", "Drag zooms (also Shift and drag); double-click resets"],
+    };
     const buttons = this.tools.map((tool) =>
       toggle(...looks[tool], tool === this.tool, () => {
         this.tool = tool;
@@ -343,7 +363,10 @@ export class Plot {
     this.surface.classList.toggle("over-trial", row !== null);
     this.tip.hidden = row === null;
     if (row === null) return;
-    fill(this.tip, this.describe(row).map((text, index) => el(index ? "div" : "strong", {}, text)));
+    fill(
+      this.tip,
+      this.describe(row).map((text, index) => el(index ? "div" : "strong", {}, text)),
+    );
     const { offsetWidth: width, offsetHeight: height } = this.tip;
     this.tip.style.left = `${Math.max(2, x + 14 + width > this.layers.width ? x - width - 10 : x + 14)}px`;
     this.tip.style.top = `${Math.max(2, Math.min(y - height / 2, this.layers.height - height - 2))}px`;
@@ -359,7 +382,8 @@ export class Plot {
     const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
     if (step !== undefined) this.#step(step);
     else if (event.key === "Home" || event.key === "End") this.#goTo(event.key === "Home" ? 0 : -1);
-    else if ((event.key === "Enter" || event.key === " ") && this.store.hover !== null) this.store.pick(this.store.hover, event.ctrlKey || event.key === " ");
+    else if ((event.key === "Enter" || event.key === " ") && this.store.hover !== null)
+      this.store.pick(this.store.hover, event.ctrlKey || event.key === " ");
     else if (event.key === "o" && this.store.hover !== null) this.store.open(this.store.hover);
     else return;
     event.preventDefault();
@@ -382,7 +406,10 @@ function rangeOrLabels(store, name, low, high) {
   const column = store.trials.column(name);
   if (!column) return null;
   if (!column.labels) return rangeFilter(name, Number(low.toPrecision(4)), Number(high.toPrecision(4)));
-  return labelFilter(name, column.labels.filter((_, code) => code >= low && code <= high));
+  return labelFilter(
+    name,
+    column.labels.filter((_, code) => code >= low && code <= high),
+  );
 }
 
 function zoomed(scale, low, high) {
@@ -423,6 +450,9 @@ export function usualRange(values) {
   const [low, high] = [finite[0], finite[finite.length - 1]];
   const [p2, p98] = [at(0.02), at(0.98)];
   const room = 3 * (p98 - p2);
-  const range = [low < p2 - room && room > 0 ? p2 - room / 6 : low, high > p98 + room && room > 0 ? p98 + room / 6 : high];
+  const range = [
+    low < p2 - room && room > 0 ? p2 - room / 6 : low,
+    high > p98 + room && room > 0 ? p98 + room / 6 : high,
+  ];
   return [...range, range[0] !== low || range[1] !== high];
 }

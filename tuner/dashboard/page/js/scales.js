@@ -10,7 +10,10 @@ export function linear(low, high, isWhole = false) {
     high,
     at: (value) => (value - low) / (high - low),
     value: (place) => low + place * (high - low),
-    ticks: (count) => linearTicks(low, high, count).filter((value) => !isWhole || Number.isInteger(value)).map((value) => ({ value, text: number(value) })),
+    ticks: (count) =>
+      linearTicks(low, high, count)
+        .filter((value) => !isWhole || Number.isInteger(value))
+        .map((value) => ({ value, text: number(value) })),
   };
 }
 

@@ -48,7 +48,10 @@ class PointsPlot extends Plot {
   }
 
   nothing() {
-    return ["No points", "No trial has a value on both axes yet. Choose other axes, or wait for the first reports."];
+    return [
+      "No points",
+      "No trial has a value on both axes yet. Choose other axes, or wait for the first reports.",
+    ];
   }
 
   #place() {
@@ -76,7 +79,8 @@ class PointsPlot extends Plot {
 
   *paintMain(context) {
     const { store } = this;
-    const size = store.numPassing > 2000 ? 2 : store.numPassing > 300 ? 2.6 : 3.6;
+    const isMany = store.numPassing > 2000;
+    const size = isMany ? 1.5 : store.numPassing > 300 ? 2.6 : 3.6;
     context.globalAlpha = store.picks.length ? 0.4 : 0.9;
     let count = 0;
     let last = null;
@@ -88,8 +92,11 @@ class PointsPlot extends Plot {
         context.beginPath();
         context.fillStyle = last = colour;
       }
-      context.moveTo(this.xs[row] + size, this.ys[row]);
-      context.arc(this.xs[row], this.ys[row], size, 0, 7);
+      if (isMany) context.rect(this.xs[row] - size, this.ys[row] - size, 2 * size, 2 * size);
+      else {
+        context.moveTo(this.xs[row] + size, this.ys[row]);
+        context.arc(this.xs[row], this.ys[row], size, 0, 7);
+      }
       count += 1;
       if (count % 1000 === 0) {
         context.fill();
@@ -102,7 +109,9 @@ class PointsPlot extends Plot {
 
   paintOver(context) {
     const { store } = this;
-    store.picks.slice(0, 500).forEach((number, index) => this.#strong(context, number, store.pickColour(index), 5));
+    store.picks
+      .slice(0, 500)
+      .forEach((number, index) => this.#strong(context, number, store.pickColour(index), 5));
     if (store.hover !== null) this.#strong(context, store.hover, colours().text, 6);
   }
 
@@ -136,7 +145,10 @@ class PointsPlot extends Plot {
 
   describe(row) {
     const { trials } = this.store;
-    return [...super.describe(row), ...this.columns().map((name) => `${heading(name)} ${value(trials.column(name).raw[row])}`)];
+    return [
+      ...super.describe(row),
+      ...this.columns().map((name) => `${heading(name)} ${value(trials.column(name).raw[row])}`),
+    ];
   }
 
   rowsInside(test) {
@@ -186,7 +198,9 @@ class ScatterPlot extends PointsPlot {
 
 /** The parameter that a first look is owed: the first one on a log range, else the first. */
 function firstParameter(store) {
-  const names = (store.detail?.axes ?? []).map((axis) => `param/${axis.name}`).filter((name) => store.trials.has(name));
+  const names = (store.detail?.axes ?? [])
+    .map((axis) => `param/${axis.name}`)
+    .filter((name) => store.trials.has(name));
   return names.find((name) => store.trials.isLog(name)) ?? names[0] ?? "number";
 }
 
@@ -199,10 +213,16 @@ export class ScatterView {
     this.y = choose("y axis of the scatter", [], "", (scatterY) => changed({ scatterY }));
     this.logX = toggle("log x", "Logarithmic x axis", false, () => this.#flip(0));
     this.logY = toggle("log y", "Logarithmic y axis", false, () => this.#flip(1));
-    this.card = new Card("scatter", "Scatter", store, [this.x, this.y, optionsButton("Log", [this.logX, this.logY]), this.plot.toolButtons()], {
-      png: () => this.plot.layers.picture()[0],
-      csv: () => this.plot.csv(),
-    });
+    this.card = new Card(
+      "scatter",
+      "Scatter",
+      store,
+      [this.x, this.y, optionsButton("Log", [this.logX, this.logY]), this.plot.toolButtons()],
+      {
+        png: () => this.plot.layers.picture()[0],
+        csv: () => this.plot.csv(),
+      },
+    );
     this.card.body.append(this.plot.element);
     this.element = this.card.element;
   }
@@ -217,20 +237,32 @@ export class ScatterView {
       const short = shortNames(plottable(store));
       const choices = plottable(store).map((name) => [name, short.get(name)]);
       const [x, y] = plot.columns();
-      setChoices(this.x, choices.map(([name, text]) => [name, `x: ${text}`]), x);
-      setChoices(this.y, choices.map(([name, text]) => [name, `y: ${text}`]), y);
+      setChoices(
+        this.x,
+        choices.map(([name, text]) => [name, `x: ${text}`]),
+        x,
+      );
+      setChoices(
+        this.y,
+        choices.map(([name, text]) => [name, `y: ${text}`]),
+        y,
+      );
       this.logX.press(plot.isLog(x));
       this.logY.press(plot.isLog(y));
     }
     updatePoints(plot, topics);
-    this.card.note.textContent = plot.isCut && !store.view.zoom.scatter ? "outliers cut, double-click for all" : "";
+    this.card.note.textContent =
+      plot.isCut && !store.view.zoom.scatter ? "outliers cut, double-click for all" : "";
   }
 }
 
 /** Turns the log of a column's axis on or off. */
 export function flip(store, name, more = {}) {
   const { flipped } = store.view;
-  store.set({ flipped: flipped.includes(name) ? flipped.filter((each) => each !== name) : [...flipped, name], ...more });
+  store.set({
+    flipped: flipped.includes(name) ? flipped.filter((each) => each !== name) : [...flipped, name],
+    ...more,
+  });
 }
 
 /** Columns that can be an axis. */
@@ -279,10 +311,16 @@ export class HistoryView {
     const changed = (changes) => store.set({ ...changes, zoom: without(store.view.zoom, "history") });
     this.x = choose("x axis of the history", [], "", (historyX) => changed({ historyX }));
     this.logY = toggle("log y", "Logarithmic y axis", false, () => flip(store, store.valueColumn));
-    this.card = new Card("history", "Best so far", store, [this.x, optionsButton("Log", [this.logY]), this.plot.toolButtons()], {
-      png: () => this.plot.layers.picture()[0],
-      csv: () => this.plot.csv(),
-    });
+    this.card = new Card(
+      "history",
+      "Best so far",
+      store,
+      [this.x, optionsButton("Log", [this.logY]), this.plot.toolButtons()],
+      {
+        png: () => this.plot.layers.picture()[0],
+        csv: () => this.plot.csv(),
+      },
+    );
     this.card.body.append(this.plot.element);
     this.element = this.card.element;
   }
@@ -290,7 +328,11 @@ export class HistoryView {
   update(topics) {
     const { store, plot } = this;
     if (store.trials && wantsPoints(topics)) {
-      const costs = [["number", "over trials"], ["spent/seconds", "over time"], ["spent/gpu_seconds", "over GPU time"]];
+      const costs = [
+        ["number", "over trials"],
+        ["spent/seconds", "over time"],
+        ["spent/gpu_seconds", "over GPU time"],
+      ];
       const present = costs.filter(([name]) => {
         const column = store.trials.column(name);
         return column && !column.labels && column.range()[1] > 0;

@@ -11,7 +11,9 @@ import { category, linear, log } from "./scales.js";
 
 /** What was said of a trial, with its place in the log. */
 function reported(store) {
-  return (store.decisions ?? []).map((line, index) => ({ ...line, index })).filter(({ trial }) => trial !== null);
+  return (store.decisions ?? [])
+    .map((line, index) => ({ ...line, index }))
+    .filter(({ trial }) => trial !== null);
 }
 
 class RungsPlot extends Plot {
@@ -21,16 +23,24 @@ class RungsPlot extends Plot {
 
   /** Decisions that compared something: those at a rung, or with a cut-off. */
   lines() {
-    return reported(this.store).filter((line) => line.report && line.value !== null && line.value !== undefined && (line.rung || line.cutoff !== null));
+    return reported(this.store).filter(
+      (line) =>
+        line.report && line.value !== null && line.value !== undefined && (line.rung || line.cutoff !== null),
+    );
   }
 
   scales() {
     this.all = this.lines();
     if (!this.all.length) return null;
-    const [low, high] = usualRange(Float64Array.from(this.all.flatMap(({ value, cutoff }) => [value, cutoff ?? value])));
+    const [low, high] = usualRange(
+      Float64Array.from(this.all.flatMap(({ value, cutoff }) => [value, cutoff ?? value])),
+    );
     const margin = 0.04 * (high - low);
     const last = Math.max(...this.all.map(({ report }) => report));
-    return { x: last > 8 ? log(0.8, last * 1.25) : linear(0.5, last + 0.5), y: linear(low - margin, high + margin) };
+    return {
+      x: last > 8 ? log(0.8, last * 1.25) : linear(0.5, last + 0.5),
+      y: linear(low - margin, high + margin),
+    };
   }
 
   names() {
@@ -39,18 +49,26 @@ class RungsPlot extends Plot {
 
   nothing() {
     if (!this.store.decisions) return ["Reading decisions …", "They are on their way."];
-    return ["Nothing was compared", "This search's scheduler has cut no trial against a rung. Its decisions are listed below."];
+    return [
+      "Nothing was compared",
+      "This search's scheduler has cut no trial against a rung. Its decisions are listed below.",
+    ];
   }
 
   paintBack() {
-    this.xs = Float32Array.from(this.all, ({ report }, index) => this.px(report) + (((index * 0.618034) % 1) - 0.5) * this.#spread(report));
+    this.xs = Float32Array.from(
+      this.all,
+      ({ report }, index) => this.px(report) + (((index * 0.618034) % 1) - 0.5) * this.#spread(report),
+    );
     this.ys = Float32Array.from(this.all, ({ value }) => this.py(value));
   }
 
   /** The reports at which something was decided. */
   xTicks(count) {
     const reports = [...new Set(this.all.map(({ report }) => report))].sort((a, b) => a - b);
-    return reports.length <= count ? reports.map((value) => ({ value, text: String(value) })) : super.xTicks(count);
+    return reports.length <= count
+      ? reports.map((value) => ({ value, text: String(value) }))
+      : super.xTicks(count);
   }
 
   #spread(report) {
@@ -71,7 +89,8 @@ class RungsPlot extends Plot {
   /** The last cut-off of each rung, as a bar. */
   #cutoffs(context) {
     const last = new Map();
-    for (const { rung, report, cutoff } of this.all) if (cutoff !== null && cutoff !== undefined) last.set(rung ?? report, { report, cutoff });
+    for (const { rung, report, cutoff } of this.all)
+      if (cutoff !== null && cutoff !== undefined) last.set(rung ?? report, { report, cutoff });
     context.strokeStyle = colours().text;
     context.lineWidth = 2;
     context.beginPath();
@@ -105,7 +124,8 @@ class RungsPlot extends Plot {
     const { store } = this;
     this.all.forEach(({ trial }, index) => {
       if (trial === store.hover) this.#mark(context, index, colours().text, 5);
-      else if (store.picks.includes(trial)) this.#mark(context, index, store.pickColour(store.picks.indexOf(trial)), 5);
+      else if (store.picks.includes(trial))
+        this.#mark(context, index, store.pickColour(store.picks.indexOf(trial)), 5);
     });
   }
 
@@ -120,7 +140,13 @@ class RungsPlot extends Plot {
   }
 
   along() {
-    return [...new Set([...this.all].sort((a, b) => a.report - b.report).map(({ trial }) => this.store.trials.rowOf.get(trial)))];
+    return [
+      ...new Set(
+        [...this.all]
+          .sort((a, b) => a.report - b.report)
+          .map(({ trial }) => this.store.trials.rowOf.get(trial)),
+      ),
+    ];
   }
 
   placeOf(row) {
@@ -129,7 +155,13 @@ class RungsPlot extends Plot {
   }
 
   select(left, right, top, bottom) {
-    const inside = this.all.filter((_, index) => this.xs[index] >= left && this.xs[index] <= right && this.ys[index] >= top && this.ys[index] <= bottom);
+    const inside = this.all.filter(
+      (_, index) =>
+        this.xs[index] >= left &&
+        this.xs[index] <= right &&
+        this.ys[index] >= top &&
+        this.ys[index] <= bottom,
+    );
     this.store.setFilter(caughtFilter(new Set(inside.map(({ trial }) => trial))));
   }
 }
@@ -148,7 +180,10 @@ class TimelinePlot extends Plot {
     this.laps = this.store.timeline ?? [];
     if (!this.laps.length) return null;
     this.gangs = [...new Set(this.laps.map(({ gang }) => gang))].sort((a, b) => b - a);
-    return { x: linear(0, Math.max(...this.laps.map(({ to_s: to, from_s: from }) => to ?? from))), y: category(this.gangs.map((gang) => `gang ${gang}`)) };
+    return {
+      x: linear(0, Math.max(...this.laps.map(({ to_s: to, from_s: from }) => to ?? from))),
+      y: category(this.gangs.map((gang) => `gang ${gang}`)),
+    };
   }
 
   names() {
@@ -156,7 +191,10 @@ class TimelinePlot extends Plot {
   }
 
   nothing() {
-    return ["No timeline", "It is drawn from the search's log of starts, pauses and ends; this experiment has none."];
+    return [
+      "No timeline",
+      "It is drawn from the search's log of starts, pauses and ends; this experiment has none.",
+    ];
   }
 
   #box({ gang, from_s: from, to_s: to }) {
@@ -172,7 +210,12 @@ class TimelinePlot extends Plot {
       const lap = this.laps[index];
       const row = store.trials.rowOf.get(lap.trial);
       context.globalAlpha = row !== undefined && store.passes[row] ? 1 : 0.2;
-      context.fillStyle = lap.kind === "restart" ? colours().state("FAILED") : row === undefined ? colours().muted : store.colourOf(row);
+      context.fillStyle =
+        lap.kind === "restart"
+          ? colours().state("FAILED")
+          : row === undefined
+            ? colours().muted
+            : store.colourOf(row);
       const box = this.#box(lap);
       context.fillRect(...box);
       this.#label(context, lap, box);
@@ -211,11 +254,17 @@ class TimelinePlot extends Plot {
   describe(row) {
     const { lap } = this;
     if (!lap) return super.describe(row);
-    return [...super.describe(row), `${lap.kind} for ${duration((lap.to_s ?? this.x.high) - lap.from_s)}`, lap.nodes ? [lap.nodes].flat().join(", ") : `gang ${lap.gang}`];
+    return [
+      ...super.describe(row),
+      `${lap.kind} for ${duration((lap.to_s ?? this.x.high) - lap.from_s)}`,
+      lap.nodes ? [lap.nodes].flat().join(", ") : `gang ${lap.gang}`,
+    ];
   }
 
   along() {
-    return [...new Set(this.laps.map(({ trial }) => this.store.trials.rowOf.get(trial)))].filter((row) => row !== undefined);
+    return [...new Set(this.laps.map(({ trial }) => this.store.trials.rowOf.get(trial)))].filter(
+      (row) => row !== undefined,
+    );
   }
 
   placeOf(row) {
@@ -231,13 +280,21 @@ export class SchedulingView {
     this.store = store;
     this.rungs = new RungsPlot(store);
     this.timeline = new TimelinePlot(store);
-    const rungs = new Card("rungs", "Rungs", store, [key(), this.rungs.toolButtons()], { png: () => this.rungs.layers.picture()[0], csv: () => this.#csv(this.rungs.all ?? []) });
+    const rungs = new Card("rungs", "Rungs", store, [key(), this.rungs.toolButtons()], {
+      png: () => this.rungs.layers.picture()[0],
+      csv: () => this.#csv(this.rungs.all ?? []),
+    });
     rungs.body.append(this.rungs.element);
-    const timeline = new Card("timeline", "Timeline", store, [], { png: () => this.timeline.layers.picture()[0], csv: () => this.#laps() });
+    const timeline = new Card("timeline", "Timeline", store, [], {
+      png: () => this.timeline.layers.picture()[0],
+      csv: () => this.#laps(),
+    });
     timeline.body.append(this.timeline.element);
     this.every = check("also without consequence", false);
     this.every.box.addEventListener("change", () => this.#fillList());
-    this.list = new Card("decisions", "Decisions", store, [this.every.label], { csv: () => this.#csv(this.shown) });
+    this.list = new Card("decisions", "Decisions", store, [this.every.label], {
+      csv: () => this.#csv(this.shown),
+    });
     this.grid = new Grid("Decisions", {
       choose: (line, event) => store.pick(line.trial, event.ctrlKey || event.metaKey || event.shiftKey),
       activate: (line) => store.open(line.trial),
@@ -245,7 +302,13 @@ export class SchedulingView {
     });
     this.list.body.append(this.grid.element);
     this.shown = [];
-    this.element = el("div", { class: "view scheduling" }, rungs.element, timeline.element, this.list.element);
+    this.element = el(
+      "div",
+      { class: "view scheduling" },
+      rungs.element,
+      timeline.element,
+      this.list.element,
+    );
   }
 
   update(topics) {
@@ -258,7 +321,8 @@ export class SchedulingView {
     this.rungs.redraw();
     this.timeline.redraw();
     if (topics.has("picks")) this.grid.setChosen(new Set(this.#keys()));
-    if (["decisions", "filters", "trials", "view", "size"].some((topic) => topics.has(topic))) this.#fillList();
+    if (["decisions", "filters", "trials", "view", "size"].some((topic) => topics.has(topic)))
+      this.#fillList();
   }
 
   #keys() {
@@ -267,7 +331,12 @@ export class SchedulingView {
 
   #fillList() {
     const { store } = this;
-    this.shown = reported(store).filter((line) => store.passes[store.trials.rowOf.get(line.trial)] && (this.every.box.checked || matters(line))).reverse();
+    this.shown = reported(store)
+      .filter(
+        (line) =>
+          store.passes[store.trials.rowOf.get(line.trial)] && (this.every.box.checked || matters(line)),
+      )
+      .reverse();
     this.grid.setColumns(LIST, null);
     this.grid.setItems(this.shown, ({ index }) => index);
     this.list.note.textContent = `${this.shown.length}, the last first`;
@@ -290,8 +359,16 @@ function matters({ action, cutoff }) {
 }
 
 function key() {
-  const item = (sign, text) => el("span", { class: "key" }, el("span", { "aria-hidden": "true" }, sign), ` ${text}`);
-  return el("span", { class: "keys" }, item("●", "goes on"), item("□", "paused"), item("✕", "stopped"), item("▬", "cut-off"));
+  const item = (sign, text) =>
+    el("span", { class: "key" }, el("span", { "aria-hidden": "true" }, sign), ` ${text}`);
+  return el(
+    "span",
+    { class: "keys" },
+    item("●", "goes on"),
+    item("□", "paused"),
+    item("✕", "stopped"),
+    item("▬", "cut-off"),
+  );
 }
 
 const LIST = [
@@ -301,5 +378,11 @@ const LIST = [
   { key: "report", title: "report", width: 64, align: "right", cell: ({ report }) => number(report) },
   { key: "value", title: "value", width: 90, align: "right", cell: ({ value }) => number(value) },
   { key: "cutoff", title: "cut-off", width: 90, align: "right", cell: ({ cutoff }) => number(cutoff) },
-  { key: "reason", title: "reason", width: 420, grows: true, cell: ({ reason }) => el("span", { title: reason ?? "" }, reason ?? "") },
+  {
+    key: "reason",
+    title: "reason",
+    width: 420,
+    grows: true,
+    cell: ({ reason }) => el("span", { title: reason ?? "" }, reason ?? ""),
+  },
 ];

@@ -7,9 +7,19 @@ const WIDTH = 176;
 const HEIGHT = 56;
 
 export function sparkline(tag, curve) {
-  const canvas = el("canvas", { width: WIDTH * 2, height: HEIGHT * 2, role: "img", "aria-label": `${tag}: ${words(curve)}` });
+  const canvas = el("canvas", {
+    width: WIDTH * 2,
+    height: HEIGHT * 2,
+    role: "img",
+    "aria-label": `${tag}: ${words(curve)}`,
+  });
   draw(canvas.getContext("2d", { willReadFrequently: true }), curve);
-  return el("figure", { class: "spark" }, el("figcaption", {}, el("span", {}, tag), el("b", {}, number(curve.value.at(-1)))), canvas);
+  return el(
+    "figure",
+    { class: "spark" },
+    el("figcaption", {}, el("span", {}, tag), el("b", {}, number(curve.value.at(-1)))),
+    canvas,
+  );
 }
 
 function words(curve) {

@@ -94,14 +94,19 @@ export class Store {
   patchCurves(byTag) {
     for (const [tag, byTrial] of Object.entries(byTag)) {
       if (!this.curves.has(tag)) continue;
-      for (const [trial, points] of Object.entries(byTrial)) this.curves.get(tag).append(Number(trial), points);
+      for (const [trial, points] of Object.entries(byTrial))
+        this.curves.get(tag).append(Number(trial), points);
     }
     this.changed("curves");
   }
 
   set(changes) {
     Object.assign(this.view, changes);
-    this.changed("view", ...("expression" in changes ? ["filters"] : []), ...("colour" in changes ? ["colour"] : []));
+    this.changed(
+      "view",
+      ...("expression" in changes ? ["filters"] : []),
+      ...("colour" in changes ? ["colour"] : []),
+    );
   }
 
   setFilter(...filters) {
@@ -253,7 +258,10 @@ export class Store {
     const again = trials.column("confirms")?.values;
     return rows.filter(
       (row) =>
-        values && !Number.isNaN(values[row]) && (all || this.passes[row]) && !unsound.has(state.values[row]) &&
+        values &&
+        !Number.isNaN(values[row]) &&
+        (all || this.passes[row]) &&
+        !unsound.has(state.values[row]) &&
         (!again || Number.isNaN(again[row])),
     );
   }

@@ -15,13 +15,27 @@ export class TableView {
     this.grid = new Grid("Trials", {
       sort: (key) => this.#sort(key),
       head: (key, anchor) => columnMenu(store, key, anchor),
-      choose: (row, event) => store.pick(store.trials.number(row), event.ctrlKey || event.metaKey || event.shiftKey),
+      choose: (row, event) =>
+        store.pick(store.trials.number(row), event.ctrlKey || event.metaKey || event.shiftKey),
       activate: (row) => store.open(store.trials.number(row)),
       point: (row) => store.setHover(row === null ? null : store.trials.number(row)),
     });
-    const columns = el("button", { type: "button", "aria-expanded": "false", onclick: () => this.#chooseColumns(columns) }, "Columns ▾");
-    this.card = new Card("table", "Trials", store, [columns], { png: () => this.picture(), csv: () => this.csv() });
-    this.nothing = el("div", { class: "notice", hidden: true }, el("strong", {}, "No trial passes the filters"), el("p", {}, "Remove a filter above, or all of them."), el("button", { type: "button", onclick: () => store.clear() }, "Clear all"));
+    const columns = el(
+      "button",
+      { type: "button", "aria-expanded": "false", onclick: () => this.#chooseColumns(columns) },
+      "Columns ▾",
+    );
+    this.card = new Card("table", "Trials", store, [columns], {
+      png: () => this.picture(),
+      csv: () => this.csv(),
+    });
+    this.nothing = el(
+      "div",
+      { class: "notice", hidden: true },
+      el("strong", {}, "No trial passes the filters"),
+      el("p", {}, "Remove a filter above, or all of them."),
+      el("button", { type: "button", onclick: () => store.clear() }, "Clear all"),
+    );
     this.card.body.append(this.grid.element, this.nothing);
     this.element = this.card.element;
   }
@@ -38,15 +52,42 @@ export class TableView {
     const names = this.names();
     const short = shortNames(names);
     const swatch = { key: "colour", title: "", width: 20, cell: (row) => swatchOf(store, row) };
-    const open = { key: "open", title: "", width: 30, cell: (row) => el("button", { type: "button", class: "open", tabindex: "-1", "aria-label": `Open trial ${store.trials.number(row)}`, title: "Open", onclick: (event) => (event.stopPropagation(), store.open(store.trials.number(row))) }, "›") };
+    const open = {
+      key: "open",
+      title: "",
+      width: 30,
+      cell: (row) =>
+        el(
+          "button",
+          {
+            type: "button",
+            class: "open",
+            tabindex: "-1",
+            "aria-label": `Open trial ${store.trials.number(row)}`,
+            title: "Open",
+            onclick: (event) => (event.stopPropagation(), store.open(store.trials.number(row))),
+          },
+          "›",
+        ),
+    };
     return [swatch, open, ...names.map((name) => this.#column(name, short.get(name)))];
   }
 
   #column(name, title) {
     const column = this.store.trials.column(name);
     const isText = Boolean(column.labels);
-    const width = name === "reason" ? 320 : name === "state" ? 112 : Math.max(72, Math.min(170, 38 + 7 * title.length));
-    return { key: name, title, full: heading(name), width, grows: name === "reason", sortable: true, align: isText ? "" : "right", cell: (row) => cellOf(this.store, name, row) };
+    const width =
+      name === "reason" ? 320 : name === "state" ? 112 : Math.max(72, Math.min(170, 38 + 7 * title.length));
+    return {
+      key: name,
+      title,
+      full: heading(name),
+      width,
+      grows: name === "reason",
+      sortable: true,
+      align: isText ? "" : "right",
+      cell: (row) => cellOf(this.store, name, row),
+    };
   }
 
   #sort(key) {
@@ -59,7 +100,9 @@ export class TableView {
   sorting() {
     const { store } = this;
     const { sort } = store.view;
-    return sort && store.trials.has(sort.column) ? sort : { column: store.valueColumn, descending: !store.isMin };
+    return sort && store.trials.has(sort.column)
+      ? sort
+      : { column: store.valueColumn, descending: !store.isMin };
   }
 
   #chooseColumns(anchor) {
@@ -75,7 +118,11 @@ export class TableView {
       });
       return each.label;
     });
-    const reset = el("button", { type: "button", onclick: () => (store.set({ shown: null }), closePopover()) }, "The usual columns");
+    const reset = el(
+      "button",
+      { type: "button", onclick: () => (store.set({ shown: null }), closePopover()) },
+      "The usual columns",
+    );
     popover(anchor, "Columns", el("div", { class: "menu" }, el("div", { class: "menu-list" }, boxes), reset));
   }
 
@@ -121,8 +168,13 @@ export class TableView {
   picture() {
     const names = this.names();
     const { trials } = this.store;
-    const rows = this.rows.slice(0, MOST_IN_PICTURE).map((row) => names.map((name) => value(trials.column(name).raw[row])));
-    return tablePicture([names.map(heading), ...rows], `${this.store.name}: ${this.card.note.textContent} trials`);
+    const rows = this.rows
+      .slice(0, MOST_IN_PICTURE)
+      .map((row) => names.map((name) => value(trials.column(name).raw[row])));
+    return tablePicture(
+      [names.map(heading), ...rows],
+      `${this.store.name}: ${this.card.note.textContent} trials`,
+    );
   }
 }
 
@@ -130,12 +182,22 @@ function usualColumns(store) {
   const { trials, detail } = store;
   const params = detail.axes.map((axis) => `param/${axis.name}`);
   const objectives = trials.names.filter((name) => name.startsWith("objective/"));
-  return ["number", "state", store.valueColumn, ...objectives, ...params, "reports", "seconds", "reason"].filter((name) => trials.has(name));
+  return [
+    "number",
+    "state",
+    store.valueColumn,
+    ...objectives,
+    ...params,
+    "reports",
+    "seconds",
+    "reason",
+  ].filter((name) => trials.has(name));
 }
 
 /** New columns stand after the usual ones of before, "reason" at the end. */
 function inOrder(names, usual, all) {
-  const place = (name) => (name === "reason" ? Infinity : usual.includes(name) ? usual.indexOf(name) : 1000 + all.indexOf(name));
+  const place = (name) =>
+    name === "reason" ? Infinity : usual.includes(name) ? usual.indexOf(name) : 1000 + all.indexOf(name);
   return names.sort((a, b) => place(a) - place(b));
 }
 

@@ -9,11 +9,19 @@ export class TrialPanel {
     this.api = api;
     this.body = el("div", { class: "panel-body" });
     this.title = el("h2", { tabindex: "-1" });
-    const button = (text, label, onclick) => el("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick }, text);
+    const button = (text, label, onclick) =>
+      el("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick }, text);
     this.element = el(
       "aside",
       { class: "panel", "aria-label": "Trial", hidden: true },
-      el("header", { class: "panel-head" }, this.title, button("‹", "Previous trial in the table", () => this.#go(-1)), button("›", "Next trial in the table", () => this.#go(1)), button("✕", "Close", () => this.close())),
+      el(
+        "header",
+        { class: "panel-head" },
+        this.title,
+        button("‹", "Previous trial in the table", () => this.#go(-1)),
+        button("›", "Next trial in the table", () => this.#go(1)),
+        button("✕", "Close", () => this.close()),
+      ),
       this.body,
     );
     this.shown = null;
@@ -50,10 +58,23 @@ export class TrialPanel {
     this.title.focus({ preventScroll: true });
     const row = this.store.trials.rowOf.get(trial);
     if (row === undefined) {
-      fill(this.body, notice(`There is no trial ${trial}`, "The table lists those that there are.", el("button", { type: "button", onclick: () => this.close() }, "Close")));
+      fill(
+        this.body,
+        notice(
+          `There is no trial ${trial}`,
+          "The table lists those that there are.",
+          el("button", { type: "button", onclick: () => this.close() }, "Close"),
+        ),
+      );
       return;
     }
-    this.parts = { facts: el("div"), curves: el("div", { class: "sparks" }), params: el("div"), more: el("div"), log: this.#log(trial, row) };
+    this.parts = {
+      facts: el("div"),
+      curves: el("div", { class: "sparks" }),
+      params: el("div"),
+      more: el("div"),
+      log: this.#log(trial, row),
+    };
     const { facts, curves, params, more, log } = this.parts;
     fill(this.body, facts, section("Parameters", params), section("Curves", curves), more, log);
     this.#refresh();
@@ -88,8 +109,25 @@ export class TrialPanel {
     const isPicked = store.picks.includes(this.shown);
     return [
       el("p", { class: "reason" }, badge(raw("state")), " ", raw("reason") || "no reason yet"),
-      el("dl", { class: "facts" }, facts.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))),
-      el("div", { class: "menu-row" }, el("button", { type: "button", "aria-pressed": String(isPicked), onclick: () => (store.pick(this.shown, true), this.#refresh()) }, isPicked ? "Picked ✓" : "Pick"), el("button", { type: "button", onclick: () => this.#compare() }, "Compare with the best")),
+      el(
+        "dl",
+        { class: "facts" },
+        facts.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text))),
+      ),
+      el(
+        "div",
+        { class: "menu-row" },
+        el(
+          "button",
+          {
+            type: "button",
+            "aria-pressed": String(isPicked),
+            onclick: () => (store.pick(this.shown, true), this.#refresh()),
+          },
+          isPicked ? "Picked ✓" : "Pick",
+        ),
+        el("button", { type: "button", onclick: () => this.#compare() }, "Compare with the best"),
+      ),
     ];
   }
 
@@ -104,14 +142,37 @@ export class TrialPanel {
     const { store } = this;
     const names = store.trials.names.filter((name) => name.startsWith("param/"));
     const best = store.best;
-    const rows = names.filter((name) => store.trials.column(name).raw[row] !== null).map((name) => {
-      const column = store.trials.column(name);
-      const [mine, theirs] = [column.raw[row], best === null ? null : column.raw[best]];
-      const differs = JSON.stringify(mine) !== JSON.stringify(theirs);
-      return el("tr", { class: differs && best !== row ? "differs" : "" }, el("th", { scope: "row" }, heading(name)), el("td", {}, value(mine)), best === row ? null : el("td", {}, differs ? value(theirs) : "same"));
-    });
+    const rows = names
+      .filter((name) => store.trials.column(name).raw[row] !== null)
+      .map((name) => {
+        const column = store.trials.column(name);
+        const [mine, theirs] = [column.raw[row], best === null ? null : column.raw[best]];
+        const differs = JSON.stringify(mine) !== JSON.stringify(theirs);
+        return el(
+          "tr",
+          { class: differs && best !== row ? "differs" : "" },
+          el("th", { scope: "row" }, heading(name)),
+          el("td", {}, value(mine)),
+          best === row ? null : el("td", {}, differs ? value(theirs) : "same"),
+        );
+      });
     const head = best === row || best === null ? "best trial" : `best (${store.trials.number(best)})`;
-    return el("table", { class: "plain" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "parameter"), el("th", { scope: "col" }, best === row ? head : "this"), best === row ? null : el("th", { scope: "col" }, head))), el("tbody", {}, rows));
+    return el(
+      "table",
+      { class: "plain" },
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          el("th", { scope: "col" }, "parameter"),
+          el("th", { scope: "col" }, best === row ? head : "this"),
+          best === row ? null : el("th", { scope: "col" }, head),
+        ),
+      ),
+      el("tbody", {}, rows),
+    );
   }
 
   async #curves(trial) {
@@ -120,7 +181,10 @@ export class TrialPanel {
     const tags = this.store.detail.metrics;
     const found = await Promise.all(tags.map((tag) => this.api.curves(tag, [trial]).catch(() => null)));
     if (this.shown !== trial) return;
-    const figures = tags.map((tag, index) => [tag, found[index]?.of(trial)]).filter(([, curve]) => curve?.value.length).map(([tag, curve]) => sparkline(tag, curve));
+    const figures = tags
+      .map((tag, index) => [tag, found[index]?.of(trial)])
+      .filter(([, curve]) => curve?.value.length)
+      .map(([tag, curve]) => sparkline(tag, curve));
     fill(box, figures.length ? figures : "It has not reported yet.");
   }
 
@@ -129,11 +193,23 @@ export class TrialPanel {
     try {
       detail = await this.api.trial(trial);
     } catch (error) {
-      fill(this.parts.more, notice("Its details cannot be read", error.message, el("button", { type: "button", onclick: () => this.#details(trial) }, "Try again")));
+      fill(
+        this.parts.more,
+        notice(
+          "Its details cannot be read",
+          error.message,
+          el("button", { type: "button", onclick: () => this.#details(trial) }, "Try again"),
+        ),
+      );
       return;
     }
     if (this.shown !== trial) return;
-    fill(this.parts.more, faults(detail.faults ?? []), decisions(detail.decisions ?? []), checkpoints(detail.checkpoints ?? []));
+    fill(
+      this.parts.more,
+      faults(detail.faults ?? []),
+      decisions(detail.decisions ?? []),
+      checkpoints(detail.checkpoints ?? []),
+    );
   }
 
   #log(trial, row) {
@@ -150,7 +226,18 @@ export class TrialPanel {
     };
     const note = el("span", { class: "note" });
     const copy = () => navigator.clipboard?.writeText(text.textContent).then(() => say("Log copied"));
-    const details = el("details", { class: "section" }, el("summary", {}, "Log ", note), el("div", { class: "menu-row" }, el("button", { type: "button", onclick: read }, "Read again"), el("button", { type: "button", onclick: copy }, "Copy")), text);
+    const details = el(
+      "details",
+      { class: "section" },
+      el("summary", {}, "Log ", note),
+      el(
+        "div",
+        { class: "menu-row" },
+        el("button", { type: "button", onclick: read }, "Read again"),
+        el("button", { type: "button", onclick: copy }, "Copy"),
+      ),
+      text,
+    );
     details.addEventListener("toggle", () => details.open && read());
     if (["FAILED"].includes(this.store.trials.column("state").text(row))) details.open = true;
     return details;
@@ -163,17 +250,62 @@ function section(title, ...children) {
 
 function faults(list) {
   if (!list.length) return null;
-  return section("Faults", el("ol", { class: "list" }, list.map((fault) => el("li", {}, typeof fault === "string" ? fault : (fault.reason ?? fault.fault ?? JSON.stringify(fault))))));
+  return section(
+    "Faults",
+    el(
+      "ol",
+      { class: "list" },
+      list.map((fault) =>
+        el(
+          "li",
+          {},
+          typeof fault === "string" ? fault : (fault.reason ?? fault.fault ?? JSON.stringify(fault)),
+        ),
+      ),
+    ),
+  );
 }
 
 function decisions(list) {
   const said = list.filter((line) => line.reason || line.action);
   if (!said.length) return null;
-  const lines = said.map((line) => el("li", {}, el("b", {}, line.action), line.report ? ` at report ${line.report}` : "", el("div", { class: "muted" }, line.reason ?? "")));
-  return el("details", { class: "section", open: said.length <= 6 }, el("summary", {}, `Decisions (${said.length})`), el("ol", { class: "list" }, lines));
+  const lines = said.map((line) =>
+    el(
+      "li",
+      {},
+      el("b", {}, line.action),
+      line.report ? ` at report ${line.report}` : "",
+      el("div", { class: "muted" }, line.reason ?? ""),
+    ),
+  );
+  return el(
+    "details",
+    { class: "section", open: said.length <= 6 },
+    el("summary", {}, `Decisions (${said.length})`),
+    el("ol", { class: "list" }, lines),
+  );
 }
 
 function checkpoints(list) {
   if (!list.length) return section("Checkpoints", el("p", { class: "muted" }, "None is kept."));
-  return section("Checkpoints", el("table", { class: "plain" }, el("tbody", {}, list.map((each) => el("tr", {}, el("th", { scope: "row" }, each.name), el("td", {}, each.report === null || each.report === undefined ? "" : `report ${each.report}`), el("td", {}, bytes(each.bytes)))))));
+  return section(
+    "Checkpoints",
+    el(
+      "table",
+      { class: "plain" },
+      el(
+        "tbody",
+        {},
+        list.map((each) =>
+          el(
+            "tr",
+            {},
+            el("th", { scope: "row" }, each.name),
+            el("td", {}, each.report === null || each.report === undefined ? "" : `report ${each.report}`),
+            el("td", {}, bytes(each.bytes)),
+          ),
+        ),
+      ),
+    ),
+  );
 }

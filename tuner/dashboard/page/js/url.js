@@ -2,7 +2,17 @@
 import { decode, encode, runs, unrun } from "./filters.js";
 import { DEFAULTS } from "./store.js";
 
-const TEXTS = { tab: "tab", expression: "q", tag: "tag", x: "x", which: "curves", scatterX: "sx", scatterY: "sy", colour: "colour", historyX: "hx" };
+const TEXTS = {
+  tab: "tab",
+  expression: "q",
+  tag: "tag",
+  x: "x",
+  which: "curves",
+  scatterX: "sx",
+  scatterY: "sy",
+  colour: "colour",
+  historyX: "hx",
+};
 const NUMBERS = { trial: "trial", smoothing: "smooth", top: "top" };
 const FLAGS = { curvesLogX: "logx", curvesLogY: "logy" };
 const LISTS = { shown: "col", axes: "axis", flipped: "log" };
@@ -21,7 +31,8 @@ export function write(store) {
   if (view.sort) query.set("sort", `${view.sort.descending ? "-" : "+"}${view.sort.column}`);
   for (const [plot, ends] of Object.entries(view.zoom)) query.append("zoom", [plot, ...ends].join(","));
   for (const filter of store.filters.values()) query.append("f", encode(filter));
-  if (store.picks.length) query.set("sel", store.picks.length > 8 ? runs(store.picks) : store.picks.join(","));
+  if (store.picks.length)
+    query.set("sel", store.picks.length > 8 ? runs(store.picks) : store.picks.join(","));
   return query.toString();
 }
 
@@ -35,12 +46,20 @@ export function read(store, fragment) {
   each(NUMBERS, (name) => Number(query.get(name)) || 0);
   each(FLAGS, (name) => query.get(name) === "1");
   each(LISTS, (name) => query.getAll(name));
-  if (query.has("sort")) view.sort = { column: query.get("sort").slice(1), descending: query.get("sort")[0] === "-" };
+  if (query.has("sort"))
+    view.sort = { column: query.get("sort").slice(1), descending: query.get("sort")[0] === "-" };
   for (const zoom of query.getAll("zoom")) {
     const [plot, ...ends] = zoom.split(",");
-    if (ends.length === 4 && ends.every((end) => Number.isFinite(Number(end)))) view.zoom[plot] = ends.map(Number);
+    if (ends.length === 4 && ends.every((end) => Number.isFinite(Number(end))))
+      view.zoom[plot] = ends.map(Number);
   }
   store.view = view;
-  store.filters = new Map(query.getAll("f").map(decode).filter(Boolean).map((filter) => [filter.column, filter]));
+  store.filters = new Map(
+    query
+      .getAll("f")
+      .map(decode)
+      .filter(Boolean)
+      .map((filter) => [filter.column, filter]),
+  );
   store.picks = query.has("sel") ? unrun(query.get("sel")) : [];
 }
