@@ -1,10 +1,11 @@
-"""One who looks at the dashboard: opens pages, waits until all is drawn, and minds what a page must not do."""
+"""One who looks at the dashboard: opens pages, waits until all is drawn, minds what a page must not do."""
 
 from typing import Any
 
 IDLE = """() => new Promise((done) => {
   const last = (name) => performance.getEntriesByName(`tuner:${name}`).at(-1)?.startTime ?? -1;
-  const look = () => (last("first") >= 0 && last("painted") >= last("changed") ? done() : requestAnimationFrame(look));
+  const isIdle = () => last("first") >= 0 && last("painted") >= last("changed");
+  const look = () => (isIdle() ? done() : requestAnimationFrame(look));
   requestAnimationFrame(look);
 })"""
 INK = """(selector) => [...document.querySelectorAll(`${selector} canvas`)].map((canvas) => {

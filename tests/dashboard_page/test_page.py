@@ -320,7 +320,8 @@ def test_the_page_fits_a_phone(look: Open) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(
-    "path", ["/", "/e/halfway", "/e/halfway#trial=3", "/e/ended#tab=compare&sel=1,2", "/e/ended#tab=scheduling"]
+    "path",
+    ["/", "/e/halfway", "/e/halfway#trial=3", "/e/ended#tab=compare&sel=1,2", "/e/ended#tab=scheduling"],
 )
 def test_no_serious_fault_for_people_with_disabilities(look: Open, path: str, theme: str) -> None:
     looker = look(path, color_scheme=theme)

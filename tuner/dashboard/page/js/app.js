@@ -1,6 +1,6 @@
 // The page: which view the address asks for, the theme, the link to what is shown.
 import { forget, isDark } from "./colours.js";
-import { el, say } from "./dom.js";
+import { copy, el } from "./dom.js";
 import { Experiment } from "./experiment.js";
 import { Overview } from "./overview.js";
 
@@ -18,15 +18,6 @@ function showTheme() {
 function changeTheme() {
   localStorage.setItem("theme", isDark() ? "light" : "dark");
   showTheme();
-}
-
-async function copyLink() {
-  try {
-    await navigator.clipboard.writeText(location.href);
-    say("Link copied: it shows what you see");
-  } catch {
-    say("The browser gives no access to the clipboard: copy the address above");
-  }
 }
 
 const button = (text, label, onclick) =>
@@ -55,7 +46,10 @@ document.body.append(
         )
       : null,
     el("span", { class: "space" }),
-    path ? button("Copy link", "Copy link to what you see", copyLink) : null,
+    path ? page.hints : null,
+    path
+      ? button("Copy link", "Copy link to what you see", () => copy(location.href, "Link to what you see"))
+      : null,
     button("◐", "Light or dark", changeTheme),
   ),
   page.element,

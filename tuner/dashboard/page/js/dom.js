@@ -99,6 +99,20 @@ export function say(text) {
   message.timer = setTimeout(() => message.classList.remove("shown"), 2500);
 }
 
+/** Copies `text` and says so; also where the page is not on https and the clipboard's interface is missing. */
+export async function copy(text, what) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = document.body.appendChild(el("textarea", { class: "unseen-text", "aria-hidden": "true" }));
+    area.value = text;
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  say(`${what} copied`);
+}
+
 let open = null;
 /** A popover below `anchor` with `content`; one at a time; Escape and a press outside close it. */
 export function popover(anchor, label, content) {

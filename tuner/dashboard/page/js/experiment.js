@@ -3,7 +3,7 @@ import { Api } from "./api.js";
 import { Trials } from "./columns.js";
 import { CompareView } from "./compare.js";
 import { CurvesView } from "./curves.js";
-import { badge, closePopover, el, fill, notice, say } from "./dom.js";
+import { badge, closePopover, copy, el, fill, notice, say } from "./dom.js";
 import { FilterBar } from "./filter_bar.js";
 import { duration, heading, number } from "./format.js";
 import { mark } from "./frames.js";
@@ -32,6 +32,7 @@ export class Experiment {
     this.store = new Store(name);
     url.read(this.store, location.hash);
     this.facts = el("div", { class: "head-facts" });
+    this.hints = el("div", { class: "hints" });
     this.tabs = el(
       "div",
       { class: "tabs", role: "tablist", "aria-label": "Views" },
@@ -174,6 +175,7 @@ export class Experiment {
     if (topics.has("view") && store.tag && !store.curves.has(store.tag)) this.#readCurves();
     this.#showTab(topics);
     if (topics.has("trials") || topics.has("detail")) this.#showFacts();
+    if (topics.has("detail")) this.#showHints();
     this.bar.update(topics);
     this.panel.update(topics);
     this.views[this.tab].update(topics);
@@ -277,6 +279,19 @@ export class Experiment {
         ? el("span", { class: "bad", role: "status" }, "not connected, trying again")
         : null,
     );
+  }
+
+  /** What can be done from a terminal: a press copies the command. */
+  #showHints() {
+    const button = (hint) => {
+      const title = `Copy: ${hint}`;
+      return el(
+        "button",
+        { type: "button", class: "hint", title, onclick: () => copy(hint, "Command") },
+        el("code", {}, hint),
+      );
+    };
+    fill(this.hints, (this.store.detail.hints ?? []).map(button));
   }
 
   #writeAddress() {

@@ -1,5 +1,5 @@
 // One trial, in a panel beside the views: values, curves, parameters beside the best one's, decisions, checkpoints, log.
-import { badge, el, fill, notice, say } from "./dom.js";
+import { badge, copy, el, fill, notice } from "./dom.js";
 import { bytes, duration, heading, number, value } from "./format.js";
 import { sparkline } from "./sparkline.js";
 
@@ -225,7 +225,6 @@ export class TrialPanel {
       }
     };
     const note = el("span", { class: "note" });
-    const copy = () => navigator.clipboard?.writeText(text.textContent).then(() => say("Log copied"));
     const details = el(
       "details",
       { class: "section" },
@@ -234,7 +233,7 @@ export class TrialPanel {
         "div",
         { class: "menu-row" },
         el("button", { type: "button", onclick: read }, "Read again"),
-        el("button", { type: "button", onclick: copy }, "Copy"),
+        el("button", { type: "button", onclick: () => copy(text.textContent, "Log") }, "Copy"),
       ),
       text,
     );
