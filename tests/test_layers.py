@@ -49,6 +49,9 @@ HEAVY = {
     "PIL": {"data"},
     "transformers": {"models"},
     "peft": {"models"},
+    "fastapi": {"dashboard"},
+    "starlette": {"dashboard"},
+    "uvicorn": {"dashboard"},
 }
 """Heavy package to the rooms that may import it."""
 

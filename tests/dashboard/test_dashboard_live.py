@@ -9,8 +9,9 @@ import anyio
 import pytest
 from dashboard_folders import Replay, client, copied
 
+from tuner.dashboard.answers import Answering
+from tuner.dashboard.following import MOST_POLLS
 from tuner.dashboard.live import SILENT_TICKS, Teller, events
-from tuner.dashboard.reading import MOST_POLLS, Reading
 
 TAGS = ["val/loss"]
 
@@ -21,8 +22,8 @@ def replay(tmp_path: Path) -> Replay:
 
 
 @pytest.fixture
-def reading(replay: Replay) -> Reading:
-    return Reading(replay.file.parent, poll_s=0.0)
+def reading(replay: Replay) -> Answering:
+    return Answering(replay.file.parent, poll_s=0.0)
 
 
 def parsed(text: str) -> Iterator[tuple[str, Any, str | None]]:
@@ -36,9 +37,9 @@ def told(teller: Teller) -> dict[str, Any]:
     return {kind: data for kind, data, _ in parsed(teller.tell())}
 
 
-def test_only_what_is_new_is_told(replay: Replay, reading: Reading) -> None:
+def test_only_what_is_new_is_told(replay: Replay, reading: Answering) -> None:
     replay.go_on(3)
-    teller = Teller("mlp", reading, TAGS, None)
+    teller = Teller(reading, TAGS, None)
     first = told(teller)
     assert first["trials"]["data"]["number"] == [0]
     assert (first["state"]["running"], first["state"]["finished"]) == (1, 0)
@@ -64,35 +65,35 @@ def test_only_what_is_new_is_told(replay: Replay, reading: Reading) -> None:
 
 
 def test_the_last_event_brings_the_version_and_from_there_it_goes_on(
-    replay: Replay, reading: Reading
+    replay: Replay, reading: Answering
 ) -> None:
     replay.go_on(3)
-    ids = [id_ for _, _, id_ in parsed(Teller("mlp", reading, TAGS, None).tell())]
+    ids = [id_ for _, _, id_ in parsed(Teller(reading, TAGS, None).tell())]
     assert ids[:-1] == [None] * (len(ids) - 1)
     replay.go_on(2)
-    again = told(Teller("mlp", reading, TAGS, ids[-1]))
+    again = told(Teller(reading, TAGS, ids[-1]))
     assert again["trials"]["data"]["reports"] == [2]
-    assert told(Teller("mlp", reading, TAGS, reading.version)).keys() == {"state"}
+    assert told(Teller(reading, TAGS, reading.version)).keys() == {"state"}
 
 
 @pytest.mark.parametrize("version", ["", "nonsense", "0-0", "another-1", "-", "x-\u00b2"])
-def test_an_unknown_version_means_all(replay: Replay, reading: Reading, version: str) -> None:
+def test_an_unknown_version_means_all(replay: Replay, reading: Answering, version: str) -> None:
     replay.go_on(9)
     replay.write_events(0)
-    teller = Teller("mlp", reading, TAGS, version)
+    teller = Teller(reading, TAGS, version)
     first = told(teller)
     assert first["trials"]["data"]["number"] == [0, 1]
     assert first["curves"]["val/loss"]["0"]["from_step"] is None
 
 
-def test_a_version_that_is_long_past_means_all(replay: Replay, reading: Reading) -> None:
-    replay.go_on(3)
-    with reading.now(curves=True) as now:
+def test_a_version_that_is_long_past_means_all(replay: Replay, reading: Answering) -> None:
+    replay.go_on(1)
+    with reading.now() as now:
         old = now.version
+    line = {"time_s": 1.0, "spent_s": 1.0, "action": "BEGIN", "params": {}}
     for number in range(MOST_POLLS + 1):
-        replay.file.open("ab").write(
-            b'{"time_s": 1, "spent_s": %d, "action": "LEAVE", "trial": null}\n' % number
-        )
+        with replay.file.open("a") as file:
+            file.write(json.dumps({**line, "trial": number}) + "\n")
         with reading.now() as now:
             assert now.since(old).is_all is (number == MOST_POLLS)
 
@@ -108,23 +109,23 @@ def test_trials_and_curves_answer_with_the_version_to_go_on_from(tmp_path: Path)
     assert version != newer
 
 
-def test_without_tags_no_curve_is_told(replay: Replay, reading: Reading) -> None:
+def test_without_tags_no_curve_is_told(replay: Replay, reading: Answering) -> None:
     replay.go_on(4)
     replay.write_events(0)
-    assert told(Teller("mlp", reading, [], None)).keys() == {"trials", "state"}
+    assert told(Teller(reading, [], None)).keys() == {"trials", "state"}
 
 
 def test_what_is_not_finite_is_null(tmp_path: Path) -> None:
-    reading = Reading(copied(tmp_path, "function") / "function", poll_s=0.0)
-    first = told(Teller("function", reading, TAGS, None))
+    reading = Answering(copied(tmp_path, "function") / "function", poll_s=0.0)
+    first = told(Teller(reading, TAGS, None))
     assert first["curves"]["val/loss"]["3"]["value"] == [None]
 
 
 def test_a_damaged_experiment_is_told_once_and_goes_on_when_it_is_put_back(
-    replay: Replay, reading: Reading
+    replay: Replay, reading: Answering
 ) -> None:
     replay.go_on(3)
-    teller = Teller("mlp", reading, TAGS, None)
+    teller = Teller(reading, TAGS, None)
     teller.tell()
     sound = replay.file.read_bytes()
     replay.file.write_bytes(sound + b"nonsense\n")
@@ -137,26 +138,26 @@ def test_a_damaged_experiment_is_told_once_and_goes_on_when_it_is_put_back(
 
 
 def test_a_listener_that_nothing_is_told_hears_that_the_server_is_there(
-    replay: Replay, reading: Reading
+    replay: Replay, reading: Answering
 ) -> None:
     replay.go_on(3)
     ticks = 0
 
-    async def tick() -> None:
+    async def tick() -> bool:
         nonlocal ticks
         ticks += 1
+        return ticks <= SILENT_TICKS
 
     async def listen() -> list[str]:
-        stream = events("mlp", reading, [], None, tick)
-        return [await anext(stream), await anext(stream)]
+        return [text async for text in events(reading, [], None, tick)]
 
     first, second = anyio.run(listen)
     assert first.startswith("event: trials")
-    assert (second, ticks) == (": still here\n\n", SILENT_TICKS)
+    assert (second, ticks) == (": still here\n\n", SILENT_TICKS + 1)
 
 
 def test_a_folder_is_looked_at_once_a_period_however_many_ask(replay: Replay) -> None:
-    reading = Reading(replay.file.parent, poll_s=3600.0)
+    reading = Answering(replay.file.parent, poll_s=3600.0)
     replay.go_on(3)
     with reading.now() as now:
         assert now.rows[0].reports == 0

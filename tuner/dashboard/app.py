@@ -7,9 +7,9 @@ a folder may take a while.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import anyio
 from fastapi import FastAPI, Header, Query, Request
@@ -20,27 +20,25 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
-from tuner.dashboard import answers, curve_bytes
+from tuner.dashboard import curve_bytes, trial_logs
 from tuner.dashboard.access import Access, Guarded
+from tuner.dashboard.following import POLL_S, Method
 from tuner.dashboard.live import events
-from tuner.dashboard.reading import POLL_S
 from tuner.dashboard.shelf import NoSuchName, Shelf
 from tuner.errors import TunerError
-from tuner.records.rows import as_csv
 
 PAGE = Path(__file__).parent / "page"
 GZIP_LEVEL = 1
 """Of 1.2 MB of curves: 15 ms for half the bytes; level 9 takes ten times as long for a few per cent more."""
 
-Method = Literal["ped_anova", "fanova"]
 Tag = Annotated[str, Query(max_length=200)]
 Tags = Annotated[Sequence[Tag], Query(max_length=20)]
 Numbers = Annotated[str | None, Query(pattern=r"^\d{1,9}(,\d{1,9})*$")]
 """Of trials, with commas."""
 
 
-def create_app(shelf: Shelf, access: Access) -> ASGIApp:
-    """The whole server, guarded."""
+def create_app(shelf: Shelf, access: Access, is_ending: Callable[[], bool] = lambda: False) -> ASGIApp:
+    """The whole server, guarded. `is_ending`: whether listeners shall be left, so that the server can end."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=GZIP_LEVEL)
     _add_errors(app)
@@ -48,6 +46,7 @@ def create_app(shelf: Shelf, access: Access) -> ASGIApp:
     _add_experiments(app, shelf)
     _add_trial(app, shelf)
     _add_curves(app, shelf)
+    _add_live(app, shelf, is_ending)
     return Guarded(app, access)
 
 
@@ -63,31 +62,31 @@ def _add_page(app: FastAPI) -> None:
 def _add_experiments(app: FastAPI, shelf: Shelf) -> None:
     @app.get("/api/experiments")
     def experiments() -> Response:
-        return _json([answers.summary(name, shelf.open(name)) for name in shelf.names()])
+        return _json([shelf.open(name).line() for name in shelf.names()])
 
     @app.get("/api/experiments/{name}")
     def details(name: str) -> Response:
         with shelf.open(name).now() as now:
-            return _json(answers.details(name, now))
+            return _json(now.details())
 
     @app.get("/api/experiments/{name}/trials")
     def trials(name: str) -> Response:
         with shelf.open(name).now() as now:
-            return _json(answers.trials(list(now.rows.values())) | {"version": now.version})
+            return _json(now.trials(now.numbers) | {"version": now.version})
 
     @app.get("/api/experiments/{name}/decisions")
     def decisions(name: str) -> Response:
         with shelf.open(name).now() as now:
-            return _json(answers.decisions(now.log.columns))
+            return _json(now.decisions())
 
     @app.get("/api/experiments/{name}/timeline")
     def timeline(name: str) -> Response:
         with shelf.open(name).now() as now:
-            return _json(answers.timeline(now))
+            return _json(now.timeline())
 
     @app.get("/api/experiments/{name}/importance")
     def importance(name: str, metric: Tag | None = None, method: Method = "ped_anova") -> Response:
-        return _json(answers.importance(shelf.open(name), metric, method))
+        return _json(shelf.open(name).importance(metric, method))
 
 
 def _add_trial(app: FastAPI, shelf: Shelf) -> None:
@@ -96,18 +95,18 @@ def _add_trial(app: FastAPI, shelf: Shelf) -> None:
     @app.get("/api/experiments/{name}/trials/{number}")
     def trial(name: str, number: int) -> Response:
         with shelf.open(name).now() as now:
-            shelf.inside(now.paths.trial(shelf.trial(now, number)).root)
-            return _json(answers.trial(now, number))
+            shelf.inside(shelf.trial(now, number).root)
+            return _json(now.trial(number))
 
     @app.get("/api/experiments/{name}/trials/{number}/log")
     def log(name: str, number: int, offset: Annotated[int | None, Query(ge=0)] = None) -> Response:
         with shelf.open(name).now() as now:
-            file = shelf.inside(now.paths.trial(shelf.trial(now, number)).log)
-        return _json(answers.log_part(file, offset))
+            file = shelf.inside(shelf.trial(now, number).log)
+        return _json(trial_logs.part_of(file, offset))
 
 
 def _add_curves(app: FastAPI, shelf: Shelf) -> None:
-    """Curves as they are, as text, and while they grow."""
+    """As bytes and as text; and the table as text."""
 
     @app.get("/api/experiments/{name}/curves")
     def curves(name: str, tag: Tag, trials: Numbers = None) -> Response:
@@ -124,7 +123,15 @@ def _add_curves(app: FastAPI, shelf: Shelf) -> None:
     @app.get("/api/experiments/{name}/trials.csv")
     def trials_csv(name: str) -> Response:
         with shelf.open(name).now() as now:
-            return _csv(as_csv(list(now.rows.values())), "trials.csv")
+            return _csv(now.table(), "trials.csv")
+
+
+def _add_live(app: FastAPI, shelf: Shelf, is_ending: Callable[[], bool]) -> None:
+    """What changes."""
+
+    async def tick() -> bool:
+        await anyio.sleep(POLL_S)
+        return not is_ending()
 
     @app.get("/api/experiments/{name}/live")
     def live(
@@ -133,12 +140,8 @@ def _add_curves(app: FastAPI, shelf: Shelf) -> None:
         since: Annotated[str | None, Query(max_length=100)] = None,
         last_event_id: Annotated[str | None, Header(max_length=100)] = None,
     ) -> Response:
-        told = events(name, shelf.open(name), tags, last_event_id or since, _tick)
+        told = events(shelf.open(name), tags, last_event_id or since, tick)
         return StreamingResponse(told, media_type="text/event-stream")
-
-
-async def _tick() -> None:
-    await anyio.sleep(POLL_S)
 
 
 def _numbers(text: str | None) -> list[int] | None:

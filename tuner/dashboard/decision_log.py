@@ -1,21 +1,20 @@
-"""`decisions.jsonl` while it grows: where the search stands, what was decided, and who had which gang.
+"""`decisions.jsonl` while it grows: what was decided, and who had which gang.
 
-    log = FollowedLog(path, state)
-    touched = log.poll()             # reads what is new; numbers of the trials that it says something about
-    log.state.rows, log.columns, log.laps
+    log = FollowedLog(path)
+    log.poll()                       # reads what is new
+    log.columns, log.laps
 
 Lines that were read are not kept, for a line holds all metrics of a report; the columns are a tenth of it.
 """
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tuner.dashboard.laps import Laps
 from tuner.execution.decisions import Line, damaged, number_of
-from tuner.execution.state import SearchState
 
 COLUMNS = (
     "at_s",
@@ -31,19 +30,16 @@ COLUMNS = (
     "donor",
 )
 """`at_s` in seconds of searching, the others as in the file; None where a line has none."""
-DAMAGED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+DAMAGED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What a line that nobody wrote there may raise."""
 TAIL_BYTES = 1 << 16
 _NAMES = {"at_s": "spent_s"}
-_FOR_ALL = {"OPEN", "LEAVE"}
-"""Actions that without a trial are about all that have not ended."""
 
 
 class FollowedLog:
-    """Reads the file again and again, each time only what is new. `state`: of a search that has not begun."""
+    """Reads the file again and again, each time only what is new."""
 
-    def __init__(self, path: Path, state: SearchState) -> None:
-        self.state = state
+    def __init__(self, path: Path) -> None:
         self.columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         self.laps = Laps()
         self.began_s: float | None = None
@@ -55,23 +51,18 @@ class FollowedLog:
         """Whether the file is no longer what was read: another one has its name, or it was put back."""
         return self._path.is_file() and self._path.stat().st_size < self._offset
 
-    def poll(self) -> set[int]:
+    def poll(self) -> None:
         """Reads the whole lines that are new.
 
         Raises:
-            ResultsError: one of them does not follow from those before it.
+            ResultsError: one of them is not what a search wrote there; nothing can be read on after it.
         """
-        touched: set[int] = set()
         for text in self._new_lines():
-            self._num_lines += 1
             try:
-                line = json.loads(text)
-                self.state.apply(line)
-                self._keep(line)
-                touched.update(self._about(line))
+                self._keep(json.loads(text))
             except DAMAGED as error:
-                raise damaged(self._path, self._num_lines) from error
-        return touched
+                raise damaged(self._path, self._num_lines + 1) from error
+            self._num_lines += 1
 
     def _new_lines(self) -> Iterable[bytes]:
         if not self._path.is_file():
@@ -92,12 +83,6 @@ class FollowedLog:
             if isinstance(line.get(name), str):
                 self.columns[name][-1] = number_of(line[name])
         self.laps.hear(line)
-
-    def _about(self, line: Line) -> Iterable[int]:
-        if line["trial"] is not None:
-            return (line["trial"],)
-        rows: Mapping[int, Any] = self.state.rows if line["action"] in _FOR_ALL else {}
-        return [number for number, row in rows.items() if not row.state.is_finished()]
 
 
 def first_and_last(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:

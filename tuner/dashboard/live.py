@@ -1,6 +1,6 @@
 """What changes in an experiment, as server-sent events, as long as somebody listens.
 
-    async for text in events(name, reading, tags=["val/loss"], version=None, tick=tick): ...
+    async for text in events(followed, tags=["val/loss"], version=None, tick=tick): ...
 
     event: trials    {columns, data}: the rows that changed
     event: curves    {tag: {trial: {from_step, step, time_s, value}}}: the trial's points from that step on;
@@ -15,14 +15,15 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from starlette.concurrency import run_in_threadpool
 
-from tuner.dashboard import answers
-from tuner.dashboard.reading import News, Reading
+from tuner.dashboard.following import Followed, News
+from tuner.dashboard.tables import plain
 
-Tick = Callable[[], Awaitable[None]]
-"""Waits until it is time to look again."""
+Tick = Callable[[], Awaitable[bool]]
+"""Waits until it is time to look again; False: nobody will, the server ends."""
 SILENT_TICKS = 15
 """After so many a comment is sent, so that whoever left is noticed."""
 _AGES = ("event_age_s",)
@@ -30,32 +31,32 @@ _AGES = ("event_age_s",)
 
 
 async def events(
-    name: str, reading: Reading, tags: Sequence[str], version: str | None, tick: Tick
+    followed: Followed, tags: Sequence[str], version: str | None, tick: Tick
 ) -> AsyncIterator[str]:
-    """The events since `version`, and then those to come; without end."""
-    teller = Teller(name, reading, tags, version)
-    num_silent = 0
-    while True:
+    """The events since `version`, and then those to come, until the server ends."""
+    teller = Teller(followed, tags, version)
+    num_silent, goes_on = 0, True
+    while goes_on:
         text = await run_in_threadpool(teller.tell)
         num_silent = 0 if text else num_silent + 1
         if text or num_silent % SILENT_TICKS == 0:
             yield text or ": still here\n\n"
-        await tick()
+        goes_on = await tick()
 
 
 class Teller:
     """Tells one listener what is new for it."""
 
-    def __init__(self, name: str, reading: Reading, tags: Sequence[str], version: str | None) -> None:
-        self._name, self._reading, self._tags, self._version = name, reading, tags, version
+    def __init__(self, followed: Followed, tags: Sequence[str], version: str | None) -> None:
+        self._followed, self._tags, self._version = followed, tags, version
         self._state: dict[str, Any] | None = None
 
     def tell(self) -> str:
         """The events since the last call; nothing where nothing happened."""
-        state = answers.summary(self._name, self._reading)
+        state = self._followed.line()
         if state["state"] == "unreadable":
             return _event("state", state) if self._is_new(state) else ""
-        with self._reading.now(curves=bool(self._tags)) as now:
+        with self._followed.now(curves=bool(self._tags)) as now:
             news = now.since(self._version)
             parts = list(self._news(now, news))
         if self._is_new(state):
@@ -67,10 +68,10 @@ class Teller:
             for number, (kind, data) in enumerate(parts, start=1)
         )
 
-    def _news(self, now: Reading, news: News) -> Iterator[tuple[str, Any]]:
-        numbers = sorted(now.rows if news.is_all else news.trials)
+    def _news(self, now: Followed, news: News) -> Iterator[tuple[str, Any]]:
+        numbers = sorted(now.numbers if news.is_all else news.trials)
         if numbers:
-            yield "trials", answers.trials([now.rows[number] for number in numbers])
+            yield "trials", now.trials(numbers)
         curves = _curves(now, news, self._tags) if self._tags else {}
         if curves:
             yield "curves", curves
@@ -80,13 +81,13 @@ class Teller:
         return self._state != before
 
 
-def _curves(now: Reading, news: News, tags: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _curves(now: Followed, news: News, tags: Sequence[str]) -> dict[str, dict[str, Any]]:
     curves = now.curves[now.curves["tag"].isin(tags)]
     if news.is_all:
         return _told(curves, None)
     first = _first_steps(news, tags)
     keys = pd.MultiIndex.from_frame(curves[["trial", "tag"]].astype({"tag": "str"}))
-    from_step = first.reindex(keys).to_numpy()
+    from_step = first.reindex(keys, fill_value=np.inf).to_numpy()
     return _told(curves[curves["step"].to_numpy() >= from_step], first)
 
 
@@ -106,7 +107,7 @@ def _told(points: pd.DataFrame, first: "pd.Series[float] | None") -> dict[str, d
             "from_step": None if first is None else int(first.loc[trial, tag]),  # type: ignore[index]
             "step": part["step"].tolist(),
             "time_s": part["wall_time_s"].tolist(),
-            "value": answers.plain(part["value"].tolist()),
+            "value": plain(part["value"].tolist()),
         }
     return told
 

@@ -16,6 +16,8 @@ from tuner.errors import UsageError
 
 DEFAULT_PORT = 8765
 BACKLOG = 100
+GRACE_S = 5
+"""For answers that are under way when it ends."""
 MIN_TOKEN_LENGTH = 16
 
 
@@ -37,21 +39,23 @@ def serve(
     if token is None and not is_loopback(host):
         token = new_token()
     _check_token(token)
-    with _bound(host, port) as bound:
-        access = Access(host, bound.getsockname()[1], token)
+    with bound(host, port) as listening:
+        access = Access(host, listening.getsockname()[1], token)
         url = url_of(access)
         say(url)
         if browse:
             webbrowser.open(url)
+        app = create_app(shelf, access, is_ending=lambda: server.should_exit)
         config = uvicorn.Config(
-            create_app(shelf, access),
+            app,
             access_log=False,  # It would hold the token.
             log_level="warning",
             server_header=False,
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=GRACE_S,
         )
+        server = uvicorn.Server(config)
         with suppress(KeyboardInterrupt):  # That is how it ends.
-            uvicorn.Server(config).run(sockets=[bound])
+            server.run(sockets=[listening])
 
 
 def url_of(access: Access) -> str:
@@ -62,7 +66,7 @@ def url_of(access: Access) -> str:
     return f"http://{shown}:{access.port}/{query}"
 
 
-def _bound(host: str, port: int | None) -> socket.socket:
+def bound(host: str, port: int | None) -> socket.socket:
     """A socket that listens at `port`; without one at the default, or at any that is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in (DEFAULT_PORT, 0) if port is None else (port,):

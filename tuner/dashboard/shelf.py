@@ -4,12 +4,16 @@ shelf = Shelf(Path("results"))       # one of experiments, an experiment's own, 
 shelf.names(), shelf.open("digits_cnn")
 """
 
+import os
 import threading
 from pathlib import Path
 
-from tuner.dashboard.reading import POLL_S, Reading
+from tuner.dashboard.answers import Answering
+from tuner.dashboard.following import POLL_S, Followed
+from tuner.dashboard.logs import Logs
 from tuner.errors import ResultsError
-from tuner.records.paths import ExperimentPaths, list_experiments
+from tuner.records.paths import ExperimentPaths, TrialPaths, list_experiments
+from tuner.results.curves import is_event_file
 
 
 class NoSuchName(ResultsError):
@@ -34,25 +38,27 @@ class Shelf:
             )
         self.root = root.resolve()
         self._poll_s = poll_s
-        self._readings: dict[str, Reading] = {}
+        self._opened: dict[str, Followed] = {}
         self._lock = threading.Lock()
 
     def names(self) -> list[str]:
         return list(self._folders())
 
-    def open(self, name: str) -> Reading:
+    def open(self, name: str) -> Followed:
         """Raises NoSuchName."""
         folder = self._folders().get(name)
         if folder is None:
             raise NoSuchName(f"an experiment is asked for by its name, but {self.root} has no {name!r}.")
         with self._lock:
-            return self._readings.setdefault(name, Reading(folder, self._poll_s))
+            if name not in self._opened:
+                self._opened[name] = self._follow(folder)
+            return self._opened[name]
 
-    def trial(self, now: Reading, number: int) -> int:
-        """`number`, if there is such a trial; raises NoSuchName."""
-        if number not in now.rows:
-            raise NoSuchName(f"a trial is asked for by its number, but {now.paths.root} has no {number}.")
-        return number
+    def trial(self, now: Followed, number: int) -> TrialPaths:
+        """Its files, if there is such a trial; raises NoSuchName."""
+        if number not in now.numbers:
+            raise NoSuchName(f"a trial is asked for by its number, but {now.root} has no {number}.")
+        return ExperimentPaths(now.root).trial(number)
 
     def inside(self, path: Path) -> Path:
         """`path`; raises NoSuchName where a link leads out of the root."""
@@ -65,7 +71,13 @@ class Shelf:
         if ExperimentPaths(self.root).experiment_yaml.is_file():
             return {self.root.name: self.root}
         folders = [paths.root for paths in list_experiments(self.root)]
+        if not folders and _has_logs(self.root):
+            return {self.root.name: self.root}
         return {folder.name: folder for folder in folders if self._is_own(ExperimentPaths(folder))}
+
+    def _follow(self, folder: Path) -> Followed:
+        is_ours = ExperimentPaths(folder).experiment_yaml.is_file()
+        return (Answering if is_ours else Logs)(folder, self._poll_s)
 
     def _is_own(self, paths: ExperimentPaths) -> bool:
         files = (
@@ -81,3 +93,7 @@ class Shelf:
 def is_inside(path: Path, root: Path) -> bool:
     """Whether `path`, with all links followed, lies in `root`, which is resolved."""
     return path.resolve().is_relative_to(root)
+
+
+def _has_logs(root: Path) -> bool:
+    return any(is_event_file(name) for _, _, names in os.walk(root) for name in names)

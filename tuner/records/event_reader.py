@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,7 +182,10 @@ class EventFile:
         return self._chunk_bytes > len(chunk)
 
 
-def read_on(files: Iterable[EventFile], tags: Tags) -> Iterator[tuple[EventFile, Points]]:
+File = TypeVar("File", bound=EventFile)
+
+
+def read_on(files: Iterable[File], tags: Tags) -> Iterator[tuple[File, Points]]:
     """What was added to the files since they were last read; a file may come several times, in order.
 
     Tags that come for the first time are added to `tags`.
@@ -206,8 +209,8 @@ def read_on(files: Iterable[EventFile], tags: Tags) -> Iterator[tuple[EventFile,
                 waiting.append(each)
 
 
-def _next_batch(waiting: deque[EventFile]) -> tuple[list[EventFile], list[bytes]]:
-    batch: list[EventFile] = []
+def _next_batch(waiting: deque[File]) -> tuple[list[File], list[bytes]]:
+    batch: list[File] = []
     chunks: list[bytes] = []
     num_bytes = 0
     while waiting and num_bytes < CHUNK_BYTES:
@@ -217,9 +220,7 @@ def _next_batch(waiting: deque[EventFile]) -> tuple[list[EventFile], list[bytes]
     return batch, chunks
 
 
-def _points(
-    batch: Sequence[EventFile], file: Ints, scalars: Scalars, tags: Tags
-) -> Iterator[tuple[EventFile, Points]]:
+def _points(batch: Sequence[File], file: Ints, scalars: Scalars, tags: Tags) -> Iterator[tuple[File, Points]]:
     """The scalars of each file that has any; `file`: of each scalar the index of its file."""
     numbers = {prefix: _numbers(scalars.names, prefix, tags) for prefix in {each.prefix for each in batch}}
     order = np.lexsort((scalars.step, scalars.tag, file))

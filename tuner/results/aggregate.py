@@ -162,7 +162,9 @@ class Follower:
     def _frame(self, numbers: list[int]) -> pd.DataFrame:
         frame = self._trials.frame(numbers, self._curves)
         points = {number: self._curves[number].points for number in numbers}
-        return pd.concat([frame, *_summaries(points, self._tags, has_last="reports" not in frame)], axis=1)
+        summaries = _summaries(points, self._tags, has_last="reports" not in frame)
+        whole: pd.DataFrame = pd.concat([frame, *summaries], axis=1)
+        return whole
 
 
 def _curves_frame(points: Mapping[int, Points], tags: Tags) -> pd.DataFrame:
@@ -171,7 +173,7 @@ def _curves_frame(points: Mapping[int, Points], tags: Tags) -> pd.DataFrame:
     names, rank = sorted_tags(tags)
     place = rank[every.tag]
     order = np.lexsort((place, trial))
-    return pd.DataFrame(
+    frame: pd.DataFrame = pd.DataFrame(
         {
             "trial": trial[order],
             "tag": pd.Categorical.from_codes(place[order], pd.Index(names, dtype="str")),
@@ -180,6 +182,7 @@ def _curves_frame(points: Mapping[int, Points], tags: Tags) -> pd.DataFrame:
             "value": every.value[order],
         }
     )
+    return frame
 
 
 def _summaries(points: Mapping[int, Points], tags: Tags, *, has_last: bool) -> list[pd.DataFrame]:

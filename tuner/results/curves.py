@@ -98,7 +98,8 @@ class TrialCurves:
         The new points include those that hold from that step on.
         """
         before = self.points
-        self.points = overlay([self._files[path].points for path in in_order(self._files)])
+        written = [path for path, file in self._files.items() if len(file.points)]
+        self.points = overlay([self._files[path].points for path in in_order(written)])
         return _difference(before, self.points)
 
     def _find(self, folder: Path, prefix: str) -> None:

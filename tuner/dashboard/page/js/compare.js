@@ -160,7 +160,7 @@ export class CompareView {
       "tr",
       {},
       el("th", { scope: "row" }, "state"),
-      rows.map((row) => el("td", {}, badge(trials.column("state").text(row)))),
+      rows.map((row) => el("td", {}, badge(trials.column("state")?.text(row) ?? "–"))),
     );
     const reasons = el(
       "tr",

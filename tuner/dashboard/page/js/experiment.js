@@ -24,6 +24,7 @@ const TABS = [
 const FINISHED = new Set(["COMPLETE", "STOPPED", "DIVERGED", "INFEASIBLE", "FAILED"]);
 const ADDRESS_AFTER_MS = 150;
 const DECISIONS_EVERY_MS = 5000;
+const AGES_EVERY_MS = 5000;
 
 export class Experiment {
   constructor(name) {
@@ -122,6 +123,7 @@ export class Experiment {
       return;
     }
     this.#listen();
+    setInterval(() => document.hidden || this.#showFacts(), AGES_EVERY_MS);
   }
 
   async #read() {
@@ -155,10 +157,13 @@ export class Experiment {
   #listen() {
     this.stop?.();
     this.stop = this.api.live([...this.store.curves.keys()], this.version, {
-      trials: ({ columns, data }) => this.store.patchTrials(columns, data),
+      trials: ({ columns, data }) => {
+        this.store.patchTrials(columns, data);
+        if (this.lastEventMs) this.lastEventMs = Date.now();
+      },
       curves: (byTag) => this.store.patchCurves(byTag),
       state: (state) => {
-        this.live = state;
+        this.lastEventMs = state.event_age_s === null ? null : Date.now() - 1000 * state.event_age_s;
         this.store.setDetail({ ...this.store.detail, ...(state.state ? { state: state.state } : {}) });
       },
       connected: (is) => {
@@ -223,8 +228,9 @@ export class Experiment {
   #showFacts() {
     const { store } = this;
     const { detail, trials } = store;
+    if (this.facts.contains(document.activeElement)) return; // Whoever is on the link keeps it.
     const states = trials.column("state");
-    const count = (wanted) => states.values.reduce((sum, code) => sum + wanted(states.labels[code]), 0);
+    const count = (wanted) => states?.values.reduce((sum, code) => sum + wanted(states.labels[code]), 0) ?? 0;
     const sum = (name) => trials.column(name)?.values.reduce((total, each) => total + (each || 0), 0) ?? 0;
     const best = store.best;
     const planned = detail.settings?.search?.trials ?? null;
@@ -240,9 +246,7 @@ export class Experiment {
       ["GPU time", sum("gpu_seconds") ? duration(sum("gpu_seconds")) : null],
       [
         "last event",
-        this.live?.event_age_s === undefined || this.live?.event_age_s === null
-          ? null
-          : `${duration(this.live.event_age_s)} ago`,
+        this.lastEventMs ? `${duration((Date.now() - this.lastEventMs) / 1000)} ago` : null,
       ],
     ].filter(([, text]) => text !== null);
     const openBest =

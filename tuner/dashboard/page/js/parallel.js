@@ -83,7 +83,9 @@ export class ParallelView {
     const params = store.detail.axes
       .map((axis) => `param/${axis.name}`)
       .filter((name) => store.trials.has(name));
-    return [...params.slice(0, MOST_AXES), store.valueColumn].filter((name) => store.trials.has(name));
+    const others = store.trials.names.filter((name) => name.startsWith("last/") && name !== store.valueColumn);
+    const first = params.length ? params : others;
+    return [...first.slice(0, MOST_AXES), store.valueColumn].filter((name) => store.trials.has(name));
   }
 
   update(topics) {
@@ -502,7 +504,7 @@ export class ParallelView {
     const metric = store.valueColumn;
     fill(
       tip,
-      el("strong", {}, `Trial ${trials.number(row)} · ${trials.column("state").text(row)}`),
+      el("strong", {}, `Trial ${trials.number(row)} · ${trials.column("state")?.text(row) ?? ""}`),
       el("div", {}, `${heading(metric)} ${value(trials.column(metric)?.raw[row])}`),
     );
     tip.style.left = `${x + 14 + tip.offsetWidth > this.layers.width ? x - tip.offsetWidth - 10 : x + 14}px`;

@@ -72,7 +72,7 @@ export class Plot {
   /** Lines of the tooltip of a row. */
   describe(row) {
     const { store } = this;
-    return [`Trial ${store.trials.number(row)} · ${store.trials.column("state").text(row)}`];
+    return [`Trial ${store.trials.number(row)} · ${store.trials.column("state")?.text(row) ?? ""}`];
   }
 
   /** Rows inside: test(x, y) in pixels. */

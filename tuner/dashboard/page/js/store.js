@@ -29,6 +29,8 @@ export const DEFAULTS = {
   zoom: {},
 };
 
+const UNSOUND = ["FAILED", "DIVERGED", "INFEASIBLE"];
+
 export class Store {
   constructor(name) {
     this.name = name;
@@ -157,9 +159,10 @@ export class Store {
     return this.detail?.mode !== "max";
   }
 
-  /** The column that says how good a trial is. */
+  /** The column that says how good a trial is; of logs in which nothing was searched the first metric's last value. */
   get valueColumn() {
-    return `best/${this.metric}`;
+    if (this.metric) return `best/${this.metric}`;
+    return this.trials?.names.find((name) => name.startsWith("last/")) ?? "number";
   }
 
   get colourColumn() {
@@ -253,7 +256,7 @@ export class Store {
     const { trials } = this;
     const rows = trials.sorted(this.valueColumn, !this.isMin);
     const state = trials.column("state");
-    const unsound = new Set(["FAILED", "DIVERGED", "INFEASIBLE"].map((name) => state.labels.indexOf(name)));
+    const unsound = new Set(UNSOUND.map((name) => state?.labels?.indexOf(name)));
     const values = trials.column(this.valueColumn)?.values;
     const again = trials.column("confirms")?.values;
     return rows.filter(
@@ -261,7 +264,7 @@ export class Store {
         values &&
         !Number.isNaN(values[row]) &&
         (all || this.passes[row]) &&
-        !unsound.has(state.values[row]) &&
+        !(state && unsound.has(state.values[row])) &&
         (!again || Number.isNaN(again[row])),
     );
   }

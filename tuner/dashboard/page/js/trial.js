@@ -108,7 +108,7 @@ export class TrialPanel {
     ].filter(([, text]) => text !== null && text !== "–");
     const isPicked = store.picks.includes(this.shown);
     return [
-      el("p", { class: "reason" }, badge(raw("state")), " ", raw("reason") || "no reason yet"),
+      el("p", { class: "reason" }, raw("state") && badge(raw("state")), " ", raw("reason") || "no reason yet"),
       el(
         "dl",
         { class: "facts" },
@@ -238,7 +238,7 @@ export class TrialPanel {
       text,
     );
     details.addEventListener("toggle", () => details.open && read());
-    if (["FAILED"].includes(this.store.trials.column("state").text(row))) details.open = true;
+    if (this.store.trials.column("state")?.text(row) === "FAILED") details.open = true;
     return details;
   }
 }
