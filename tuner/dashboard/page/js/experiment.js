@@ -232,7 +232,7 @@ export class Experiment {
     const states = trials.column("state");
     const count = (wanted) => states?.values.reduce((sum, code) => sum + wanted(states.labels[code]), 0) ?? 0;
     const sum = (name) => trials.column(name)?.values.reduce((total, each) => total + (each || 0), 0) ?? 0;
-    const best = store.best;
+    const best = detail.metric === null ? null : store.best;
     const planned = detail.settings?.search?.trials ?? null;
     const facts = [
       [
@@ -244,10 +244,7 @@ export class Experiment {
       ["failed", count((state) => state === "FAILED") || null],
       ["time", duration(sum("seconds") || null), "of all trials together"],
       ["GPU time", sum("gpu_seconds") ? duration(sum("gpu_seconds")) : null],
-      [
-        "last event",
-        this.lastEventMs ? `${duration((Date.now() - this.lastEventMs) / 1000)} ago` : null,
-      ],
+      ["last event", this.lastEventMs ? `${duration((Date.now() - this.lastEventMs) / 1000)} ago` : null],
     ].filter(([, text]) => text !== null);
     const openBest =
       best === null
@@ -266,7 +263,7 @@ export class Experiment {
       this.facts,
       badge(detail.state),
       progress({
-        finished: count((state) => FINISHED.has(state)),
+        finished: detail.metric === null ? trials.size : count((state) => FINISHED.has(state)),
         trials: planned ? Math.max(planned, trials.size) : trials.size,
       }),
       facts.map(([name, text, title]) =>

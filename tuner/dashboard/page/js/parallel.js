@@ -83,7 +83,9 @@ export class ParallelView {
     const params = store.detail.axes
       .map((axis) => `param/${axis.name}`)
       .filter((name) => store.trials.has(name));
-    const others = store.trials.names.filter((name) => name.startsWith("last/") && name !== store.valueColumn);
+    const others = store.trials.names.filter(
+      (name) => name.startsWith("last/") && name !== store.valueColumn,
+    );
     const first = params.length ? params : others;
     return [...first.slice(0, MOST_AXES), store.valueColumn].filter((name) => store.trials.has(name));
   }

@@ -159,10 +159,9 @@ export class Store {
     return this.detail?.mode !== "max";
   }
 
-  /** The column that says how good a trial is; of logs in which nothing was searched the first metric's last value. */
+  /** The column that says how good a trial is; of logs in which nothing was searched the last value of a tag. */
   get valueColumn() {
-    if (this.metric) return `best/${this.metric}`;
-    return this.trials?.names.find((name) => name.startsWith("last/")) ?? "number";
+    return this.metric ? `best/${this.metric}` : `last/${this.tag}`;
   }
 
   get colourColumn() {
@@ -172,7 +171,8 @@ export class Store {
 
   get tag() {
     const tags = this.detail?.metrics ?? [];
-    return tags.includes(this.view.tag) ? this.view.tag : (tags[0] ?? this.metric);
+    if (tags.includes(this.view.tag)) return this.view.tag;
+    return this.metric ? (tags[0] ?? this.metric) : (tags.find((tag) => /^val|loss/.test(tag)) ?? tags[0]);
   }
 
   #filter() {

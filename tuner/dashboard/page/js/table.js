@@ -210,8 +210,8 @@ function swatchOf(store, row) {
 
 function cellOf(store, name, row) {
   const raw = store.trials.column(name).raw[row];
-  if (name === "state") return badge(raw);
   if (raw === null || raw === undefined) return el("span", { class: "absent" }, "–");
+  if (name === "state") return badge(raw);
   if (TIMES.has(name)) return duration(raw);
   if (name === "reason") return el("span", { title: raw }, raw);
   return value(raw);

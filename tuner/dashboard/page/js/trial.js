@@ -108,7 +108,13 @@ export class TrialPanel {
     ].filter(([, text]) => text !== null && text !== "–");
     const isPicked = store.picks.includes(this.shown);
     return [
-      el("p", { class: "reason" }, raw("state") && badge(raw("state")), " ", raw("reason") || "no reason yet"),
+      el(
+        "p",
+        { class: "reason" },
+        raw("state") && badge(raw("state")),
+        " ",
+        raw("reason") || "no reason yet",
+      ),
       el(
         "dl",
         { class: "facts" },
