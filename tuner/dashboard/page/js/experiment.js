@@ -237,7 +237,7 @@ export class Experiment {
     const facts = [
       [
         "best",
-        best === null ? "–" : number(trials.value(store.valueColumn, best)),
+        best === null ? (detail.metric === null ? null : "–") : number(trials.value(store.valueColumn, best)),
         `${heading(store.valueColumn)}, ${detail.mode}`,
       ],
       ["running", count((state) => state === "RUNNING")],

@@ -104,11 +104,10 @@ export class Store {
 
   set(changes) {
     Object.assign(this.view, changes);
-    this.changed(
-      "view",
-      ...("expression" in changes ? ["filters"] : []),
-      ...("colour" in changes ? ["colour"] : []),
-    );
+    this.changed("view");
+    if ("expression" in changes) this.changed("filters");
+    // Where nothing was searched the tag says how good a trial is.
+    if ("colour" in changes || ("tag" in changes && !this.metric)) this.changed("colour");
   }
 
   setFilter(...filters) {
