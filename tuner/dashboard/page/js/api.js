@@ -6,11 +6,18 @@ export class ApiError extends Error {}
 async function get(path) {
   let answer;
   try {
-    answer = await fetch(path, { headers: { Accept: "application/json" } });
+    answer = await (taken(path) ?? fetch(path));
   } catch {
     throw new ApiError("The server does not answer. Is `tuner dashboard` still running?");
   }
   if (!answer.ok) throw new ApiError(await reason(answer));
+  return answer;
+}
+
+/** What `early.js` has asked for already; each answer is taken once. */
+function taken(path) {
+  const answer = window.asked?.get(path);
+  window.asked?.delete(path);
   return answer;
 }
 
