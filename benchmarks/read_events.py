@@ -4,7 +4,7 @@
 
 Needs `pip install -e '.[bench]'`. Each reading is a fresh process; its clock begins after the imports. The
 logs are one scalar an event, as most writers make them, and lie in the page cache. All readers must find the
-same points. The second table is what `Follower.poll` takes while 2,000 trials are followed.
+same points. The second table is what `Follower.poll` takes.
 """
 
 import argparse
@@ -22,8 +22,7 @@ import psutil
 from _table import Part, write_page
 
 TAGS = 5
-FOLLOWED, GANGS, NUM_POLLS = 2500, 16, 20
-"""Trials of the followed search when it is over; when it is looked at, four of five reports are there."""
+GANGS, NUM_POLLS = 16, 20
 MIB = 2**20
 
 
@@ -189,32 +188,25 @@ def grow(folders: list[Path]) -> None:
             file.write(content[start[-1] - 12 : end[-1] + 4])
 
 
-def follow(scratch: Path) -> Part:
+def follow(scratch: Path, trials: int) -> Part:
     from make_results import make
 
     from tuner.results.aggregate import Follower
 
     ours = scratch / "followed"
-    make(ours, trials=FOLLOWED, reports=27, gangs=GANGS, seed=0, full=False, done=False)
+    # When it is looked at, four of five reports are there.
+    make(ours, trials=trials * 5 // 4, reports=27, gangs=GANGS, seed=0, full=False, done=False)
     follower = Follower(ours)
     follower.poll()
-    trials = follower.tables.trials
-    running = [ours / name for name in trials[trials["state"] == "RUNNING"]["name"]]
-    rows = [
-        ["an experiment of ours, nothing is new", str(len(trials)), f"{poll_ms(follower, int):.1f}"],
-        [
-            f"the same, {len(running)} trials reported",
-            str(len(trials)),
-            f"{poll_ms(follower, lambda: grow(running)):.1f}",
-        ],
-    ]
+    table = follower.tables.trials
+    running = [ours / name for name in table[table["state"] == "RUNNING"]["name"]]
     others = Follower(ours / "trials")
     others.poll()
-    num_runs = str(len(others.tables.trials))
-    rows += [
-        ["logs of others, nothing is new", num_runs, f"{poll_ms(others, int):.1f}"],
-        [f"the same, {len(running)} runs grew", num_runs, f"{poll_ms(others, lambda: grow(running)):.1f}"],
-    ]
+    rows = []
+    for kind, each in {"an experiment of ours": follower, "logs of others": others}.items():
+        size = f"{len(each.tables.trials):,}"
+        rows.append([f"{kind}, nothing is new", size, f"{poll_ms(each, int):.1f}"])
+        rows.append([f"{kind}, {len(running)} grew", size, f"{poll_ms(each, lambda: grow(running)):.1f}"])
     return Part("A poll of a folder that is followed", ["folder", "trials", "ms a poll"], rows)
 
 
@@ -222,6 +214,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Reading event files: tuner against the others.")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--trials", type=int, default=2000, help="of the search that is followed")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", nargs="*", choices=READERS, help="these readers alone; nothing is written")
     parser.add_argument("--measure", nargs=2, metavar=("READER", "DIR"), help=argparse.SUPPRESS)
@@ -235,7 +228,7 @@ def main() -> None:
         write_logs(logs, arguments.runs, arguments.steps)
         parts = [compare(logs, arguments.only or list(READERS), arguments.repeats)]
         if not arguments.only:
-            parts.append(follow(Path(scratch)))
+            parts.append(follow(Path(scratch), arguments.trials))
         size = sum(file.stat().st_size for file in logs.rglob("*tfevents*")) / MIB
     work = f"{arguments.runs} runs x {TAGS} tags x {arguments.steps} steps, {size:.0f} MiB"
     facts = {

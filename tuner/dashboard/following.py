@@ -65,7 +65,9 @@ class Followed(ABC):
 
     def __init__(self, root: Path, poll_s: float = POLL_S) -> None:
         self.root, self.name = root, root.name
-        self._guard = threading.RLock()
+        self._guard = threading.Lock()
+        self._first_read = threading.Lock()
+        """Of the curves, which takes longest: who asks for rows need not wait for it."""
         self._poll_s, self._polled_s = poll_s, float("-inf")
         self._polls: deque[_Poll] = deque(maxlen=MOST_POLLS)
         self._count = 0
@@ -74,9 +76,9 @@ class Followed(ABC):
     @contextmanager
     def now(self: Self, *, curves: bool = False) -> Iterator[Self]:
         """The folder as it stands; for `curves` the event files are read as well, from then on."""
+        if curves:
+            self._follow_curves()
         with self._guard:
-            if curves:
-                self._follow_curves()
             self._poll()
             yield self
 
@@ -159,11 +161,15 @@ class Followed(ABC):
         return set()
 
     def _follow_curves(self) -> None:
-        if self._follower is None:
-            self._follower = Follower(self.root)
-            self._follower.poll()
-            # Who knows an earlier version knows no curve.
-            self._polls.clear()
+        with self._first_read:
+            if self._follower is not None:
+                return
+            follower = Follower(self.root)
+            follower.poll()
+            with self._guard:
+                self._follower = follower
+                # Who knows an earlier version knows no curve.
+                self._polls.clear()
 
     def _poll(self) -> None:
         now_s = time.monotonic()

@@ -102,7 +102,7 @@ class Follower:
         self._tags: Tags = {}
         self._curves: dict[int, TrialCurves] = {}
         self._watched: set[int] = set()
-        self._is_first = True
+        self._has_read = False
         self._tables: Tables | None = None
 
     def poll(self) -> Changes:
@@ -115,15 +115,14 @@ class Follower:
             else:
                 known.move(self._trials.places(number))
         watched = sorted(self._watched | changed)
+        is_first = not self._has_read
         touched = self._read({number: self._curves[number].grown() for number in watched})
         settled = {number: self._curves[number].settle() for number in sorted(touched)}
         self._watched = {
             number for number in watched if not self._trials.is_settled(number, self._curves[number])
         }
-        if changed or touched:
-            self._tables = None
         names = list(self._tags)
-        return Changes(
+        changes = Changes(
             trials=self._frame(sorted(changed | touched)),
             curves=_curves_frame({number: new for number, (new, _) in settled.items()}, self._tags),
             cut={
@@ -132,6 +131,11 @@ class Follower:
                 for tag, step in cut.items()
             },
         )
+        if is_first:
+            self._tables = Tables(changes.trials, changes.curves)
+        elif changes:
+            self._tables = None
+        return changes
 
     @property
     def tables(self) -> Tables:
@@ -145,7 +149,7 @@ class Follower:
         """Reads what is new in the files; the trials that have files that changed."""
         touched = {number for number, files in grown.items() if files}
         files = [file for number in grown for file in grown[number]]
-        waiting = curve_cache.restore(self.folder, files, self._tags) if self._is_first else files
+        waiting = curve_cache.restore(self.folder, files, self._tags) if not self._has_read else files
         try:
             for file, points in read_on(waiting, self._tags):
                 file.take(points)
@@ -154,9 +158,9 @@ class Follower:
                 f"event files must be readable, but {error.filename} is not ({error.strerror}); "
                 f"correct its rights, or move it away."
             ) from error
-        if self._is_first:
+        if not self._has_read:
             curve_cache.keep(self.folder, files, waiting, self._tags)
-        self._is_first = False
+        self._has_read = True
         return touched
 
     def _frame(self, numbers: list[int]) -> pd.DataFrame:

@@ -4,6 +4,7 @@ A file of events counts as read when size and time of change are those that were
 read anew. Where the folder cannot be written to, nothing is kept.
 """
 
+import io
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -54,10 +55,10 @@ def keep(root: Path, files: Sequence[CurveFile], read: Sequence[CurveFile], tags
     notes = {"version": _VERSION, "tags": list(tags), "files": [_note(file, root) for file in files]}
     table = pa.table({name: getattr(points, name) for name in _COLUMNS})
     table = table.replace_schema_metadata({_NOTES: json.dumps(notes)})
-    content = pa.BufferOutputStream()
+    content = io.BytesIO()
     pq.write_table(table, content)
     with suppress(OSError):
-        atomic_write(root / NAME, content.getvalue().to_pybytes())
+        atomic_write(root / NAME, content.getvalue())
 
 
 def _note(file: CurveFile, root: Path) -> dict[str, Any]:
