@@ -24,7 +24,7 @@ faults: $(INSTALLED)
 browser: $(INSTALLED)
 	command -v chromium > /dev/null || (apt-get update && apt-get install -y chromium)
 	$(VENV)/bin/python -m pip install -c constraints.txt -e '.[browser]'
-	$(VENV)/bin/pytest -m browser
+	$(VENV)/bin/pytest -m browser tests/dashboard_page
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
