@@ -4,11 +4,12 @@ import importlib
 import shutil
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from looking import Looker
 
 import tuner
 from tuner.records.paths import ExperimentPaths
@@ -88,3 +89,19 @@ def browser() -> Iterator[Any]:
         chromium = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def look(browser: Any, address: str) -> Iterator[Callable[..., Looker]]:
+    """Opens a path; at the end no page may have had a fault."""
+    lookers: list[Looker] = []
+
+    def open_(path: str, at: str = address, **context: Any) -> Looker:
+        lookers.append(Looker(browser, at, **context))
+        lookers[-1].open(path)
+        return lookers[-1]
+
+    yield open_
+    for looker in lookers:
+        looker.close()
+    assert [fault for looker in lookers for fault in looker.faults] == []

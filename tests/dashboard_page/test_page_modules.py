@@ -154,3 +154,29 @@ def test_later_points_take_the_place_of_those_from_their_step_on(run: Callable[.
     const [old, added] = [curves.of(4), curves.of(5)];
     return [[...old.step], [...old.value].map(String), [...added.step], curves.of(6)];"""
     assert run(body) == [[1, 2, 4], ["9", "6", "NaN"], [1], None]
+
+
+def test_bins_are_even_on_the_axis_and_few_values_have_one_each(run: Callable[..., Any]) -> None:
+    body = """
+    const { binsOf } = await import("/page/js/bins.js");
+    const { log } = await import("/page/js/scales.js");
+    const column = (...values) => ({ labels: null, values: Float64Array.from(values) });
+    const all = column(...Array.from({ length: 21 }, (_, each) => 10 ** (each / 10)), NaN);
+    const even = binsOf(all, log(1, 100), 4);
+    const few = binsOf(column(16, 64, 256, 16), log(16, 256));
+    return [
+      [1, 2, 5, 20, 50, 100, 0.5, 200, NaN].map(even.of), even.ends(1).map(Math.round), even.text(3),
+      few.count, [16, 31, 33, 64, 256].map(few.of), few.text(1),
+    ];"""
+    even, ends, text, *few = run(body)
+    assert even == [0, 0, 1, 2, 3, 3, -1, -1, -1]
+    assert ends == [3, 10]
+    assert text == "31.6 – 100"
+    assert few == [3, [0, 0, 1, 1, 2], "64"]
+
+
+def test_quartiles_lie_between_neighbours_in_proportion(run: Callable[..., Any]) -> None:
+    body = """
+    const { quartiles } = await import("/page/js/bins.js");
+    return [[4, 1, 3, 2], [7], [1, 2, 3, 4, 5]].map(quartiles);"""
+    assert run(body) == [[1.75, 2.5, 3.25], [7, 7, 7], [2, 3, 4]]

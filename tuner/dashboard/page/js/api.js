@@ -74,6 +74,11 @@ export class Api {
     return records(await json(`${this.base}/timeline`));
   }
 
+  /** Importances of the parameters for a metric; without one, for the experiment's. */
+  importance(metric, method) {
+    return json(`${this.base}/importance?${new URLSearchParams({ ...(metric ? { metric } : {}), method })}`);
+  }
+
   async trial(number) {
     const found = await json(`${this.base}/trials/${number}`);
     return { ...found, decisions: records(found.decisions) };

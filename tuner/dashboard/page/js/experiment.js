@@ -15,10 +15,12 @@ import { Store } from "./store.js";
 import { TableView } from "./table.js";
 import { TrialPanel } from "./trial.js";
 import * as url from "./url.js";
+import { WhyView } from "./why.js";
 
 const TABS = [
   ["search", "Search"],
   ["compare", "Compare"],
+  ["why", "Why"],
   ["scheduling", "Scheduling"],
 ];
 const FINISHED = new Set(["COMPLETE", "STOPPED", "DIVERGED", "INFEASIBLE", "FAILED"]);
@@ -44,6 +46,7 @@ export class Experiment {
     this.views = {
       search: this.#search(),
       compare: new CompareView(this.store),
+      why: new WhyView(this.store, this.api),
       scheduling: new SchedulingView(this.store),
     };
     this.stage = el(

@@ -361,11 +361,16 @@ export class Plot {
   point(row, x, y) {
     this.store.setHover(row === null ? null : this.store.trials.number(row));
     this.surface.classList.toggle("over-trial", row !== null);
-    this.tip.hidden = row === null;
-    if (row === null) return;
+    this.tip.hidden = true;
+    if (row !== null) this.tell(this.describe(row), x, y);
+  }
+
+  /** Shows the tooltip beside a place. */
+  tell(lines, x, y) {
+    this.tip.hidden = false;
     fill(
       this.tip,
-      this.describe(row).map((text, index) => el(index ? "div" : "strong", {}, text)),
+      lines.map((text, index) => el(index ? "div" : "strong", {}, text)),
     );
     const { offsetWidth: width, offsetHeight: height } = this.tip;
     this.tip.style.left = `${Math.max(2, x + 14 + width > this.layers.width ? x - width - 10 : x + 14)}px`;

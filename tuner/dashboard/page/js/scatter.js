@@ -8,7 +8,7 @@ import { Plot, nearest, usualRange } from "./plot.js";
 import { linear, scaleOf } from "./scales.js";
 import { without } from "./curves.js";
 
-class PointsPlot extends Plot {
+export class PointsPlot extends Plot {
   constructor(store, key, label) {
     super(store, key, label, ["select", "lasso", "zoom"]);
   }
@@ -127,16 +127,16 @@ class PointsPlot extends Plot {
     context.stroke();
   }
 
-  #drawn() {
+  drawn() {
     return this.store.order.filter((row) => this.store.passes[row] && this.isPlaced(row));
   }
 
   hit(x, y) {
-    return this.xs ? nearest(this.#drawn(), this.xs, this.ys, x, y) : null;
+    return this.xs ? nearest(this.drawn(), this.xs, this.ys, x, y) : null;
   }
 
   along() {
-    return this.#drawn().sort((a, b) => this.xs[a] - this.xs[b]);
+    return this.drawn().sort((a, b) => this.xs[a] - this.xs[b]);
   }
 
   placeOf(row) {
@@ -152,7 +152,7 @@ class PointsPlot extends Plot {
   }
 
   rowsInside(test) {
-    return this.#drawn().filter((row) => test(this.xs[row], this.ys[row]));
+    return this.drawn().filter((row) => test(this.xs[row], this.ys[row]));
   }
 
   caught(rows) {
@@ -162,7 +162,7 @@ class PointsPlot extends Plot {
   csv() {
     const { trials, colourColumn } = this.store;
     const names = [...new Set(["number", "state", ...this.columns(), colourColumn])];
-    const rows = this.#drawn().sort((a, b) => trials.number(a) - trials.number(b));
+    const rows = this.drawn().sort((a, b) => trials.number(a) - trials.number(b));
     return csv([names, ...rows.map((row) => names.map((name) => trials.column(name).raw[row]))]);
   }
 }
@@ -177,7 +177,7 @@ function jitter(column, row) {
 }
 
 function wantsPoints(topics) {
-  return ["view", "trials", "detail", "colour", "size"].some((topic) => topics.has(topic));
+  return ["view", "trials", "detail", "colour", "size", "importance"].some((topic) => topics.has(topic));
 }
 
 export function updatePoints(plot, topics) {

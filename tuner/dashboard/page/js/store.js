@@ -26,6 +26,10 @@ export const DEFAULTS = {
   scatterY: null,
   colour: null,
   historyX: "number",
+  whyMetric: null,
+  whyMethod: "ped_anova",
+  whyParameter: null,
+  whySecond: null,
   zoom: {},
 };
 
@@ -39,6 +43,7 @@ export class Store {
     this.curves = new Map();
     this.decisions = null;
     this.timeline = null;
+    this.importance = null;
     this.view = structuredClone(DEFAULTS);
     this.filters = new Map();
     this.picks = [];
@@ -286,7 +291,9 @@ function trialsWithValue(column) {
   return rows;
 }
 
-function isBetterSmall(name, store) {
+export function isBetterSmall(name, store) {
   if (name.endsWith(`/${store.metric}`)) return store.isMin;
+  const mode = store.detail?.objectives[name.replace(/^\w+\//, "")];
+  if (mode) return mode === "min";
   return /loss|error|perplexity|seconds|bytes/.test(name);
 }

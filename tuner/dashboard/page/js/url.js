@@ -12,6 +12,10 @@ const TEXTS = {
   scatterY: "sy",
   colour: "colour",
   historyX: "hx",
+  whyMetric: "why",
+  whyMethod: "method",
+  whyParameter: "by",
+  whySecond: "and",
 };
 const NUMBERS = { trial: "trial", smoothing: "smooth", top: "top" };
 const FLAGS = { curvesLogX: "logx", curvesLogY: "logy" };
