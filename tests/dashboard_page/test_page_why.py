@@ -1,6 +1,7 @@
 """The Why tab: which parameters mattered, and how the metric depends on them."""
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from looking import Looker
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Looker]
+ANSWER = re.compile(r"/importance\?")
+SIZED = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+"""Bars are painted when they have got their size, at the end of a frame."""
 IMPORTANCES = [
     {"name": "optimizer", "importance": 0.6, "spread": 0.1},
     {"name": "model.dropout", "importance": 0.4, "spread": None},
@@ -21,10 +25,11 @@ def _why(look: Open, path: str, **answer: Any) -> Looker:
     """The tab with importances that are known at once."""
     told = {"importances": IMPORTANCES, "n": 99, "note": None} | answer
     looker = look("/")
-    looker.page.route("**/importance*", lambda route: route.fulfill(json=told))
+    looker.page.route(ANSWER, lambda route: route.fulfill(json=told))
     looker.open(path)
     looker.page.locator(".card-importance .note", has_text="trials").wait_for()
     looker.settle()
+    looker.page.evaluate(SIZED)
     return looker
 
 
@@ -75,12 +80,12 @@ def test_what_cannot_be_computed_says_why_and_leaves_the_slices(look: Open) -> N
 
 def test_a_failed_computation_can_be_tried_again(browser: Any, address: str) -> None:
     looker = Looker(browser, address)
-    looker.page.route("**/importance*", lambda route: route.fulfill(status=422, json={"error": "torn"}))
+    looker.page.route(ANSWER, lambda route: route.fulfill(status=422, json={"error": "torn"}))
     looker.open("/e/halfway#tab=why")
     looker.page.get_by_text("torn").wait_for()
-    looker.page.unroute("**/importance*")
+    looker.page.unroute(ANSWER)
     told = {"importances": IMPORTANCES, "n": 99, "note": None}
-    looker.page.route("**/importance*", lambda route: route.fulfill(json=told))
+    looker.page.route(ANSWER, lambda route: route.fulfill(json=told))
     looker.page.get_by_role("button", name="Try again").click()
     looker.page.locator(".bar").first.wait_for()
     looker.close()

@@ -3,7 +3,7 @@ import { Layers, fitted } from "./canvas.js";
 import { Card } from "./card.js";
 import { colours } from "./colours.js";
 import { choose, csv, el, fill, notice, setChoices } from "./dom.js";
-import { percent } from "./format.js";
+import { percent, shortNames } from "./format.js";
 import { choice, pickMetric, pickParameter } from "./why_choice.js";
 
 const ROW = 28;
@@ -42,7 +42,7 @@ export class ImportanceView {
       png: () => this.layers.picture()[0],
       csv: () => this.#csv(),
     });
-    this.card.body.append(el("div", { class: "scroll" }, this.bars, this.empty), this.meaning);
+    this.card.body.append(el("div", { class: "scroll" }, this.bars, this.meaning, this.empty));
     this.element = this.card.element;
   }
 
@@ -107,9 +107,10 @@ export class ImportanceView {
     const most = Math.max(...this.found.map(({ importance, spread }) => importance + (spread ?? 0)));
     const left = Math.min(170, 0.4 * this.layers.width);
     const width = this.layers.width - left - TEXT - 12;
+    const short = shortNames(choice(this.store).parameters);
     context.textBaseline = "middle";
     this.found.forEach((each, index) =>
-      this.#paintBar(context, each, ROW * (index + 0.5), left, width / most),
+      this.#paintBar(context, each, short.get(`param/${each.name}`), ROW * (index + 0.5), left, width / most),
     );
   }
 
