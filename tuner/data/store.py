@@ -33,11 +33,15 @@ from tuner.data.image_rows import prepare_images
 from tuner.data.lock import locked
 from tuner.data.manifest import Manifest
 from tuner.data.pixels import Pixels
+from tuner.data.pool import MapChunks, in_order
 from tuner.data.rows import apply, prepare_rows
+from tuner.data.running_text import prepare_running
+from tuner.data.scratch import Rows, Scratch, save_rows, scratch_in
 from tuner.data.sources.files import content_sha256, reason
 from tuner.data.split import split_rows
 from tuner.data.table import AnyArray
-from tuner.data.text import prepare_text
+from tuner.data.text import prepare_texts
+from tuner.data.tokens import Tokenizer
 from tuner.errors import DataError
 from tuner.spec.metrics import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASKS
 from tuner.spec.sections import DataSpec, ImageFolderSource, PretrainedTokens
@@ -57,6 +61,13 @@ class Arrays(NamedTuple):
     targets: AnyArray
 
 
+class RowsAndTargets(NamedTuple):
+    """One split on its way to disk, whose features come in blocks."""
+
+    features: Rows
+    targets: AnyArray
+
+
 class Split(NamedTuple):
     """One split's rows; memory-mapped and read-only when they come from a store."""
 
@@ -64,6 +75,10 @@ class Split(NamedTuple):
     """Float32 [rows, *input_shape]; int32 tokens [rows, length]."""
     targets: AnyArray
     """[rows]: int64 class indices, or float32 values; [rows, length]: int32 tokens."""
+
+
+Prepared = Arrays | RowsAndTargets
+_Built = tuple[Manifest, Mapping[str, Prepared]]
 
 
 @dataclass(frozen=True)
@@ -118,10 +133,11 @@ class Store:
         )
 
 
-def prepare(spec: DataSpec, task: str, store_root: Path) -> Store:
+def prepare(spec: DataSpec, task: str, store_root: Path, *, map_chunks: MapChunks = in_order) -> Store:
     """Prepare the data of `spec` for `task`, or find it prepared (then files are only read for their hashes).
 
-    DataError for data that cannot be used; nothing is left behind then.
+    DataError for data that cannot be used; nothing is left behind then. `map_chunks` says where the work on
+    image files, running text and tables is done; what comes of it is the same.
     """
     sha256 = fingerprint(spec, task)
     path = store_root / sha256
@@ -132,7 +148,8 @@ def prepare(spec: DataSpec, task: str, store_root: Path) -> Store:
             # Another process may have prepared it meanwhile.
             if _find(path) is None:
                 _remove(path)
-                _publish(*_build(spec, task, sha256), path)
+                with scratch_in(store_root / f"{_TEMPORARY}{sha256}-scratch") as scratch:
+                    _publish(*_build(spec, task, sha256, scratch, map_chunks), path)
         store = Store.open(path)
     return store
 
@@ -169,18 +186,29 @@ def _recipe(spec: DataSpec) -> dict[str, Any]:
     return recipe
 
 
-def _build(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
+def _build(spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks) -> _Built:
+    if task == LANGUAGE_MODELLING:
+        return _build_running_text(spec, task, sha256, scratch, map_chunks)
     if task in TEXT_TASKS:
-        return _build_text(spec, task, sha256)
+        return _build_texts(spec, task, sha256)
     if task == AUDIO_CLASSIFICATION:
         return _build_audio(spec, task, sha256)
     if isinstance(spec.source, ImageFolderSource):
-        return _build_image_files(spec, task, sha256)
+        return _build_image_files(spec, task, sha256, scratch, map_chunks)
     return (_build_images if task == IMAGES else _build_table)(spec, task, sha256)
 
 
-def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
-    rows = prepare_text(sources.read(spec.source), spec, task)
+def _build_running_text(
+    spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks
+) -> _Built:
+    (path,) = sources.read(spec.source).features
+    rows = prepare_running(path, spec, scratch, map_chunks)
+    splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
+    return _manifest(spec, task, sha256, splits, class_names=None, **_vocabulary(rows.tokenizer)), splits
+
+
+def _build_texts(spec: DataSpec, task: str, sha256: str) -> _Built:
+    rows = prepare_texts(sources.read(spec.source), spec)
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     manifest = _manifest(
         spec,
@@ -188,14 +216,17 @@ def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[
         sha256,
         splits,
         class_names=rows.class_names,
-        tokenizer=rows.tokenizer.to_json(),
-        num_tokens=rows.tokenizer.num_tokens,
-        padding=None if task == LANGUAGE_MODELLING else rows.tokenizer.padding,
+        padding=rows.tokenizer.padding,
+        **_vocabulary(rows.tokenizer),
     )
     return manifest, splits
 
 
-def _build_audio(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
+def _vocabulary(tokenizer: Tokenizer) -> dict[str, Any]:
+    return {"tokenizer": tokenizer.to_json(), "num_tokens": tokenizer.num_tokens}
+
+
+def _build_audio(spec: DataSpec, task: str, sha256: str) -> _Built:
     rows = audio.prepare_audio(sources.read(spec.source), spec)
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     mean, std = None, None
@@ -217,7 +248,7 @@ def _build_audio(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict
     return manifest, splits
 
 
-def _build_images(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
+def _build_images(spec: DataSpec, task: str, sha256: str) -> _Built:
     cleaned = clean(sources.read(spec.source), task)
     rows = split_rows(cleaned, spec.split)
     splits = {name: Arrays(cleaned.features[index], cleaned.targets[index]) for name, index in rows.items()}
@@ -226,19 +257,21 @@ def _build_images(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dic
     return manifest, _standardised(splits, manifest)
 
 
-def _build_image_files(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
-    rows = prepare_images(sources.read(spec.source), spec)
+def _build_image_files(
+    spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks
+) -> _Built:
+    rows = prepare_images(sources.read(spec.source), spec, scratch, map_chunks)
     train, _ = rows.splits["train"]
-    moments = pixels.fit(train, robust=spec.standardise == "robust") if spec.standardise else None
+    moments = pixels.fit(train.blocks(), robust=spec.standardise == "robust") if spec.standardise else None
     mean, std = moments or (None, None)
-    splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
+    splits = {name: RowsAndTargets(*arrays) for name, arrays in rows.splits.items()}
     manifest = _manifest(
         spec, task, sha256, splits, class_names=rows.class_names, mean=mean, std=std, dropped=rows.dropped
     )
     return manifest, splits
 
 
-def _build_table(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
+def _build_table(spec: DataSpec, task: str, sha256: str) -> _Built:
     rows = prepare_rows(sources.read(spec.source), spec, task)
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     mean, std = _moments(splits["train"].features, spec, rows.is_scaled)
@@ -263,7 +296,7 @@ def _build_table(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict
 
 
 def _manifest(
-    spec: DataSpec, task: str, sha256: str, splits: Mapping[str, Arrays], **fields: Any
+    spec: DataSpec, task: str, sha256: str, splits: Mapping[str, Prepared], **fields: Any
 ) -> Manifest:
     """With `fields`; what is left out a store of this kind does not have."""
     common: dict[str, Any] = {
@@ -327,7 +360,7 @@ def _target_moments(targets: AnyArray) -> tuple[float, float]:
     return mean, std
 
 
-def _publish(manifest: Manifest, splits: Mapping[str, Arrays], path: Path) -> None:
+def _publish(manifest: Manifest, splits: Mapping[str, Prepared], path: Path) -> None:
     temporary = path.with_name(_TEMPORARY + path.name)
     temporary.mkdir()
     try:
@@ -354,9 +387,12 @@ def _sums(folder: Path) -> bytes:
     return "".join(f"{content_sha256(file)}  {file.name}\n" for file in files).encode()
 
 
-def _write_array(path: Path, values: AnyArray) -> None:
+def _write_array(path: Path, values: AnyArray | Rows) -> None:
     with path.open("wb") as file:
-        np.save(file, values)
+        if isinstance(values, Rows):
+            save_rows(file, values)
+        else:
+            np.save(file, values)
         os.fsync(file.fileno())
 
 

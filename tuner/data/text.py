@@ -1,10 +1,4 @@
-"""Texts as rows of tokens, for the tasks that read text.
-
-Classification: a row is one text, cut at `max_length` tokens. Language modelling: the text is cut into
-stretches of `max_length` tokens that follow one another; the target of each token is the next one, so nothing
-is padded and each token but the first is predicted once. The splits of one running text are its beginning,
-middle and end: shuffled stretches would let the model see what surrounds those that it is measured on.
-"""
+"""Texts as rows of tokens, for classification: a row is one text, cut at `max_length` tokens."""
 
 from __future__ import annotations
 
@@ -18,28 +12,21 @@ from tuner.data.split import SPLITS, Indices, split_rows
 from tuner.data.table import AnyArray, Table
 from tuner.data.tokens import TokenArray, Tokenizer, encode_rows, fit
 from tuner.errors import DataError
-from tuner.spec.metrics import LANGUAGE_MODELLING
 from tuner.spec.sections import DataSpec, TextSpec
 
 
 @dataclass(frozen=True)
 class TextRows:
-    """Prepared splits: (tokens int32 [rows, max_length], targets [rows] or [rows, max_length])."""
+    """Prepared splits: (tokens int32 [rows, max_length], class indices [rows])."""
 
     splits: Mapping[str, tuple[TokenArray, AnyArray]]
     tokenizer: Tokenizer
-    class_names: tuple[str, ...] | None
+    class_names: tuple[str, ...]
 
 
-def prepare_text(table: Table, spec: DataSpec, task: str) -> TextRows:
+def prepare_texts(table: Table, spec: DataSpec) -> TextRows:
     """DataError for texts that the task cannot use."""
     text = spec.text or TextSpec()
-    if task == LANGUAGE_MODELLING:
-        return _running_text(table, spec, text)
-    return _labelled(table, spec, text)
-
-
-def _labelled(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
     check_texts(table.features)
     targets, class_names = to_classes(table)
     cleaned = Cleaned(table.features, targets, None, class_names)
@@ -54,31 +41,6 @@ def _labelled(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
         name: (encode_rows(tokenizer, texts[name], text.max_length), targets[rows[name]]) for name in SPLITS
     }
     return TextRows(splits, tokenizer, class_names)
-
-
-def _running_text(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
-    whole = "".join(table.features)
-    fractions = [getattr(spec.split, name) for name in SPLITS]
-    ends = np.rint(np.cumsum(fractions) * len(whole)).astype(int)
-    starts = [0, *ends[:-1]]
-    parts = {name: whole[start:end] for name, start, end in zip(SPLITS, starts, ends, strict=True)}
-    tokenizer = fit(text.tokenizer, [parts["train"]])
-    splits = {name: _stretches(tokenizer.encode(parts[name]), text.max_length) for name in SPLITS}
-    for name in SPLITS:
-        if len(splits[name][0]) == 0 and getattr(spec.split, name) > 0:
-            found = len(tokenizer.encode(parts[name]))
-            raise DataError(
-                f"each split of a text must fill a row of data.text.max_length = {text.max_length} tokens "
-                f"and one more, but {name} has {found} tokens; lower max_length or give more text"
-            )
-    return TextRows(splits, tokenizer, None)
-
-
-def _stretches(tokens: TokenArray, length: int) -> tuple[TokenArray, TokenArray]:
-    """Inputs and targets, both [rows, length]; the targets are one token on."""
-    num_rows = max(0, (len(tokens) - 1) // length)
-    inputs, targets = tokens[: num_rows * length], tokens[1 : num_rows * length + 1]
-    return inputs.reshape(num_rows, length), targets.reshape(num_rows, length)
 
 
 def _check_seen(rows: Mapping[str, Indices], targets: AnyArray, class_names: tuple[str, ...]) -> None:

@@ -14,7 +14,8 @@ bytes, so that no text is unknown.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,6 +31,11 @@ _UNKNOWN = 1
 _PADDING_TEXT = "<padding>"
 TokenArray = NDArray[np.int32]
 
+BEFORE_SPACE = re.compile(r"(?<=\S)(?=[ \n])")
+"""Where no token of `tuner`'s own tokenizers goes on: in byte pairs a space only begins one."""
+_BETWEEN_WORDS = re.compile(r"(?<=[^\W\d_])(?= [^\W\d_])")
+"""The same of GPT-2's tokenizer and its kind, with room for patterns that take more into a word."""
+
 
 class Tokenizer(Protocol):
     """A vocabulary of `num_tokens`."""
@@ -39,6 +45,11 @@ class Tokenizer(Protocol):
     @property
     def padding(self) -> int:
         return PADDING
+
+    @property
+    def cut(self) -> re.Pattern[str] | None:
+        """Where a text may be cut so that its parts have the tokens of the whole; None: nowhere."""
+        return BEFORE_SPACE
 
     def encode(self, text: str) -> TokenArray: ...
     def encode_row(self, text: str, max_length: int) -> TokenArray:
@@ -144,6 +155,10 @@ class PretrainedTokenizer(LibraryTokenizer):
     def padding(self) -> int:
         return self._padding
 
+    @property
+    def cut(self) -> re.Pattern[str] | None:
+        return _BETWEEN_WORDS if _cuts_between_words(json.loads(self._content)) else None
+
     def encode_row(self, text: str, max_length: int) -> TokenArray:
         """DataError when the special tokens leave no room."""
         num_special = self._library.num_special_tokens_to_add(False)
@@ -163,16 +178,39 @@ class PretrainedTokenizer(LibraryTokenizer):
         return json.dumps({"type": "pretrained", "content": self._content, "padding": self._padding})
 
 
-def fit(spec: TokensSpec, texts: Sequence[str]) -> Tokenizer:
+def _cuts_between_words(library: dict[str, Any]) -> bool:
+    """Whether a `tokenizer.json` is known to: those of GPT-2 and its kind do, before they look for pairs."""
+    words = library.get("pre_tokenizer") or {}
+    return (
+        words.get("type") == "ByteLevel"
+        and words.get("use_regex", True)
+        and not words["add_prefix_space"]
+        and not library.get("normalizer")
+        and not any(_takes_spaces(token) for token in library.get("added_tokens") or [])
+    )
+
+
+def _takes_spaces(token: dict[str, Any]) -> bool:
+    return " " in token["content"] or token["lstrip"] or token["rstrip"]
+
+
+def fit(spec: TokensSpec, texts: Iterable[str]) -> Tokenizer:
     """A tokenizer for `texts`, the training ones; DataError where a pretrained one cannot be read."""
     if isinstance(spec, ByteTokens):
         return ByteTokenizer()
     if isinstance(spec, CharacterTokens):
-        return CharacterTokenizer("".join(sorted(set().union(*texts))))
+        return CharacterTokenizer("".join(sorted(_characters(texts))))
     if isinstance(spec, PretrainedTokens):
         return PretrainedTokenizer(*read_tokenizer(spec.name))
     assert isinstance(spec, BpeTokens)
     return LibraryTokenizer(_train_bpe(texts, spec.vocabulary))
+
+
+def _characters(texts: Iterable[str]) -> set[str]:
+    characters: set[str] = set()
+    for text in texts:
+        characters.update(text)
+    return characters
 
 
 def from_json(content: str) -> Tokenizer:
@@ -196,7 +234,7 @@ def encode_rows(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> 
     return rows
 
 
-def _train_bpe(texts: Sequence[str], vocabulary: int) -> str:
+def _train_bpe(texts: Iterable[str], vocabulary: int) -> str:
     from tokenizers import Tokenizer as Library
     from tokenizers import decoders, models, pre_tokenizers, trainers
 

@@ -23,7 +23,7 @@ from ray import cloudpickle, tune
 from ray._private import worker as ray_worker
 from ray.tune.error import TuneError
 
-from tuner.data import Store, fingerprint, prepare
+from tuner.data import Store, fingerprint, in_order, num_bytes, prepare
 from tuner.errors import Interrupted, ResourceError, ResultsError, StorageError, UsageError
 from tuner.execution.bridge import Carriers, Gangs, TuneScheduler, TuneSearcher, trial_name
 from tuner.execution.checks import (
@@ -36,6 +36,7 @@ from tuner.execution.checks import (
 from tuner.execution.conductor import Conductor, Listener, new_state
 from tuner.execution.placement import GangSize, NodeSize, local_node, num_gangs, size_gang
 from tuner.execution.population import Population
+from tuner.execution.ray_data import over_ray_data
 from tuner.execution.resume import catch_up, check_changes, replay, stored_experiment
 from tuner.execution.trainable import TrialRunner
 from tuner.records.environment import environment
@@ -370,20 +371,24 @@ def _prepare(
 ) -> Callable[[DataSpec], Path]:
     """Prepares the data of the whole space, as far as it can be listed, and the rest on demand."""
     stores: dict[str, Store] = {}
+    most_bytes = experiment.resources.ray_data_above_mb * 1_000_000
 
-    def store_of(data: DataSpec) -> Store:
+    def store_of(data: DataSpec, *, is_cluster_idle: bool) -> Store:
         key = data.model_dump_json()
         if key not in stores:
             assert experiment.task is not None
             path = store_root / fingerprint(data, experiment.task)
             if not path.exists():
                 made.append(path)
-            stores[key] = prepare(data, experiment.task, store_root)
+            # Where gangs have the CPUs, Ray Data would wait for them.
+            is_spread = is_cluster_idle and num_bytes(data.source) > most_bytes
+            map_chunks = over_ray_data if is_spread else in_order
+            stores[key] = prepare(data, experiment.task, store_root, map_chunks=map_chunks)
         return stores[key]
 
     for spec in specs:
-        check_fit(spec, store_of(spec.data).manifest)
-    return lambda data: store_of(data).path
+        check_fit(spec, store_of(spec.data, is_cluster_idle=True).manifest)
+    return lambda data: store_of(data, is_cluster_idle=False).path
 
 
 def _make_folder(experiment: Experiment, paths: ExperimentPaths) -> None:

@@ -1209,6 +1209,9 @@ class ResourcesSpec(Section):
     gpus_per_worker: Annotated[Literal["auto"] | float, BeforeValidator(_auto_or_count)] = "auto"
     """auto: one where the cluster has any; below 1, for gangs of one worker: a share of one and of its memory
     """
+    ray_data_above_mb: Annotated[float, Field(ge=0)] = 1024.0
+    """megabytes of image files, running text or tables beyond which Ray Data prepares them, on all nodes,
+    each of which must see them; below, one process does"""
 
 
 class TrialSpec(Section):

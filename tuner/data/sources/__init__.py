@@ -22,7 +22,7 @@ from tuner.data.sources import (
 from tuner.data.sources.files import check_file, content_sha256
 from tuner.data.sources.files import table_files as files_of_table
 from tuner.data.table import Table
-from tuner.spec.sections import AudioSource, ImageFolderSource, Source, TableSource
+from tuner.spec.sections import AudioSource, ImageFolderSource, Source, TableSource, TextSource
 
 _READERS: dict[str, Callable[[Any], Table]] = {
     "audio": audio_files.read,
@@ -41,6 +41,19 @@ _READERS: dict[str, Callable[[Any], Table]] = {
 def read(source: Source) -> Table:
     """Read all rows of `source`; DataError where it cannot be read."""
     return _READERS[source.type](source)
+
+
+def num_bytes(source: Source) -> int:
+    """Size of the files of `source` that are prepared in chunks; DataError where they are missing."""
+    if isinstance(source, ImageFolderSource):
+        files = image_folder.read(source).features.tolist()
+    elif isinstance(source, TableSource):
+        files = [path for _, path in files_of_table(source)]
+    elif isinstance(source, TextSource):
+        files = [Path(source.path)]
+    else:
+        return 0
+    return sum(path.stat().st_size for path in files)
 
 
 def identity(source: Source) -> dict[str, Any]:

@@ -30,9 +30,8 @@ def read_labelled(source: LabelledTextSource) -> Table:
 
 
 def read_running(source: TextSource) -> Table:
-    """The whole file as one text."""
-    path = Path(source.path)
-    return Table(np.array([_decode(path)], dtype=object), np.zeros(1, dtype=np.int64))
+    """The file, one row; `tuner.data.running_text` reads what is in it."""
+    return Table(np.array([Path(source.path)], dtype=object), np.zeros(1, dtype=np.int64))
 
 
 def read_texts(path: Path, column: str, delimiter: str) -> AnyArray:
