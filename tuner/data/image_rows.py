@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuner.data.clean import Cleaned, to_classes
-from tuner.data.columns import Columns, no_texts
+from tuner.data.columns import Columns, StoredColumns, no_texts
 from tuner.data.images import decode_files
 from tuner.data.manifest import Dropped
 from tuner.data.origins import Indices, Ledger
@@ -42,7 +42,7 @@ def prepare_images(table: Table, spec: DataSpec, scratch: Scratch, map_chunks: M
     targets, class_names = to_classes(Table(kept, table.targets[kept]))
     cleaned = Cleaned(kept, targets, None, class_names)
     no_columns = Columns((), (), np.empty((len(kept), 0), dtype=np.float32), no_texts(len(kept)))
-    work = Work(no_columns, cleaned, kept, ledger)
+    work = Work(StoredColumns(no_columns, np.arange(len(kept))), cleaned, kept, ledger)
     rows = split(cleaned, None if table.parts is None else table.parts[kept], spec)
     rows = with_known_labels(work, rows, spec.clean)
     check_sizes(rows, len(table.targets), spec, is_cut=table.parts is None)

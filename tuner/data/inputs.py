@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tuner.data import audio, clean, fill, images
-from tuner.data.columns import Columns, columns_of, no_texts, rows_of
+from tuner.data.columns import Columns, StoredColumns, columns_of, no_texts, rows_of
 from tuner.data.manifest import Column, Manifest
 from tuner.data.rows import missing_value
 from tuner.data.sources import image_folder
@@ -159,7 +159,7 @@ def _check(columns: Columns, recipe: tuple[Column, ...]) -> None:
     clean.check_finite(np.nan_to_num(columns.numbers, posinf=np.inf, neginf=-np.inf), columns.number_names)
     if all(column.fill is not None for column in recipe):
         return
-    gaps = fill.has_gaps(columns)
+    gaps = fill.has_gaps(StoredColumns(columns, np.arange(len(columns.numbers))))
     if gaps.any():
         row = int(np.flatnonzero(gaps)[0])
         raise missing_value(columns, row, f"row {row + 1} (the first one is 1)")

@@ -29,6 +29,16 @@ class Scratch:
             return np.zeros(shape, dtype)
         return np.memmap(self._next_file(), dtype, mode="w+", shape=shape)
 
+    def columns_of(self, rows: Rows) -> AnyArray:
+        """All `rows` of a table; a column's values lie side by side."""
+        num_rows, num_columns = rows.shape
+        array: AnyArray = self.zeros((num_columns, num_rows), rows.dtype).T
+        start = 0
+        for block in rows.blocks():
+            array[start : start + len(block)] = block
+            start += len(block)
+        return array
+
     def concatenate(self, parts: Iterable[AnyArray], dtype: DTypeLike) -> AnyArray:
         """One array of all `parts`, which have one axis and come one at a time."""
         path = self._next_file()

@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,7 +44,7 @@ from tuner.data.text import prepare_texts
 from tuner.data.tokens import Tokenizer
 from tuner.errors import DataError
 from tuner.spec.metrics import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASKS
-from tuner.spec.sections import DataSpec, ImageFolderSource, PretrainedTokens
+from tuner.spec.sections import DataSpec, ImageFolderSource, PretrainedTokens, TableSource
 
 CODE_VERSION = 3
 """Raise it when the same source and recipe give other bytes than before."""
@@ -75,6 +75,23 @@ class Split(NamedTuple):
     """Float32 [rows, *input_shape]; int32 tokens [rows, length]."""
     targets: AnyArray
     """[rows]: int64 class indices, or float32 values; [rows, length]: int32 tokens."""
+
+
+@dataclass(frozen=True)
+class StandardisedRows(Rows):
+    """Rows of a table, standardised when they are written."""
+
+    raw: Rows
+    moments: standardise.Moments
+
+    dtype = np.dtype(np.float32)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.raw.shape
+
+    def blocks(self) -> Iterator[AnyArray]:
+        return (standardise.apply(block, *self.moments) for block in self.raw.blocks())
 
 
 Prepared = Arrays | RowsAndTargets
@@ -195,7 +212,9 @@ def _build(spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks:
         return _build_audio(spec, task, sha256)
     if isinstance(spec.source, ImageFolderSource):
         return _build_image_files(spec, task, sha256, scratch, map_chunks)
-    return (_build_images if task == IMAGES else _build_table)(spec, task, sha256)
+    if task == IMAGES:
+        return _build_images(spec, task, sha256)
+    return _build_table(spec, task, sha256, scratch, map_chunks)
 
 
 def _build_running_text(
@@ -271,10 +290,13 @@ def _build_image_files(
     return manifest, splits
 
 
-def _build_table(spec: DataSpec, task: str, sha256: str) -> _Built:
-    rows = prepare_rows(sources.read(spec.source), spec, task)
-    splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
-    mean, std = _moments(splits["train"].features, spec, rows.is_scaled)
+def _build_table(spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks) -> _Built:
+    options: dict[str, Any] = {}
+    if isinstance(spec.source, TableSource):
+        options = {"zeros": scratch.zeros, "map_chunks": map_chunks}
+    rows = prepare_rows(sources.read(spec.source, **options), spec, task)
+    splits = {name: RowsAndTargets(*arrays) for name, arrays in rows.splits.items()}
+    mean, std = _moments_of_rows(splits["train"].features, spec, rows.is_scaled, scratch)
     target_mean, target_std = (None, None) if rows.class_names else _target_moments(splits["train"].targets)
     manifest = _manifest(
         spec,
@@ -292,7 +314,12 @@ def _build_table(spec: DataSpec, task: str, sha256: str) -> _Built:
         dropped=rows.dropped,
         missing=rows.missing,
     )
-    return manifest, _standardised(splits, manifest)
+    moments = _moments_of(manifest)
+    if moments is None:
+        return manifest, splits
+    return manifest, {
+        name: RowsAndTargets(StandardisedRows(x, moments), y) for name, (x, y) in splits.items()
+    }
 
 
 def _manifest(
@@ -340,15 +367,18 @@ def _standardised(splits: Mapping[str, Arrays], manifest: Manifest) -> dict[str,
     return {name: Arrays(_standardise(x, manifest), y) for name, (x, y) in splits.items()}
 
 
-def _moments(
-    train: AnyArray, spec: DataSpec, is_scaled: NDArray[np.bool_] | None = None
+def _moments(train: AnyArray, spec: DataSpec) -> standardise.Moments | tuple[None, None]:
+    return standardise.fit(train, robust=spec.standardise == "robust") if spec.standardise else (None, None)
+
+
+def _moments_of_rows(
+    train: Rows, spec: DataSpec, is_scaled: NDArray[np.bool_], scratch: Scratch
 ) -> standardise.Moments | tuple[None, None]:
     """Zero and one for features that are not to be scaled."""
     if not spec.standardise:
         return None, None
-    mean, std = standardise.fit(train, robust=spec.standardise == "robust")
-    if is_scaled is None:
-        return mean, std
+    robust = spec.standardise == "robust"
+    mean, std = standardise.fit_rows(train, robust, lambda: scratch.columns_of(train))
     return (
         tuple(value if scaled else 0.0 for value, scaled in zip(mean, is_scaled, strict=True)),
         tuple(value if scaled else 1.0 for value, scaled in zip(std, is_scaled, strict=True)),

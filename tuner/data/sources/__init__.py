@@ -38,9 +38,9 @@ _READERS: dict[str, Callable[[Any], Table]] = {
 }
 
 
-def read(source: Source) -> Table:
-    """Read all rows of `source`; DataError where it cannot be read."""
-    return _READERS[source.type](source)
+def read(source: Source, **options: Any) -> Table:
+    """Read all rows of `source`; DataError where it cannot be read. Tables in files take options."""
+    return _READERS[source.type](source, **options)
 
 
 def num_bytes(source: Source) -> int:

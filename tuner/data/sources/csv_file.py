@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 
 from tuner.data.sources.files import broken_line, reason
+from tuner.data.sources.parts import Part, parts_of_lines
 from tuner.errors import DataError
 
 
-def read_frame(path: Path, delimiter: str, text: Collection[str] = ()) -> pd.DataFrame:
+def parts_of(path: Path, part_bytes: int) -> list[Part]:
+    """Lines; none where quotation marks may hide where a row ends."""
+    return parts_of_lines(path, part_bytes, without=b'"')
+
+
+def read_frame(
+    path: Path, delimiter: str, text: Collection[str] = (), part: Part | None = None
+) -> pd.DataFrame:
     """A frame with at least one row and text as names; the columns `text` stay as they are written."""
+    is_first = part is None or part.start == 0
     try:
         frame: pd.DataFrame = pd.read_csv(
-            path, sep=delimiter, low_memory=False, dtype=dict.fromkeys(text, "str"), encoding="utf-8"
+            path if part is None else BytesIO(part.read(path)),
+            sep=delimiter,
+            names=None if is_first else _names(path, delimiter),
+            header=0 if is_first else None,
+            low_memory=False,
+            dtype=dict.fromkeys(text, "str"),
+            encoding="utf-8",
         )
     except UnicodeDecodeError as error:
         raise _unreadable(path, broken_line(path)) from error
     except (ValueError, OSError) as error:
-        raise _unreadable(path, reason(error)) from error
+        counted = "" if part is None else f", counted from line {part.first_row + 1}"
+        raise _unreadable(path, reason(error) + counted) from error
     if not isinstance(frame.index, pd.RangeIndex):
         # pandas would take what is in front of the other values as the name of the row.
         raise _unreadable(path, "its rows have more values than its header has names")
@@ -29,6 +46,10 @@ def read_frame(path: Path, delimiter: str, text: Collection[str] = ()) -> pd.Dat
     frame.columns = frame.columns.astype(str)
     _check_names(path, delimiter)
     return frame
+
+
+def _names(path: Path, delimiter: str) -> list[str]:
+    return list(pd.read_csv(path, sep=delimiter, nrows=0, encoding="utf-8").columns)
 
 
 def _check_names(path: Path, delimiter: str) -> None:
