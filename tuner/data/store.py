@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -165,8 +165,7 @@ def prepare(spec: DataSpec, task: str, store_root: Path, *, map_chunks: MapChunk
             # Another process may have prepared it meanwhile.
             if _find(path) is None:
                 _remove(path)
-                with scratch_in(store_root / f"{_TEMPORARY}{sha256}-scratch") as scratch:
-                    _publish(*_build(spec, task, sha256, scratch, map_chunks), path)
+                _make(path, lambda scratch: _build(spec, task, sha256, scratch, map_chunks))
         store = Store.open(path)
     return store
 
@@ -390,14 +389,12 @@ def _target_moments(targets: AnyArray) -> tuple[float, float]:
     return mean, std
 
 
-def _publish(manifest: Manifest, splits: Mapping[str, Prepared], path: Path) -> None:
+def _make(path: Path, build: Callable[[Scratch], _Built]) -> None:
     temporary = path.with_name(_TEMPORARY + path.name)
     temporary.mkdir()
     try:
-        for name, split in splits.items():
-            for part, values in split._asdict().items():
-                _write_array(temporary / _array_name(name, part), values)
-        _write_bytes(temporary / _MANIFEST, manifest.to_json().encode())
+        with scratch_in(temporary / "scratch") as scratch:
+            _write(temporary, *build(scratch))
         _write_bytes(temporary / _SUMS, _sums(temporary))
         _sync_folder(temporary)
         temporary.rename(path)
@@ -405,6 +402,13 @@ def _publish(manifest: Manifest, splits: Mapping[str, Prepared], path: Path) -> 
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _write(folder: Path, manifest: Manifest, splits: Mapping[str, Prepared]) -> None:
+    for name, split in splits.items():
+        for part, values in split._asdict().items():
+            _write_array(folder / _array_name(name, part), values)
+    _write_bytes(folder / _MANIFEST, manifest.to_json().encode())
 
 
 def _array_name(split: str, part: str) -> str:

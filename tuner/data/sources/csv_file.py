@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from tuner.errors import DataError
 
 def parts_of(path: Path, part_bytes: int) -> list[Part]:
     """Lines; none where quotation marks may hide where a row ends."""
-    return parts_of_lines(path, part_bytes, without=b'"')
+    parts = parts_of_lines(path, part_bytes, without=b'"')
+    return [replace(part, first_row=max(0, part.first_row - 1)) for part in parts]  # the header is none
 
 
 def read_frame(
@@ -36,8 +38,8 @@ def read_frame(
     except UnicodeDecodeError as error:
         raise _unreadable(path, broken_line(path)) from error
     except (ValueError, OSError) as error:
-        counted = "" if part is None else f", counted from line {part.first_row + 1}"
-        raise _unreadable(path, reason(error) + counted) from error
+        where = "" if part is None else f", in the lines from row {part.first_row + 1} on"
+        raise _unreadable(path, reason(error) + where) from error
     if not isinstance(frame.index, pd.RangeIndex):
         # pandas would take what is in front of the other values as the name of the row.
         raise _unreadable(path, "its rows have more values than its header has names")

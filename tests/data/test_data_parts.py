@@ -1,0 +1,160 @@
+"""Large tables are read in parts and prepared in blocks of rows: the bytes are those of the whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tuner.data import scratch, sources, standardise
+from tuner.data.rows import prepare_rows
+from tuner.data.scratch import Picked
+from tuner.data.sources import table_files
+from tuner.data.sources.parts import parts_of_lines
+from tuner.errors import DataError
+from tuner.spec.sections import DataSpec
+
+PART_BYTES = 200
+SPEC = DataSpec.model_validate({"source": {"type": "sklearn", "name": "iris"}})
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    """120 rows; `rare` has no number in most parts, and `text` only numbers in some."""
+    draw = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "number": draw.standard_normal(120),
+            "rare": [7.5 if row == 100 else None for row in range(120)],
+            "text": ["007" if row < 50 else "blue" for row in range(120)],
+            "label": draw.integers(0, 2, 120),
+        }
+    )
+
+
+def write(frame: pd.DataFrame, folder: Path, kind: str) -> Path:
+    path = folder / f"rows.{kind}"
+    if kind == "csv":
+        frame.to_csv(path, index=False)
+    elif kind == "parquet":
+        frame.to_parquet(path, row_group_size=9)
+    else:
+        rows = [
+            {name: value for name, value in row.items() if value == value} for row in frame.to_dict("records")
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def source_of(path: Path, **fields: Any) -> Any:
+    given = {"type": path.suffix[1:], "path": str(path), "label": "label", **fields}
+    return DataSpec.model_validate({"source": given}).source
+
+
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_files, "PART_BYTES", PART_BYTES)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_parts_are_the_whole(
+    frame: pd.DataFrame, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = source_of(write(frame, tmp_path, kind))
+    whole = sources.read(source)
+    monkeypatch.setattr(table_files, "PART_BYTES", PART_BYTES)
+    assert len(list(table_files._pieces(source))) > 3
+    parts = sources.read(source)
+    assert parts.features.tobytes() == whole.features.tobytes()
+    assert parts.texts.tolist() == whole.texts.tolist()
+    assert set(parts.texts.ravel()) == {"007", "blue"}
+    assert (parts.targets.dtype, parts.targets.tolist()) == (whole.targets.dtype, whole.targets.tolist())
+    assert (parts.feature_names, parts.text_names) == (whole.feature_names, ("text",))
+    assert parts.origins.row.tolist() == list(range(1, 121))
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_a_file_with_quotation_marks_is_one_part(frame: pd.DataFrame, tmp_path: Path) -> None:
+    path = write(frame.assign(text="two\nlines"), tmp_path, "csv")
+    assert [piece.part for piece in table_files._pieces(source_of(path))] == [None]
+    assert set(sources.read(source_of(path)).texts.ravel()) == {"two\nlines"}
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\n\n\n"])
+@pytest.mark.parametrize("size", [1, 5, 6, 7, 1000])
+def test_lines_stay_whole(tmp_path: Path, ending: str, size: int) -> None:
+    path = tmp_path / "lines"
+    path.write_text("one\ntwo\nthree\nfour" + ending)
+    parts = parts_of_lines(path, size)
+    read = [part.read(path) for part in parts]
+    assert b"".join(read) == path.read_bytes()
+    assert all(part.endswith(b"\n") for part in read[:-1])
+    assert all(part.strip() for part in read)
+    assert [part.first_row for part in parts] == [
+        path.read_bytes()[: part.start].count(b"\n") for part in parts
+    ]
+
+
+@pytest.mark.usefixtures("in_parts")
+@pytest.mark.parametrize(
+    ("kind", "row", "bad", "message"),
+    [
+        ("csv", 90, {"number": "none such"}, r"rows.csv has 'none such' in row 91 \(the first"),
+        ("jsonl", 90, {"number": "none such"}, r"rows.jsonl has 'none such' in row 91 \(the first"),
+        ("jsonl", 90, {"number": [1]}, r"rows.jsonl has a list in row 91 \(the first"),
+    ],
+)
+def test_errors_count_from_the_beginning_of_the_file(
+    frame: pd.DataFrame, tmp_path: Path, kind: str, row: int, bad: dict[str, Any], message: str
+) -> None:
+    rows = frame.astype(object)
+    for name, value in bad.items():
+        rows.at[row, name] = value
+    source = source_of(write(rows, tmp_path, kind))
+    with pytest.raises(DataError, match=message):
+        prepare_rows(sources.read(source), SPEC, "tabular_classification")
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_a_row_that_is_too_long_in_a_late_part(frame: pd.DataFrame, tmp_path: Path) -> None:
+    path = write(frame, tmp_path, "csv")
+    lines = path.read_text().splitlines()
+    lines[99] += ",1,2"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(
+        DataError, match=r"rows.csv is not: .*(in the lines from row \d+ on|more values than its header)"
+    ):
+        sources.read(source_of(path))
+
+
+def test_a_late_line_that_is_no_json(frame: pd.DataFrame, tmp_path: Path, in_parts: None) -> None:
+    path = write(frame, tmp_path, "jsonl")
+    lines = path.read_text().splitlines()
+    lines[99] = "{"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match="line 100"):
+        sources.read(source_of(path))
+
+
+def test_a_parquet_file_that_is_damaged(frame: pd.DataFrame, tmp_path: Path, in_parts: None) -> None:
+    path = write(frame, tmp_path, "parquet")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match="must be readable as Parquet"):
+        sources.read(source_of(path))
+
+
+@pytest.mark.parametrize("robust", [False, True])
+@pytest.mark.parametrize("num_features", [1, 2, 3, 20, 129])
+def test_moments_of_blocks_are_those_of_the_whole_to_the_last_bit(
+    num_features: int, robust: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch, "_BLOCK_BYTES", 5000)
+    draw = np.random.default_rng(0)
+    sizes = 10.0 ** draw.integers(-12, 12, (9001, num_features))
+    values = (draw.standard_normal((9001, num_features)) * sizes).astype(np.float32)
+    rows = Picked(values, np.arange(9001))
+    assert standardise.fit_rows(rows, robust, lambda: values) == standardise.fit(values, robust)
