@@ -16,7 +16,9 @@ from PIL import Image
 from tuner.data import prepare
 from tuner.data.sources import table_files
 from tuner.errors import DataError
+from tuner.execution import runner
 from tuner.execution.ray_data import over_ray_data
+from tuner.spec import Experiment
 from tuner.spec.sections import DataSpec
 
 pytestmark = pytest.mark.ray
@@ -107,3 +109,34 @@ def test_it_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
     list(over_ray_data(str, range(3)))
     assert logging.getLogger("ray.data").level == logging.ERROR
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("above_mb", "expected"), [(0.001, ["spread"]), (1024, [])])
+def test_only_large_sources_and_an_idle_cluster(
+    tmp_path: Path, above_mb: float, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, data = table(tmp_path / "source")
+    used: list[str] = []
+
+    def spread(function: Any, chunks: Any) -> Iterator[Any]:
+        used[:] = ["spread"]
+        return over_ray_data(function, chunks)
+
+    monkeypatch.setattr(runner, "over_ray_data", spread)
+    experiment = Experiment.from_dict(
+        {
+            "name": "large",
+            "task": task,
+            "data": data,
+            "model": {"type": "mlp"},
+            "train": {"epochs": 1, "optimizer": {"type": "sgd", "lr": {"float": [0.1, 0.2]}}},
+            "search": {"metric": "val/loss", "mode": "min", "trials": 1},
+            "resources": {"ray_data_above_mb": above_mb},
+        }
+    )
+    (spec, *_) = specs = list(experiment.representatives())
+    store_of = runner._prepare(experiment, specs, tmp_path / "store", [])
+    assert used == expected
+    used.clear()
+    store_of(spec.data.model_copy(update={"standardise": False}))
+    assert used == [], "gangs have the CPUs"

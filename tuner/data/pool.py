@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-_AHEAD = 4
+_AHEAD = 2
 """Results a CPU that may wait for the one who takes them."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-PART_BYTES = 1 << 24
+PART_BYTES = 1 << 22
 """Of a file; a part in memory takes some times as many."""
 
 
