@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from tuner.data import scratch, sources, standardise
 from tuner.data.rows import prepare_rows
-from tuner.data.scratch import Picked
+from tuner.data.scratch import Picked, scratch_in
 from tuner.data.sources import table_files
 from tuner.data.sources.parts import parts_of_lines
 from tuner.errors import DataError
@@ -158,3 +159,14 @@ def test_moments_of_blocks_are_those_of_the_whole_to_the_last_bit(
     values = (draw.standard_normal((9001, num_features)) * sizes).astype(np.float32)
     rows = Picked(values, np.arange(9001))
     assert standardise.fit_rows(rows, robust, lambda: values) == standardise.fit(values, robust)
+
+
+def test_a_full_disk_is_an_error_at_once(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with scratch_in(tmp_path / "scratch") as arrays, pytest.raises(OSError, match="too large"):
+            arrays.zeros((100, 100), np.float32)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "scratch").exists()

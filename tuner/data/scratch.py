@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,9 +27,14 @@ class Scratch:
         self._num_files = 0
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> AnyArray:
+        """OSError where the disk has no room for it."""
         if 0 in shape:
             return np.zeros(shape, dtype)
-        return np.memmap(self._next_file(), dtype, mode="w+", shape=shape)
+        path = self._next_file()
+        with path.open("wb") as file:
+            # A mapped file that finds no room later would end the process.
+            os.posix_fallocate(file.fileno(), 0, math.prod(shape) * np.dtype(dtype).itemsize)
+        return np.memmap(path, dtype, mode="r+", shape=shape)
 
     def columns_of(self, rows: Rows) -> AnyArray:
         """All `rows` of a table; a column's values lie side by side."""

@@ -8,8 +8,8 @@ is the hash of everything that decides the bytes: the source (a file by its cont
 the code version. It is written to a temporary name under a lock, fsynced and renamed, so a store is whole or
 absent. Image files are stored as bytes, which become standardised float32 rows when they are read (`Pixels`):
 a quarter of the disk and of the page cache. `prepare` holds the files against their checksums, and makes a
-damaged store anew. All rows pass through memory once while they are prepared; training reads them through the
-page cache, shared by all processes of a node.
+damaged store anew. Files of tables, image files and running text are prepared in chunks, of which a few are
+in memory at a time. Training reads rows through the page cache, shared by all processes of a node.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def prepare(spec: DataSpec, task: str, store_root: Path, *, map_chunks: MapChunk
     """Prepare the data of `spec` for `task`, or find it prepared (then files are only read for their hashes).
 
     DataError for data that cannot be used; nothing is left behind then. `map_chunks` says where the work on
-    image files, running text and tables is done; what comes of it is the same.
+    the chunks of a source is done, and changes no byte.
     """
     sha256 = fingerprint(spec, task)
     path = store_root / sha256
