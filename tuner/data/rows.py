@@ -75,13 +75,13 @@ def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
     whole = Columns(cleaned.feature_names or (), table.text_names, cleaned.features, texts)
     columns = StoredColumns(whole, kept)
     work = Work(columns, cleaned, kept, ledger)
-    rows = split(cleaned, None if table.parts is None else table.parts[kept], spec)
+    rows = split(work, table.parts, spec)
     missing = fill.count_missing(columns, rows)
     rows = _without_duplicates(work, rows) if spec.clean.duplicates == "drop" else rows
     rows = _without_gaps(work, rows, spec.clean)
     rows, limits = _without_outliers(work, rows, spec.clean)
     rows = with_known_labels(work, rows, spec.clean)
-    check_sizes(rows, len(ledger.origins.row), spec, is_cut=table.parts is None)
+    check_sizes(rows, len(ledger.origins), spec, is_cut=table.parts is None)
     recipe = _fit(columns.take(rows["train"]), spec, limits)
     targets, class_names = known_classes(cleaned, rows["train"])
     how = spec.encode.categories
@@ -118,10 +118,11 @@ class Work:
         return self.ledger.origins.name(int(self.kept[row]))
 
 
-def split(cleaned: Cleaned, parts: AnyArray | None, spec: DataSpec) -> Places:
+def split(work: Work, parts: AnyArray | None, spec: DataSpec) -> Places:
+    """By `parts`, those of the table as it was read, where the source has them."""
     if parts is None:
-        return split_rows(cleaned, spec.split)
-    return {name: np.flatnonzero(parts == name) for name in SPLITS}
+        return split_rows(work.cleaned, spec.split, name_of=work.name)
+    return {name: np.flatnonzero(parts[work.kept] == name) for name in SPLITS}
 
 
 def _without_duplicates(work: Work, rows: Places) -> Places:
@@ -130,7 +131,13 @@ def _without_duplicates(work: Work, rows: Places) -> Places:
         work.drop("duplicate", again[name])
         work.drop("in_another_split", elsewhere[name])
     gone = np.concatenate([*again.values(), *elsewhere.values()])
-    return {name: np.setdiff1d(rows[name], gone) for name in SPLITS}
+    left = {name: np.setdiff1d(rows[name], gone) for name in SPLITS}
+    if not len(left["train"]):
+        raise DataError(
+            f"training must have rows of its own, but all {len(rows['train'])} stand in val or test too and "
+            "data.clean.duplicates: drop leaves them there; give training other rows"
+        )
+    return left
 
 
 def _without_gaps(work: Work, rows: Places, spec: CleanSpec) -> Places:

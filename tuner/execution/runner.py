@@ -162,8 +162,10 @@ def check_is_free(paths: ExperimentPaths) -> None:
             f"choose another with --name or --results."
         )
     if paths.root.exists() and any(paths.root.iterdir()):
+        holds_one = paths.experiment_yaml.is_file()
+        found = "holds one, with which `tuner resume` goes on" if holds_one else "holds something else"
         raise ResultsError(
-            f"an experiment needs a folder of its own, but {paths.root} already holds one; "
+            f"an experiment needs a folder of its own, but {paths.root} already {found}; "
             f"choose another with --name or --results."
         )
 

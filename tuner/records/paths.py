@@ -1,7 +1,7 @@
 """Every path under `results/`, in one place.
 
 results/<name>/
-  experiment.yaml  environment.json  study.journal  decisions.jsonl  trials.csv
+  experiment.yaml  environment.json  study.journal  decisions.jsonl  commands.jsonl  trials.csv
   trials/00000/    params.json  events.out.tfevents.*  log.txt  checkpoints/{best,000003_0000000057}/
 results/.store/    prepared data, shared by the experiments of one results folder
 """
@@ -72,6 +72,11 @@ class ExperimentPaths:
     @property
     def decisions(self) -> Path:
         return self.root / "decisions.jsonl"
+
+    @property
+    def commands(self) -> Path:
+        """What the search was asked from outside."""
+        return self.root / "commands.jsonl"
 
     @property
     def trials_csv(self) -> Path:

@@ -49,9 +49,11 @@ class ExportedModel:
         """
         folder = Path(folder)
         if not (folder / "model.json").is_file():
+            is_experiment = ExperimentPaths(folder).experiment_yaml.is_file()
+            fix = f"{folder} --export best" if is_experiment else f"DIR --export {folder}"
             raise ResultsError(
                 f"an exported model is a folder with model.json and weights.pt, but {folder} is none; "
-                f"make one with `tuner best DIR --export {folder}`."
+                f"make one with `tuner best {fix}`."
             )
         try:
             content = json.loads((folder / "model.json").read_bytes())

@@ -420,9 +420,10 @@ class Split(Section):
     def _sums_to_one(self) -> "Split":
         total = self.train + self.val + self.test
         if abs(total - 1) > 1e-6:
-            raise broken_rule(
-                f"must sum to 1; found {total:.6g} (train {self.train}, val {self.val}, test {self.test})"
-            )
+            rest = 1 - self.train - self.val
+            fix = "lower train or val" if rest < -1e-6 else f"with these, test is {abs(round(rest, 6)):g}"
+            found = f"{total:.6g} (train {self.train}, val {self.val}, test {self.test})"
+            raise broken_rule(f"must sum to 1; found {found}; {fix}")
         return self
 
     @model_validator(mode="after")

@@ -19,7 +19,7 @@ from tuner.data.sources import (
     text_files,
     two_class,
 )
-from tuner.data.sources.files import check_file, content_sha256
+from tuner.data.sources.files import check_file, check_splits_differ, content_sha256
 from tuner.data.sources.files import table_files as files_of_table
 from tuner.data.table import Table
 from tuner.spec.sections import AudioSource, ImageFolderSource, Source, TableSource, TextSource
@@ -40,6 +40,7 @@ _READERS: dict[str, Callable[[Any], Table]] = {
 
 def read(source: Source, **options: Any) -> Table:
     """Read all rows of `source`; DataError where it cannot be read. Tables in files take options."""
+    check_splits_differ(source)
     return _READERS[source.type](source, **options)
 
 

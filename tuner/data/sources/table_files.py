@@ -255,7 +255,9 @@ def fault(file: TableFile, name: str, row: int) -> str:
 def missing_column(path: Path, name: str, columns: Sequence[str]) -> DataError:
     """The error for a column that is not there, with the nearest name."""
     nearest = difflib.get_close_matches(name, columns, n=1)
-    hint = f"did you mean '{nearest[0]}'" if nearest else f"it has {', '.join(columns)}"
+    hint = f"did you mean '{nearest[0]}'?" if nearest else f"it has {', '.join(columns)}"
+    if len(columns) == 1 and not nearest:
+        hint = f"it has one column, {columns[0]}; check the delimiter"
     return DataError(f"the file must have the column '{name}', but {path} has none of that name; {hint}")
 
 

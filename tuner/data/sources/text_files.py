@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tuner.data.sources.files import broken_line, reason
+from tuner.data.origins import Origins
+from tuner.data.sources.files import broken_line, reason, split_paths
 from tuner.data.sources.table_files import missing_column
 from tuner.data.table import AnyArray, Table
 from tuner.errors import DataError
@@ -16,17 +17,15 @@ from tuner.spec.sections import LabelledTextSource, TextSource
 
 def read_labelled(source: LabelledTextSource) -> Table:
     """All rows of the table, or of one table a split; DataError where a column or a label is missing."""
-    if isinstance(source.path, str):
-        texts, labels = _read_table(Path(source.path), source)
-        return Table(texts, labels)
-    frames = {
-        name: _read_table(Path(path), source)
-        for name, path in source.path.model_dump(exclude_none=True).items()
-    }
-    texts = np.concatenate([texts for texts, _ in frames.values()])
-    labels = np.concatenate([labels for _, labels in frames.values()])
-    parts = np.concatenate([np.full(len(texts), name) for name, (texts, _) in frames.items()])
-    return Table(texts, labels, parts=parts)
+    files = split_paths(source.path)
+    texts, labels = zip(*(_read_table(path, source) for _, path in files), strict=True)
+    lengths = [len(each) for each in texts]
+    return Table(
+        np.concatenate(texts),
+        np.concatenate(labels),
+        parts=None if isinstance(source.path, str) else np.repeat([part for part, _ in files], lengths),
+        origins=Origins.of_files([str(path) for _, path in files], lengths),
+    )
 
 
 def read_running(source: TextSource) -> Table:
@@ -36,7 +35,7 @@ def read_running(source: TextSource) -> Table:
 
 def read_texts(path: Path, column: str, delimiter: str) -> AnyArray:
     """New texts, without labels: one a line of a .txt file, or the column of a table."""
-    if path.suffix == ".txt":
+    if path.suffix.lower() == ".txt":
         lines = _decode(path).removesuffix("\n").split("\n")
         return np.array([line.removesuffix("\r") for line in lines], dtype=object)
     frame = _read_frame(path, None, delimiter)
@@ -47,9 +46,15 @@ def read_texts(path: Path, column: str, delimiter: str) -> AnyArray:
 
 def _read_table(path: Path, source: LabelledTextSource) -> tuple[AnyArray, AnyArray]:
     frame = _read_frame(path, source.columns, source.delimiter)
+    if source.columns and set(frame.iloc[0]) == set(source.columns):
+        raise DataError(
+            f"data.source.columns is for files without a header row, but the first row of {path} is one: "
+            f"{', '.join(frame.iloc[0])}; leave columns out"
+        )
     for name in (source.text, source.label):
         if name not in frame:
-            raise missing_column(path, name, list(frame.columns))
+            error = missing_column(path, name, list(frame.columns))
+            raise DataError(f"{error}; without a header row data.source.columns names them") from None
     missing = np.flatnonzero(frame[source.label].isna())
     if len(missing):
         raise DataError(
