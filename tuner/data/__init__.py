@@ -4,7 +4,6 @@ from tuner.data.batches import Batches, shards
 from tuner.data.inputs import input_names, read_inputs
 from tuner.data.manifest import Manifest
 from tuner.data.order import epoch_order
-from tuner.data.pool import in_order
 from tuner.data.sources import num_bytes
 from tuner.data.sources.two_class import bayes_accuracy
 from tuner.data.store import Split, Store, fingerprint, prepare, preprocess
@@ -19,7 +18,6 @@ __all__ = [
     "bayes_accuracy",
     "epoch_order",
     "fingerprint",
-    "in_order",
     "input_names",
     "num_bytes",
     "prepare",

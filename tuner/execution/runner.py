@@ -23,7 +23,7 @@ from ray import cloudpickle, tune
 from ray._private import worker as ray_worker
 from ray.tune.error import TuneError
 
-from tuner.data import Store, fingerprint, in_order, num_bytes, prepare
+from tuner.data import Store, fingerprint, num_bytes, prepare
 from tuner.errors import Interrupted, ResourceError, ResultsError, StorageError, UsageError
 from tuner.execution.bridge import Carriers, Gangs, TuneScheduler, TuneSearcher, trial_name
 from tuner.execution.checks import (
@@ -103,7 +103,7 @@ def run_experiment(
         check_precision(specs, size)
         check_pretrained(specs)
         with _undone_where_refused(paths) as made:
-            store_of = _prepare(experiment, specs, paths.store_root, made)
+            store_of = _prepare(experiment, specs, paths.store_root, made, cluster)
             _make_folder(experiment, paths)
             # Opened here, where a database that does not answer leaves nothing behind.
             searcher = _searcher(experiment, paths)
@@ -142,7 +142,7 @@ def resume_experiment(
             specs = list(experiment.representatives())
             check_precision(specs, size)
             check_pretrained(specs)
-            store_of = _prepare(experiment, specs, paths.store_root, [])
+            store_of = _prepare(experiment, specs, paths.store_root, [], cluster)
             searcher = _searcher(experiment, paths)
             atomic_write(paths.experiment_yaml, experiment.to_yaml())
             _search(experiment, paths, searcher, store_of, size, num_gangs(size, nodes), listeners, cluster)
@@ -369,7 +369,11 @@ def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
 
 
 def _prepare(
-    experiment: Experiment, specs: Sequence[TrialSpec], store_root: Path, made: list[Path]
+    experiment: Experiment,
+    specs: Sequence[TrialSpec],
+    store_root: Path,
+    made: list[Path],
+    cluster: Cluster,
 ) -> Callable[[DataSpec], Path]:
     """Prepares the data of the whole space, as far as it can be listed, and the rest on demand."""
     stores: dict[str, Store] = {}
@@ -380,12 +384,15 @@ def _prepare(
         if key not in stores:
             assert experiment.task is not None
             path = store_root / fingerprint(data, experiment.task)
-            if not path.exists():
+            is_new = not path.exists()
+            if is_new:
                 made.append(path)
             # Where gangs have the CPUs, Ray Data would wait for them.
-            is_spread = is_cluster_idle and num_bytes(data.source) > most_bytes
-            map_chunks = over_ray_data if is_spread else in_order
-            stores[key] = prepare(data, experiment.task, store_root, map_chunks=map_chunks)
+            if is_new and is_cluster_idle and num_bytes(data.source) > most_bytes:
+                with _quiet_ray(), cluster():
+                    stores[key] = prepare(data, experiment.task, store_root, map_chunks=over_ray_data)
+            else:
+                stores[key] = prepare(data, experiment.task, store_root)
         return stores[key]
 
     for spec in specs:
