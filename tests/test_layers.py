@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LEVELS = {
     "errors": 0,
+    "hub": 1,
     "spec": 1,
     "records": 2,
     "data": 3,
@@ -45,8 +46,10 @@ HEAVY = {
     "torch": {"models", "tasks", "training", "scaling", "results"},
     "tensorboardX": {"records"},
     "sklearn": {"data"},
-    "pyarrow": {"data"},
+    "pyarrow": {"data", "results"},
     "PIL": {"data"},
+    "fsspec": {"data"},
+    "huggingface_hub": {"hub"},
     "transformers": {"models"},
     "peft": {"models"},
 }

@@ -301,6 +301,35 @@ def best(
 
 
 @app.command()
+def results(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="an experiment's folder, or any folder of TensorBoard logs"),
+    ],
+    curves: Annotated[
+        str | None,
+        typer.Option(metavar="TAG", help="curves of this tag, e.g. val/loss; all: of every tag"),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", metavar="KIND", help="csv, parquet or json (default: by FILE, or csv)"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="write it there, and print nothing")
+    ] = None,
+) -> None:
+    """The table of trials, or their curves: as CSV, parquet or JSON."""
+    from tuner.results import tables
+
+    kind = tables.kind_of(format_, out)
+    content = tables.as_bytes(tables.select(folder, curves), kind)
+    if out is None:
+        sys.stdout.buffer.write(content)
+        return
+    tables.write(out, content)
+
+
+@app.command()
 def predict(
     model: Annotated[Path, typer.Argument(metavar="OUT", help="folder that tuner best --export wrote")],
     inputs: Annotated[

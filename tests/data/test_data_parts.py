@@ -68,7 +68,7 @@ def test_parts_are_the_whole(
     source = source_of(write(frame, tmp_path, kind))
     whole = sources.read(source)
     monkeypatch.setattr(table_files, "PART_BYTES", PART_BYTES)
-    assert len(list(table_files._pieces(source))) > 3
+    assert len(table_files.pieces_of([(None, Path(source.path))], kind, ",")) > 3
     parts = sources.read(source)
     assert parts.features.tobytes() == whole.features.tobytes()
     assert parts.texts.tolist() == whole.texts.tolist()
@@ -78,10 +78,44 @@ def test_parts_are_the_whole(
     assert parts.origins.row.tolist() == list(range(1, 121))
 
 
+BEGINNINGS = {
+    "booleans": ["True", "False"],
+    "booleans and gaps": ["True", "", "False"],
+    "numbers": ["1.50", "0.1"],
+    "text": ["007", "blue"],
+    "gaps": [""],
+}
+
+
+@pytest.mark.parametrize("column", ["x", "label"])
+@pytest.mark.parametrize("end", BEGINNINGS)
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_a_column_of_csv_is_what_all_parts_make_it(
+    beginning: str, end: str, column: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone, a part of booleans has numbers; with text elsewhere `True` is a word."""
+    values = [BEGINNINGS[name][row % len(BEGINNINGS[name])] for name in (beginning, end) for row in range(30)]
+    other = "label" if column == "x" else "x"
+    path = tmp_path / "rows.csv"
+    path.write_text(
+        f"{column},{other},y\n" + "".join(f"{value},{row % 2},1\n" for row, value in enumerate(values))
+    )
+    whole = sources.read(source_of(path))
+    monkeypatch.setattr(table_files, "PART_BYTES", 50)
+    parts = sources.read(source_of(path))
+    np.testing.assert_array_equal(parts.features, whole.features)
+    assert (parts.texts is None) == (whole.texts is None)
+    assert whole.texts is None or parts.texts.tolist() == whole.texts.tolist()
+    assert parts.targets.dtype == whole.targets.dtype
+    assert list(map(str, parts.targets)) == list(map(str, whole.targets))
+    bad = [[row for each in table.faults for row in each.rows] for table in (parts, whole)]
+    assert bad[0] == bad[1]
+
+
 @pytest.mark.usefixtures("in_parts")
 def test_a_file_with_quotation_marks_is_one_part(frame: pd.DataFrame, tmp_path: Path) -> None:
     path = write(frame.assign(text="two\nlines"), tmp_path, "csv")
-    assert [piece.part for piece in table_files._pieces(source_of(path))] == [None]
+    assert [piece.part for piece in table_files.pieces_of([(None, path)], "csv", ",")] == [None]
     assert set(sources.read(source_of(path)).texts.ravel()) == {"two\nlines"}
 
 
@@ -95,9 +129,9 @@ def test_lines_stay_whole(tmp_path: Path, ending: str, size: int) -> None:
     assert b"".join(read) == path.read_bytes()
     assert all(part.endswith(b"\n") for part in read[:-1])
     assert all(part.strip() for part in read)
-    assert [part.first_row for part in parts] == [
-        path.read_bytes()[: part.start].count(b"\n") for part in parts
-    ]
+    before = [path.read_bytes()[: part.start] for part in parts]
+    assert [part.first_line for part in parts] == [lines.count(b"\n") for lines in before]
+    assert [part.first_row for part in parts] == [len(lines.split()) for lines in before]
 
 
 @pytest.mark.usefixtures("in_parts")
@@ -115,9 +149,11 @@ def test_errors_count_from_the_beginning_of_the_file(
     rows = frame.astype(object)
     for name, value in bad.items():
         rows.at[row, name] = value
-    source = source_of(write(rows, tmp_path, kind))
+    path = write(rows, tmp_path, kind)
+    # Empty lines are no rows.
+    path.write_text(path.read_text().replace("\n", "\n\n").replace("\n\n", "\n \n\n", 20))
     with pytest.raises(DataError, match=message):
-        prepare_rows(sources.read(source), SPEC, "tabular_classification")
+        prepare_rows(sources.read(source_of(path)), SPEC, "tabular_classification")
 
 
 @pytest.mark.usefixtures("in_parts")

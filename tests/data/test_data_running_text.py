@@ -55,7 +55,8 @@ def prepared(tmp_path: Path, text: str, tokenizer: object = "byte", piece_bytes:
     path = tmp_path / "book.txt"
     path.write_bytes(text.encode())
     with scratch_in(tmp_path / "scratch") as scratch:
-        rows = prepare_running(path, spec_of(path, tokenizer), scratch, in_order, piece_bytes=piece_bytes)
+        spec = spec_of(path, tokenizer)
+        rows = prepare_running({None: path}, spec, scratch, in_order, piece_bytes=piece_bytes)
         return {
             name: [part.tolist() for part in rows.splits[name]] for name in SPLITS
         }, rows.tokenizer.to_json()

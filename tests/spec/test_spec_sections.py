@@ -158,12 +158,12 @@ WRONG = [
     (
         {"data__source": {"type": None}},
         "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text, "
-        "image_folder, audio; found null",
+        "image_folder, audio, huggingface; found null",
     ),
     (
         {"data__source": {"type": "sql"}},
         "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text, "
-        "image_folder, audio; found 'sql'",
+        "image_folder, audio, huggingface; found 'sql'",
     ),
     ({"data__source": {"type": ["csv"]}}, "found ['csv']"),
     (

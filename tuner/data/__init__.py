@@ -6,7 +6,7 @@ from tuner.data.manifest import Manifest
 from tuner.data.order import epoch_order
 from tuner.data.sources import num_bytes
 from tuner.data.sources.two_class import bayes_accuracy
-from tuner.data.store import Split, Store, fingerprint, prepare, preprocess
+from tuner.data.store import Split, Store, fingerprint, localised, prepare, preprocess
 from tuner.data.table import Table
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "epoch_order",
     "fingerprint",
     "input_names",
+    "localised",
     "num_bytes",
     "prepare",
     "preprocess",

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from io import BufferedReader
@@ -27,6 +27,7 @@ from tuner.data.pool import MapChunks
 from tuner.data.scratch import Scratch
 from tuner.data.sources.files import broken_line, reason
 from tuner.data.split import SPLITS
+from tuner.data.table import Table
 from tuner.data.tokens import BEFORE_SPACE, TokenArray, Tokenizer, fit, from_json
 from tuner.errors import DataError
 from tuner.spec.sections import DataSpec, TextSpec
@@ -53,6 +54,10 @@ class Piece:
             return file.read(self.end - self.start).decode("utf-8")
 
 
+Files = Mapping[str | None, Path]
+"""Of each split; or under None one that is to be cut."""
+
+
 @dataclass(frozen=True)
 class RunningRows:
     """Prepared splits: (tokens int32 [rows, max_length], the next tokens of the same shape)."""
@@ -61,12 +66,19 @@ class RunningRows:
     tokenizer: Tokenizer
 
 
+def write_files(table: Table, scratch: Scratch) -> Files:
+    """The texts of a table, one after the other, in `scratch`."""
+    if table.parts is None:
+        return {None: scratch.write_text(table.features)}
+    return {name: scratch.write_text(table.features[table.parts == name]) for name in SPLITS}
+
+
 def prepare_running(
-    path: Path, spec: DataSpec, scratch: Scratch, map_chunks: MapChunks, *, piece_bytes: int = PIECE_BYTES
+    files: Files, spec: DataSpec, scratch: Scratch, map_chunks: MapChunks, *, piece_bytes: int = PIECE_BYTES
 ) -> RunningRows:
-    """Of the text in `path`; DataError where it cannot be used. The tokens lie in `scratch`."""
+    """Of the text in `files`; DataError where it cannot be used. The tokens lie in `scratch`."""
     text = spec.text or TextSpec()
-    parts = _parts(path, spec.split)
+    parts = _parts(files, spec.split)
     tokenizer = fit(
         text.tokenizer, (piece.read() for piece in _pieces(parts["train"], BEFORE_SPACE, piece_bytes))
     )
@@ -76,7 +88,7 @@ def prepare_running(
         encoded = map_chunks(partial(_encode, content=tokenizer.to_json()), pieces)
         tokens = scratch.concatenate(encoded, np.int32)
         splits[name] = _stretches(tokens, text.max_length)
-        if len(splits[name][0]) == 0 and getattr(spec.split, name) > 0:
+        if len(splits[name][0]) == 0 and (pieces or name != "test"):
             raise DataError(
                 f"each split of a text must fill a row of data.text.max_length = {text.max_length} tokens "
                 f"and one more, but {name} has {len(tokens)} tokens; lower max_length or give more text"
@@ -98,7 +110,14 @@ def _stretches(tokens: TokenArray, length: int) -> tuple[TokenArray, TokenArray]
     return inputs.reshape(num_rows, length), targets.reshape(num_rows, length)
 
 
-def _parts(path: Path, split: SplitSpec) -> dict[str, Piece]:
+def _parts(files: Files, split: SplitSpec) -> dict[str, Piece]:
+    """The text of each split."""
+    if None in files:
+        return _cut(files[None], split)
+    return {name: Piece(files[name], 0, files[name].stat().st_size) for name in SPLITS}
+
+
+def _cut(path: Path, split: SplitSpec) -> dict[str, Piece]:
     """The file cut at shares of its characters."""
     counts = np.cumsum([0, *(np.count_nonzero(_begin_characters(block)) for block in _valid_blocks(path))])
     ends = np.rint(np.cumsum([getattr(split, name) for name in SPLITS]) * counts[-1]).astype(int)

@@ -55,6 +55,13 @@ class Scratch:
             is_empty = file.tell() == 0
         return np.zeros(0, dtype) if is_empty else np.memmap(path, dtype, mode="r")
 
+    def write_text(self, parts: Iterable[str]) -> Path:
+        """A file of all `parts`, as UTF-8."""
+        path = self._next_file()
+        with path.open("wb") as file:
+            file.writelines(part.encode() for part in parts)
+        return path
+
     def _next_file(self) -> Path:
         self._num_files += 1
         return self._folder / str(self._num_files)

@@ -18,8 +18,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,8 +34,9 @@ from tuner.data.lock import locked
 from tuner.data.manifest import Manifest
 from tuner.data.pixels import Pixels
 from tuner.data.pool import MapChunks, in_order
+from tuner.data.remote import fetched
 from tuner.data.rows import apply, prepare_rows
-from tuner.data.running_text import prepare_running
+from tuner.data.running_text import Files, prepare_running, write_files
 from tuner.data.scratch import Rows, Scratch, save_rows, scratch_in
 from tuner.data.sources.files import content_sha256, reason
 from tuner.data.split import split_rows
@@ -44,7 +45,14 @@ from tuner.data.text import prepare_texts
 from tuner.data.tokens import Tokenizer
 from tuner.errors import DataError
 from tuner.spec.metrics import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASKS
-from tuner.spec.sections import DataSpec, ImageFolderSource, PretrainedTokens, TableSource
+from tuner.spec.sections import (
+    DataSpec,
+    HuggingFaceSource,
+    ImageFolderSource,
+    PretrainedTokens,
+    TableSource,
+    TextSource,
+)
 
 CODE_VERSION = 3
 """Raise it when the same source and recipe give other bytes than before."""
@@ -150,13 +158,24 @@ class Store:
         )
 
 
-def prepare(spec: DataSpec, task: str, store_root: Path, *, map_chunks: MapChunks = in_order) -> Store:
+def prepare(
+    spec: DataSpec,
+    task: str,
+    store_root: Path,
+    versions: MutableMapping[str, str] | None = None,
+    map_chunks: MapChunks = in_order,
+) -> Store:
     """Prepare the data of `spec` for `task`, or find it prepared (then files are only read for their hashes).
 
-    DataError for data that cannot be used; nothing is left behind then. `map_chunks` says where the work on
-    the chunks of a source is done, and changes no byte.
+    Args:
+        versions: as in `localised`; None: servers are asked for the newest.
+        map_chunks: where the work on the chunks of a source is done; it changes no byte.
+
+    Raises:
+        DataError: data cannot be used; nothing is left behind then, but files that were fetched.
     """
-    sha256 = fingerprint(spec, task)
+    local = localised(spec, store_root, {} if versions is None else versions)
+    sha256 = fingerprint(local, task)
     path = store_root / sha256
     store = _find(path)
     if store is None:
@@ -165,9 +184,26 @@ def prepare(spec: DataSpec, task: str, store_root: Path, *, map_chunks: MapChunk
             # Another process may have prepared it meanwhile.
             if _find(path) is None:
                 _remove(path)
-                _make(path, lambda scratch: _build(spec, task, sha256, scratch, map_chunks))
+                source = spec.source.model_dump(mode="json")
+
+                def build(scratch: Scratch) -> _Built:
+                    manifest, splits = _build(local, task, sha256, scratch, map_chunks)
+                    return replace(manifest, source=source), splits
+
+                _make(path, build)
         store = Store.open(path)
     return store
+
+
+def localised(spec: DataSpec, store_root: Path, versions: MutableMapping[str, str]) -> DataSpec:
+    """`spec` with the files of its addresses fetched to a folder beside the stores.
+
+    Args:
+        versions: address to what was there when it was fetched; what is in it is not asked for again, the
+            others are added.
+    """
+    source = fetched(spec.source, store_root.with_name(".fetched"), versions)
+    return spec.model_copy(update={"source": source})
 
 
 def _find(path: Path) -> Store | None:
@@ -219,8 +255,11 @@ def _build(spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks:
 def _build_running_text(
     spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks
 ) -> _Built:
-    (path,) = sources.read(spec.source).features
-    rows = prepare_running(path, spec, scratch, map_chunks)
+    if isinstance(spec.source, TextSource):
+        files: Files = {None: Path(spec.source.path)}
+    else:
+        files = write_files(sources.read(spec.source), scratch)
+    rows = prepare_running(files, spec, scratch, map_chunks)
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     return _manifest(spec, task, sha256, splits, class_names=None, **_vocabulary(rows.tokenizer)), splits
 
@@ -291,7 +330,7 @@ def _build_image_files(
 
 def _build_table(spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks) -> _Built:
     options: dict[str, Any] = {}
-    if isinstance(spec.source, TableSource):
+    if isinstance(spec.source, TableSource | HuggingFaceSource):
         options = {"zeros": scratch.zeros, "map_chunks": map_chunks}
     rows = prepare_rows(sources.read(spec.source, **options), spec, task)
     splits = {name: RowsAndTargets(*arrays) for name, arrays in rows.splits.items()}

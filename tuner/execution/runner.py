@@ -23,7 +23,7 @@ from ray import cloudpickle, tune
 from ray._private import worker as ray_worker
 from ray.tune.error import TuneError
 
-from tuner.data import Store, fingerprint, num_bytes, prepare
+from tuner.data import Store, fingerprint, localised, num_bytes, prepare
 from tuner.errors import Interrupted, ResourceError, ResultsError, StorageError, UsageError
 from tuner.execution.bridge import Carriers, Gangs, TuneScheduler, TuneSearcher, trial_name
 from tuner.execution.checks import (
@@ -43,6 +43,7 @@ from tuner.records.environment import environment
 from tuner.records.files import atomic_write, atomic_write_json
 from tuner.records.lock import hold
 from tuner.records.paths import ExperimentPaths
+from tuner.records.versions import read_versions
 from tuner.search.ahead import make_asker
 from tuner.search.factory import make_scheduler, make_searcher
 from tuner.search.optuna_searcher import OptunaSearcher
@@ -102,9 +103,10 @@ def run_experiment(
         check_stop(experiment, size)
         check_precision(specs, size)
         check_pretrained(specs)
+        versions: dict[str, str] = {}
         with _undone_where_refused(paths) as made:
-            store_of = _prepare(experiment, specs, paths.store_root, made, cluster)
-            _make_folder(experiment, paths)
+            store_of = _prepare(experiment, specs, paths.store_root, made, versions, cluster)
+            _make_folder(experiment, paths, versions)
             # Opened here, where a database that does not answer leaves nothing behind.
             searcher = _searcher(experiment, paths)
         with _held(paths):
@@ -142,7 +144,7 @@ def resume_experiment(
             specs = list(experiment.representatives())
             check_precision(specs, size)
             check_pretrained(specs)
-            store_of = _prepare(experiment, specs, paths.store_root, [], cluster)
+            store_of = _prepare(experiment, specs, paths.store_root, [], read_versions(paths), cluster)
             searcher = _searcher(experiment, paths)
             atomic_write(paths.experiment_yaml, experiment.to_yaml())
             _search(experiment, paths, searcher, store_of, size, num_gangs(size, nodes), listeners, cluster)
@@ -373,6 +375,7 @@ def _prepare(
     specs: Sequence[TrialSpec],
     store_root: Path,
     made: list[Path],
+    versions: dict[str, str],
     cluster: Cluster,
 ) -> Callable[[DataSpec], Path]:
     """Prepares the data of the whole space, as far as it can be listed, and the rest on demand."""
@@ -383,16 +386,17 @@ def _prepare(
         key = data.model_dump_json()
         if key not in stores:
             assert experiment.task is not None
-            path = store_root / fingerprint(data, experiment.task)
+            local = localised(data, store_root, versions)
+            path = store_root / fingerprint(local, experiment.task)
             is_new = not path.exists()
             if is_new:
                 made.append(path)
             # Where gangs have the CPUs, Ray Data would wait for them.
-            if is_new and is_cluster_idle and num_bytes(data.source) > most_bytes:
+            if is_new and is_cluster_idle and num_bytes(local.source) > most_bytes:
                 with _quiet_ray(), cluster():
-                    stores[key] = prepare(data, experiment.task, store_root, map_chunks=over_ray_data)
+                    stores[key] = prepare(data, experiment.task, store_root, versions, over_ray_data)
             else:
-                stores[key] = prepare(data, experiment.task, store_root)
+                stores[key] = prepare(data, experiment.task, store_root, versions)
         return stores[key]
 
     for spec in specs:
@@ -400,8 +404,10 @@ def _prepare(
     return lambda data: store_of(data, is_cluster_idle=False).path
 
 
-def _make_folder(experiment: Experiment, paths: ExperimentPaths) -> None:
+def _make_folder(experiment: Experiment, paths: ExperimentPaths, versions: Mapping[str, str]) -> None:
     paths.root.mkdir(parents=True, exist_ok=True)
+    if versions:
+        atomic_write_json(paths.versions_json, versions)
     atomic_write(paths.experiment_yaml, experiment.to_yaml())
     atomic_write_json(paths.environment_json, environment())
 

@@ -35,6 +35,7 @@ from tuner.spec.sections import (
     ConfirmSpec,
     DataSpec,
     EncodeSpec,
+    HuggingFaceSource,
     ModelSpec,
     PretrainedSpec,
     PretrainedTokens,
@@ -44,6 +45,7 @@ from tuner.spec.sections import (
     SearchSpec,
     Source,
     SplitFiles,
+    SplitNames,
     TableFiles,
     TextSpec,
     TrainSpec,
@@ -104,6 +106,9 @@ _SOURCE_TASKS: dict[str, tuple[str, ...]] = {
     "text": (LANGUAGE_MODELLING,),
     "image_folder": ("image_classification",),
     "audio": (AUDIO_CLASSIFICATION,),
+    "huggingface": _TABLE_TASKS,
+    "huggingface with text": (LANGUAGE_MODELLING,),
+    "huggingface with text and label": ("text_classification",),
 }
 _MODEL_TASKS: dict[str, tuple[str, ...]] = {
     "mlp": (*ROW_TASKS, AUDIO_CLASSIFICATION),
@@ -416,7 +421,7 @@ def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tupl
 
 def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
     source = data.source
-    name = source.name if source.type == "sklearn" else source.type
+    name = _kind(source)
     if task not in _SOURCE_TASKS[name]:
         tasks = ", ".join(_SOURCE_TASKS[name])
         yield ("data", "source"), f"must fit the task; found {name} with {task}; {name} allows: {tasks}"
@@ -433,13 +438,22 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
             but = f" (of {name} invalid only)" if is_of_files and section == "clean" else ""
             rest = f"is for tables of numbers and text{but}; found it with task {task}; drop it"
             yield ("data", section), rest
-    is_given = "split" in data.model_fields_set
-    if is_given and isinstance(getattr(source, "path", None), SplitFiles | TableFiles):
-        yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
+    if "split" in data.model_fields_set:
+        if isinstance(getattr(source, "path", None), SplitFiles | TableFiles):
+            yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
+        if isinstance(getattr(source, "splits", None), SplitNames):
+            yield ("data", "split"), "is decided by data.source.splits; found both; drop one"
     if data.split.stratify and task not in CLASSIFICATION:
         yield ("data", "split", "stratify"), f"needs classes; found true with task {task}; drop it"
     if data.split.group is not None:
         yield from _check_group(data.split.group, source)
+
+
+def _kind(source: Source) -> str:
+    """What decides for which tasks it is, as `_SOURCE_TASKS` calls it."""
+    if isinstance(source, HuggingFaceSource) and source.text is not None:
+        return f"{source.type} with text{'' if source.label is None else ' and label'}"
+    return source.name if source.type == "sklearn" else source.type
 
 
 def _check_group(group: str, source: Source) -> Iterator[tuple[KeyPath, str]]:

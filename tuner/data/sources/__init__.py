@@ -12,6 +12,7 @@ from typing import Any
 
 from tuner.data.sources import (
     audio_files,
+    huggingface,
     image_folder,
     npz_file,
     sklearn_sets,
@@ -22,11 +23,19 @@ from tuner.data.sources import (
 from tuner.data.sources.files import check_file, check_splits_differ, content_sha256
 from tuner.data.sources.files import table_files as files_of_table
 from tuner.data.table import Table
-from tuner.spec.sections import AudioSource, ImageFolderSource, Source, TableSource, TextSource
+from tuner.spec.sections import (
+    AudioSource,
+    HuggingFaceSource,
+    ImageFolderSource,
+    Source,
+    TableSource,
+    TextSource,
+)
 
 _READERS: dict[str, Callable[[Any], Table]] = {
     "audio": audio_files.read,
     "csv": table_files.read,
+    "huggingface": huggingface.read,
     "image_folder": image_folder.read,
     "jsonl": table_files.read,
     "parquet": table_files.read,
@@ -45,7 +54,10 @@ def read(source: Source, **options: Any) -> Table:
 
 
 def num_bytes(source: Source) -> int:
-    """Size of the files of `source` that are prepared in chunks; DataError where they are missing."""
+    """Size of the files of `source` that other nodes may prepare; DataError where they are missing.
+
+    Data sets of the Hub lie in the cache of this node.
+    """
     if isinstance(source, ImageFolderSource):
         files = image_folder.read(source).features.tolist()
     elif isinstance(source, TableSource):
@@ -66,6 +78,10 @@ def identity(source: Source) -> dict[str, Any]:
     path = fields.pop("path", None)
     if isinstance(source, ImageFolderSource):
         fields["content_sha256"] = image_folder.identity(source)
+    elif isinstance(source, HuggingFaceSource):
+        for place in ("name", "subset", "revision", "splits"):
+            del fields[place]
+        fields["content_sha256"] = huggingface.identity(source)
     elif isinstance(source, TableSource):
         fields["content_sha256"] = [[part, _content(str(file))] for part, file in files_of_table(source)]
     elif isinstance(source, AudioSource):

@@ -14,9 +14,10 @@ from tuner.data.sources.parts import Part, parts_of_lines
 from tuner.errors import DataError
 
 
-def parts_of(path: Path, part_bytes: int) -> list[Part]:
+def parts_of(path: Path, part_bytes: int, delimiter: str) -> list[Part]:
     """Lines; none where quotation marks may hide where a row ends."""
-    parts = parts_of_lines(path, part_bytes, without=b'"')
+    empty = b" \t\r\n".replace(delimiter.encode(), b"")
+    parts = parts_of_lines(path, part_bytes, without=b'"', empty=empty)
     return [replace(part, first_row=max(0, part.first_row - 1)) for part in parts]  # the header is none
 
 

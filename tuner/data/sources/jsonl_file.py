@@ -23,7 +23,7 @@ def parts_of(path: Path, part_bytes: int) -> list[Part]:
 
 def read_frame(path: Path, part: Part | None = None) -> pd.DataFrame:
     """A frame with at least one row; a key that a line does not have is missing there."""
-    first = 1 if part is None else part.first_row + 1
+    first = 1 if part is None else part.first_line + 1
     try:
         with path.open("rb") if part is None else BytesIO(part.read(path)) as file:
             rows = [_row(line, number, path) for number, line in enumerate(file, first) if line.strip()]

@@ -1,8 +1,9 @@
-"""Parquet files, as frames."""
+"""Parquet files, and Arrow streams as `save_to_disk` of datasets writes them, as frames."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,9 +13,11 @@ from tuner.errors import DataError
 
 
 def parts_of(path: Path, part_bytes: int) -> list[Part]:
-    """Row groups, as many as have so many bytes."""
+    """Row groups, as many as have so many bytes; none of an Arrow stream."""
     from pyarrow import parquet  # here: only this source needs it
 
+    if path.suffix == ".arrow":
+        return []
     try:
         metadata = parquet.read_metadata(path)
         groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
@@ -30,17 +33,27 @@ def parts_of(path: Path, part_bytes: int) -> list[Part]:
 
 
 def read_frame(path: Path, part: Part | None = None) -> pd.DataFrame:
-    """A frame with at least one row and text as names."""
-    from pyarrow import parquet
+    """A frame with text as names, and of a whole file at least one row."""
+    return to_frame(read_table(path, part), path, may_be_empty=part is not None)
 
+
+def read_table(path: Path, part: Part | None = None) -> Any:
+    """An Arrow table; DataError where `path` cannot be read."""
     try:
-        file = parquet.ParquetFile(path)
-        table = file.read() if part is None else file.read_row_groups(range(part.start, part.end))
-        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+        return _read_stream(path) if path.suffix == ".arrow" else _read_parquet(path, part)
     except Exception as error:
         # What pyarrow raises for a damaged file depends on the place of the damage.
         raise _unreadable(path, error) from error
-    if frame.empty:
+
+
+def to_frame(table: Any, path: Path, *, may_be_empty: bool = False) -> pd.DataFrame:
+    """The Arrow table of `path` as a frame; DataError where it has no rows, or a name twice."""
+    try:
+        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+    except Exception as error:
+        # As above: text that is no UTF-8 is found here only.
+        raise _unreadable(path, error) from error
+    if frame.empty and not may_be_empty:
         raise DataError(f"data must have rows, but {path} has none; give a file with data")
     frame.columns = frame.columns.astype(str)
     twice = frame.columns[frame.columns.duplicated()]
@@ -49,7 +62,23 @@ def read_frame(path: Path, part: Part | None = None) -> pd.DataFrame:
     return frame
 
 
+def _read_parquet(path: Path, part: Part | None) -> Any:
+    from pyarrow import parquet
+
+    file = parquet.ParquetFile(path)
+    return file.read() if part is None else file.read_row_groups(range(part.start, part.end))
+
+
+def _read_stream(path: Path) -> Any:
+    import pyarrow
+
+    with pyarrow.OSFile(str(path)) as file:
+        table = pyarrow.ipc.open_stream(file).read_all()
+    # A stream is memory as it was, and says itself where in it each value lies.
+    table.validate(full=True)
+    return table
+
+
 def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(
-        f"data must be readable as Parquet, but {path} is not: {reason(error)}; correct the file"
-    )
+    kind = "an Arrow stream" if path.suffix == ".arrow" else "Parquet"
+    return DataError(f"data must be readable as {kind}, but {path} is not: {reason(error)}; correct the file")

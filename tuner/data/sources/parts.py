@@ -19,7 +19,9 @@ class Part:
     end: int
     """The one after the last."""
     first_row: int
-    """Rows of the file before it, as far as every line is one."""
+    """Rows of the file before it."""
+    first_line: int = 0
+    """Lines before it, if it is one of lines."""
 
     def read(self, path: Path) -> bytes:
         with path.open("rb") as file:
@@ -27,19 +29,25 @@ class Part:
             return file.read(self.end - self.start)
 
 
-def parts_of_lines(path: Path, part_bytes: int, *, without: bytes | None = None) -> list[Part]:
-    """Whole lines, so many bytes and the rest of the last line each; none where `without` is found in one."""
+def parts_of_lines(
+    path: Path, part_bytes: int, *, without: bytes | None = None, empty: bytes | None = None
+) -> list[Part]:
+    """Whole lines, so many bytes and the rest of the last line each; none where `without` is found in one.
+
+    A line of nothing but the bytes of `empty`, white space, is no row.
+    """
     parts: list[Part] = []
-    start = row = 0
+    start = row = line = 0
     for lines in _blocks_of_lines(path, part_bytes):
         if without is not None and without in lines:
             return []
-        if parts and not lines.strip():  # empty lines are no part of their own
+        if parts and not lines.strip(empty):  # empty lines are no part of their own
             parts[-1] = replace(parts[-1], end=start + len(lines))
         else:
-            parts.append(Part(start, start + len(lines), row))
+            parts.append(Part(start, start + len(lines), row, line))
         start += len(lines)
-        row += lines.count(b"\n")
+        row += sum(1 for each in lines.split(b"\n") if each.strip(empty))
+        line += lines.count(b"\n")
     return parts
 
 

@@ -11,7 +11,7 @@ are taken. In memory are some parts at a time, and of the whole table its labels
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -32,9 +32,11 @@ from tuner.errors import DataError
 from tuner.spec.domains import show
 from tuner.spec.sections import CsvSource, JsonlSource, ParquetSource
 
-_MODULES = {"csv": csv_file, "jsonl": jsonl_file, "parquet": parquet_file}
-_Source = CsvSource | JsonlSource | ParquetSource
 _PLAIN = (str, bool, int, float, Decimal, np.generic)
+
+
+_Kinds = frozenset[str]
+"""What CSV holds in a column: "numbers", "booleans", "text", "gaps"."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,24 @@ class TableFile:
 
     path: Path
     frame: pd.DataFrame
-    parses: bool
+    parses: bool = False
     """Whether text that is written as a number is one: in CSV, where all is text."""
     first_row: int = 0
     """Rows of the file before these."""
+
+
+ReadPiece = Callable[[Piece, Collection[str]], TableFile]
+"""In CSV the columns of these names stay as they are written."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The columns of a table that are used."""
+
+    label: str
+    features: Sequence[str] | None
+    """None: all but the label and those of `drop`."""
+    drop: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -68,8 +84,8 @@ class _Survey:
     columns: tuple[str, ...]
     counts: Mapping[str, tuple[int, int]]
     """Of each feature that is there: its numbers, and its values that are none."""
-    texts: frozenset[str]
-    """Features, and the label, that hold text."""
+    kinds: Mapping[str, _Kinds]
+    """Of each feature, and the label, of CSV."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +95,8 @@ class _Recipe:
     number_names: tuple[str, ...]
     text_names: tuple[str, ...]
     label: str
-    as_written: frozenset[str]
-    """Columns of a CSV file that are not to be parsed: 007 is no 7 there."""
+    as_written: Sequence[Collection[str]]
+    """Of each file the columns that are not to be parsed: 007 is no 7 in a column of text."""
 
 
 @dataclass(frozen=True)
@@ -96,26 +112,47 @@ class _Values:
 
 
 def read(
-    source: _Source, *, zeros: Callable[..., AnyArray] = np.zeros, map_chunks: MapChunks = in_order
+    source: CsvSource | JsonlSource | ParquetSource,
+    *,
+    zeros: Callable[..., AnyArray] = np.zeros,
+    map_chunks: MapChunks = in_order,
 ) -> Table:
     """All rows of the files; DataError where they are no table with the columns of `source`.
 
     `zeros` makes the array of the numbers.
     """
-    pieces = list(_pieces(source))
-    surveys = list(map_chunks(partial(_survey, source=source), pieces))
-    names = _features(source, _columns_of_files(pieces, surveys))
-    text_names = tuple(name for name in names if not _is_numbers(name, pieces, surveys))
-    with_text = frozenset[str]().union(*(survey.texts for survey in surveys))
+    delimiter = source.delimiter if isinstance(source, CsvSource) else None
+    return as_table(
+        pieces_of(table_files(source), source.type, delimiter),
+        partial(_read_piece, kind=source.type, delimiter=delimiter),
+        Wanted(source.label, source.features, source.drop or []),
+        zeros=zeros,
+        map_chunks=map_chunks,
+    )
+
+
+def as_table(
+    pieces: Sequence[Piece],
+    read_piece: ReadPiece,
+    wanted: Wanted,
+    *,
+    zeros: Callable[..., AnyArray] = np.zeros,
+    map_chunks: MapChunks = in_order,
+) -> Table:
+    """All rows of `pieces`; DataError where they are no table with the columns of `wanted`."""
+    surveys = list(map_chunks(partial(_survey, read_piece=read_piece, wanted=wanted), pieces))
+    names = _features(wanted, _columns_of_files(pieces, surveys))
+    kinds = _kinds_of_files(pieces, surveys)
+    text_names = tuple(name for name in names if not _is_numbers(name, pieces, surveys, kinds))
     recipe = _Recipe(
         number_names=tuple(name for name in names if name not in text_names),
         text_names=text_names,
-        label=source.label,
-        as_written=with_text & {*text_names, source.label},
+        label=wanted.label,
+        as_written=_as_written(kinds, {*text_names, wanted.label}),
     )
     lengths = [survey.num_rows for survey in surveys]
     table = _Filling(recipe, sum(lengths), zeros)
-    for values in map_chunks(partial(_values, source=source, recipe=recipe), pieces):
+    for values in map_chunks(partial(_values, read_piece=read_piece, recipe=recipe), pieces):
         table.add(values)
     return Table(
         features=table.numbers,
@@ -155,22 +192,37 @@ class _Filling:
         return np.array([*(self._shared.setdefault(text, text) for text in found), None], dtype=object)
 
 
-def _survey(piece: Piece, *, source: _Source) -> _Survey:
-    file = _read(piece, source)
+def _survey(piece: Piece, *, read_piece: ReadPiece, wanted: Wanted) -> _Survey:
+    file = read_piece(piece, ())
     columns = list(file.frame.columns)
-    wanted = set(source.features or columns) - {source.label, *(source.drop or [])}
-    names = [name for name in columns if name in wanted]
+    features = set(wanted.features or columns) - {wanted.label, *wanted.drop}
+    names = [name for name in columns if name in features]
     counts = {}
     for name in names:
         values, others = numbers_of(file, name)
         counts[name] = int(np.count_nonzero(~np.isnan(values))), int(np.count_nonzero(others))
-    label = [name for name in columns if name == source.label]
-    texts = {name for name in (*names, *label) if _holds_text(file, name)}
-    return _Survey(len(file.frame), tuple(columns), counts, frozenset(texts))
+    kinds = {
+        name: _kinds(file.frame[name]) for name in columns if file.parses and name in {*names, wanted.label}
+    }
+    return _Survey(len(file.frame), tuple(columns), counts, kinds)
 
 
-def _values(piece: Piece, *, source: _Source, recipe: _Recipe) -> _Values:
-    file = _read(piece, source, recipe)
+def _kinds(column: pd.Series) -> _Kinds:
+    gaps = {"gaps"} if column.isna().any() else set()
+    if pd.api.types.is_string_dtype(column):
+        return frozenset({"text", *gaps})
+    known = column.dropna()
+    if known.empty:
+        return frozenset(gaps)
+    return frozenset({"booleans" if isinstance(known.iloc[0], bool | np.bool_) else "numbers", *gaps})
+
+
+def _values(piece: Piece, *, read_piece: ReadPiece, recipe: _Recipe) -> _Values:
+    file = read_piece(piece, recipe.as_written[piece.number])
+    if piece.part is not None:
+        # A key that no line of a part has is missing there.
+        names = (*recipe.number_names, *recipe.text_names, recipe.label)
+        file = replace(file, frame=file.frame.reindex(columns=list(names)))
     numbers = np.empty((len(file.frame), len(recipe.number_names)), dtype=np.float32)
     faults = []
     for place, name in enumerate(recipe.number_names):
@@ -189,18 +241,6 @@ def _values(piece: Piece, *, source: _Source, recipe: _Recipe) -> _Values:
     )
 
 
-def _read(piece: Piece, source: _Source, recipe: _Recipe | None = None) -> TableFile:
-    delimiter = source.delimiter if isinstance(source, CsvSource) else None
-    file = read_file(
-        piece.path, source.type, delimiter, text=recipe.as_written if recipe else (), part=piece.part
-    )
-    if recipe is None or piece.part is None:
-        return file
-    # A key that no line of a part has is missing there.
-    names = (*recipe.number_names, *recipe.text_names, recipe.label)
-    return replace(file, frame=file.frame.reindex(columns=list(names)))
-
-
 def _columns_of_files(pieces: Sequence[Piece], surveys: Sequence[_Survey]) -> dict[Path, list[str]]:
     columns: dict[Path, dict[str, None]] = {}
     for piece, survey in zip(pieces, surveys, strict=True):
@@ -208,11 +248,54 @@ def _columns_of_files(pieces: Sequence[Piece], surveys: Sequence[_Survey]) -> di
     return {path: list(names) for path, names in columns.items()}
 
 
-def _pieces(source: _Source) -> Iterator[Piece]:
-    for number, (split, path) in enumerate(table_files(source)):
+def _kinds_of_files(pieces: Sequence[Piece], surveys: Sequence[_Survey]) -> list[dict[str, _Kinds]]:
+    """Of each file, all that its parts hold."""
+    files: list[dict[str, _Kinds]] = [{} for _ in range(pieces[-1].number + 1)]
+    for piece, survey in zip(pieces, surveys, strict=True):
+        file = files[piece.number]
+        file.update({name: file.get(name, frozenset()) | kinds for name, kinds in survey.kinds.items()})
+    return files
+
+
+def _are_texts(kinds: _Kinds) -> bool:
+    """Whether a column, read whole, would be one of text."""
+    return "text" in kinds or {"booleans", "numbers"} <= kinds
+
+
+def _as_written(files: Sequence[Mapping[str, _Kinds]], names: set[str]) -> list[set[str]]:
+    """Of each file what is text in it, and those of `names` that hold more than numbers in any."""
+    anywhere = {
+        name
+        for kinds in files
+        for name in names & kinds.keys()
+        if _are_texts(kinds[name]) or kinds[name] >= {"booleans", "gaps"}
+    }
+    return [anywhere | {name for name in kinds if _are_texts(kinds[name])} for kinds in files]
+
+
+def pieces_of(
+    files: Sequence[tuple[str | None, Path]], kind: str, delimiter: str | None = None
+) -> list[Piece]:
+    """The files of a split each, those that are large in parts."""
+    pieces = []
+    for number, (split, path) in enumerate(files):
         check_file(path)
-        parts = _MODULES[source.type].parts_of(path, PART_BYTES) if path.stat().st_size > PART_BYTES else []
-        yield from (Piece(number, split, path, part) for part in parts or [None])
+        is_large = path.stat().st_size > PART_BYTES
+        parts: Sequence[Part | None] = _parts_of(path, kind, delimiter) if is_large else []
+        pieces += [Piece(number, split, path, part) for part in parts or [None]]
+    return pieces
+
+
+def _parts_of(path: Path, kind: str, delimiter: str | None) -> list[Part]:
+    if kind == "csv":
+        return csv_file.parts_of(path, PART_BYTES, delimiter or ",")
+    if kind == "jsonl":
+        return jsonl_file.parts_of(path, PART_BYTES)
+    return parquet_file.parts_of(path, PART_BYTES)
+
+
+def _read_piece(piece: Piece, text: Collection[str], *, kind: str, delimiter: str | None) -> TableFile:
+    return read_file(piece.path, kind, delimiter, text=text, part=piece.part)
 
 
 def read_file(
@@ -225,7 +308,7 @@ def read_file(
         frame = csv_file.read_frame(path, delimiter or ",", text, part)
         return TableFile(path, frame, parses=True, first_row=first_row)
     module = jsonl_file if kind == "jsonl" else parquet_file
-    return TableFile(path, module.read_frame(path, part), parses=False, first_row=first_row)
+    return TableFile(path, module.read_frame(path, part), first_row=first_row)
 
 
 def numbers_of(file: TableFile, name: str) -> tuple[FloatArray, NDArray[np.bool_]]:
@@ -261,20 +344,19 @@ def missing_column(path: Path, name: str, columns: Sequence[str]) -> DataError:
     return DataError(f"the file must have the column '{name}', but {path} has none of that name; {hint}")
 
 
-def _features(source: _Source, columns_of: Mapping[Path, Sequence[str]]) -> list[str]:
+def _features(wanted: Wanted, columns_of: Mapping[Path, Sequence[str]]) -> list[str]:
     first, columns = next(iter(columns_of.items()))
-    dropped = source.drop or []
     known = set(columns)
-    for name in [source.label, *dropped, *(source.features or [])]:
+    for name in [wanted.label, *wanted.drop, *(wanted.features or [])]:
         if name not in known:
             raise missing_column(first, name, columns)
     for path, others in columns_of.items():
         _check_columns(path, set(others), first, known)
-    unused = {source.label, *dropped}
-    names = source.features or [name for name in columns if name not in unused]
+    unused = {wanted.label, *wanted.drop}
+    names = list(wanted.features or [name for name in columns if name not in unused])
     if not names:
         raise DataError(
-            f"data must have features, but {first} has only the label column '{source.label}' beside "
+            f"data must have features, but {first} has only the label column '{wanted.label}' beside "
             "what is dropped; add a feature column or correct the delimiter"
         )
     return names
@@ -290,18 +372,18 @@ def _check_columns(path: Path, here: set[str], first: Path, there: set[str]) -> 
         )
 
 
-def _is_numbers(name: str, pieces: Sequence[Piece], surveys: Sequence[_Survey]) -> bool:
-    counts = [
-        survey.counts.get(name, (0, 0))
-        for piece, survey in zip(pieces, surveys, strict=True)
-        if piece.split in (None, "train")
-    ]
-    num_numbers, num_others = np.sum(counts, axis=0)
-    return bool(num_numbers >= num_others)
-
-
-def _holds_text(file: TableFile, name: str) -> bool:
-    return not pd.api.types.is_numeric_dtype(_column(file, name))
+def _is_numbers(
+    name: str, pieces: Sequence[Piece], surveys: Sequence[_Survey], files: Sequence[Mapping[str, _Kinds]]
+) -> bool:
+    num_numbers = num_others = 0
+    for piece, survey in zip(pieces, surveys, strict=True):
+        if piece.split in (None, "train"):
+            numbers, others = survey.counts.get(name, (0, 0))
+            if "booleans" in survey.kinds.get(name, ()) and _are_texts(files[piece.number][name]):
+                numbers, others = 0, numbers  # True is a number only where nothing else stands
+            num_numbers += numbers
+            num_others += others
+    return num_numbers >= num_others
 
 
 def _labels(columns: Sequence[AnyArray]) -> AnyArray:

@@ -38,14 +38,14 @@ def read_texts(path: Path, column: str, delimiter: str) -> AnyArray:
     if path.suffix.lower() == ".txt":
         lines = _decode(path).removesuffix("\n").split("\n")
         return np.array([line.removesuffix("\r") for line in lines], dtype=object)
-    frame = _read_frame(path, None, delimiter)
+    frame = read_frame(path, None, delimiter)
     if column not in frame:
         raise missing_column(path, column, list(frame.columns))
     return frame[column].to_numpy(dtype=object)
 
 
 def _read_table(path: Path, source: LabelledTextSource) -> tuple[AnyArray, AnyArray]:
-    frame = _read_frame(path, source.columns, source.delimiter)
+    frame = read_frame(path, source.columns, source.delimiter)
     if source.columns and set(frame.iloc[0]) == set(source.columns):
         raise DataError(
             f"data.source.columns is for files without a header row, but the first row of {path} is one: "
@@ -65,7 +65,7 @@ def _read_table(path: Path, source: LabelledTextSource) -> tuple[AnyArray, AnyAr
     return texts, np.array(frame[source.label].astype(str), dtype=np.str_)
 
 
-def _read_frame(path: Path, columns: list[str] | None, delimiter: str) -> pd.DataFrame:
+def read_frame(path: Path, columns: list[str] | None, delimiter: str) -> pd.DataFrame:
     """As text, with quotes taken as they are where tabs delimit, as such files mean them."""
     try:
         frame: pd.DataFrame = pd.read_csv(
