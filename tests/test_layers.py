@@ -52,6 +52,9 @@ HEAVY = {
     "huggingface_hub": {"hub"},
     "transformers": {"models"},
     "peft": {"models"},
+    "fastapi": {"dashboard"},
+    "starlette": {"dashboard"},
+    "uvicorn": {"dashboard"},
 }
 """Heavy package to the rooms that may import it."""
 

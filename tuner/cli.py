@@ -359,6 +359,39 @@ def predict(
 
 
 @app.command()
+def dashboard(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="[DIR]",
+            help="a folder of experiments, or of one, or of any TensorBoard logs (default: results)",
+            show_default=False,
+        ),
+    ] = Path("results"),
+    host: Annotated[
+        str,
+        typer.Option(metavar="HOST", help="address to listen at; others than this machine's ask for a token"),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(metavar="PORT", help="port to listen at (default: 8765, else a free one)")
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(metavar="TOKEN", help="who opens it must have it (default: made where it is needed)"),
+    ] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="print the URL and open no browser")] = False,
+) -> None:
+    """Look at experiments in the browser, also while they run."""
+    from tuner.dashboard.opening import serve
+
+    serve(folder, host=host, port=port, token=token, browse=not no_open, say=_say)
+
+
+def _say(url: str) -> None:
+    print(f"dashboard of results at {url}\nCtrl-C ends it", flush=True)
+
+
+@app.command()
 def submit(
     spec: Spec,
     address: Annotated[
