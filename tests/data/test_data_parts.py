@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from tuner.data import scratch, sources, standardise
 from tuner.data.rows import prepare_rows
@@ -76,6 +78,28 @@ def test_parts_are_the_whole(
     assert (parts.targets.dtype, parts.targets.tolist()) == (whole.targets.dtype, whole.targets.tolist())
     assert (parts.feature_names, parts.text_names) == (whole.feature_names, ("text",))
     assert parts.origins.row.tolist() == list(range(1, 121))
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_data_set_of_the_hub_in_parts_is_the_whole(
+    frame: pd.DataFrame, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    info = {"info": {"features": {"label": {"names": ["no", "yes"], "_type": "ClassLabel"}}}}
+    if kind == "parquet":
+        table = table.replace_schema_metadata({"huggingface": json.dumps(info)})
+        parquet.write_table(table, tmp_path / "train.parquet", row_group_size=9)
+    else:
+        write(frame, tmp_path, kind)
+    given = {"type": "huggingface", "name": str(tmp_path), "label": "label"}
+    source = DataSpec.model_validate({"source": given}).source
+    whole = sources.read(source)
+    monkeypatch.setattr(table_files, "PART_BYTES", PART_BYTES)
+    parts = sources.read(source)
+    assert parts.features.tobytes() == whole.features.tobytes()
+    assert parts.texts.tolist() == whole.texts.tolist()
+    assert parts.targets.tolist() == whole.targets.tolist()
+    assert set(parts.targets) == ({"no", "yes"} if kind == "parquet" else {0, 1})
 
 
 BEGINNINGS = {

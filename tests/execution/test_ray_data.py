@@ -136,7 +136,7 @@ def test_only_large_sources_and_an_idle_cluster(
         }
     )
     (spec, *_) = specs = list(experiment.representatives())
-    store_of = runner._prepare(experiment, specs, tmp_path / "store", [], nullcontext)
+    store_of = runner._prepare(experiment, specs, tmp_path / "store", [], {}, nullcontext)
     assert used == expected
     used.clear()
     store_of(spec.data.model_copy(update={"standardise": False}))
