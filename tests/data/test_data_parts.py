@@ -16,7 +16,7 @@ from pyarrow import parquet
 from tuner.data import scratch, sources, standardise
 from tuner.data.rows import prepare_rows
 from tuner.data.scratch import Picked, scratch_in
-from tuner.data.sources import table_files
+from tuner.data.sources import csv_file, table_files
 from tuner.data.sources.parts import parts_of_lines
 from tuner.errors import DataError
 from tuner.spec.sections import DataSpec
@@ -184,12 +184,17 @@ def test_errors_count_from_the_beginning_of_the_file(
 def test_a_row_that_is_too_long_in_a_late_part(frame: pd.DataFrame, tmp_path: Path) -> None:
     path = write(frame, tmp_path, "csv")
     lines = path.read_text().splitlines()
-    lines[99] += ",1,2"
-    path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(
-        DataError, match=r"rows.csv is not: .*(in the lines from row \d+ on|more values than its header)"
+    parts = csv_file.parts_of(path, PART_BYTES, ",")
+    assert parts[8].first_line == parts[8].first_row + 1
+    first = parts[8].first_line
+    for line, found in (
+        (first, f"row {parts[8].first_row + 1} has more values than its header has names;"),
+        (first + 1, f"Expected 4 fields in line {first + 2}, saw 6"),
     ):
-        sources.read(source_of(path))
+        wrong = [each + ",1,2" if place == line else each for place, each in enumerate(lines)]
+        path.write_text("\n".join(wrong) + "\n")
+        with pytest.raises(DataError, match=f"rows.csv is not: .*{found}"):
+            sources.read(source_of(path))
 
 
 def test_a_late_line_that_is_no_json(frame: pd.DataFrame, tmp_path: Path, in_parts: None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import replace
 from io import BytesIO
@@ -39,16 +40,24 @@ def read_frame(
     except UnicodeDecodeError as error:
         raise _unreadable(path, broken_line(path)) from error
     except (ValueError, OSError) as error:
-        where = "" if part is None else f", in the lines from row {part.first_row + 1} on"
-        raise _unreadable(path, reason(error) + where) from error
+        raise _unreadable(path, _of_file(reason(error), part)) from error
     if not isinstance(frame.index, pd.RangeIndex):
         # pandas would take what is in front of the other values as the name of the row.
-        raise _unreadable(path, "its rows have more values than its header has names")
+        # Of a part that is not the first, this is where its first row is longer.
+        rows = "its rows have" if is_first or part is None else f"row {part.first_row + 1} has"
+        raise _unreadable(path, f"{rows} more values than its header has names")
     if frame.empty:
         raise DataError(f"data must have rows, but {path} has only a header; give a file with data")
     frame.columns = frame.columns.astype(str)
     _check_names(path, delimiter)
     return frame
+
+
+def _of_file(found: str, part: Part | None) -> str:
+    """What pandas says, with the number of the line in the file."""
+    if part is None:
+        return found
+    return re.sub(r"(?<=in line )\d+", lambda number: str(part.first_line + int(number[0])), found)
 
 
 def _names(path: Path, delimiter: str) -> list[str]:
