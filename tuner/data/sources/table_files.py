@@ -34,7 +34,6 @@ from tuner.spec.sections import CsvSource, JsonlSource, ParquetSource
 
 _PLAIN = (str, bool, int, float, Decimal, np.generic)
 
-
 _Kinds = frozenset[str]
 """What CSV holds in a column: "numbers", "booleans", "text", "gaps"."""
 
@@ -211,10 +210,10 @@ def _kinds(column: pd.Series) -> _Kinds:
     gaps = {"gaps"} if column.isna().any() else set()
     if pd.api.types.is_string_dtype(column):
         return frozenset({"text", *gaps})
-    known = column.dropna()
-    if known.empty:
+    first = column.first_valid_index()
+    if first is None:
         return frozenset(gaps)
-    return frozenset({"booleans" if isinstance(known.iloc[0], bool | np.bool_) else "numbers", *gaps})
+    return frozenset({"booleans" if isinstance(column[first], bool | np.bool_) else "numbers", *gaps})
 
 
 def _values(piece: Piece, *, read_piece: ReadPiece, recipe: _Recipe) -> _Values:
