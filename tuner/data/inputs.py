@@ -34,7 +34,8 @@ from tuner.spec.sections import AudioSpec
 _KINDS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _SUFFIXES = (*_KINDS, ".npz", ".npy")
 _IMAGE_FOLDER = "image_folder"
-_TEXT_SUFFIXES = (".txt", ".tsv", ".csv")
+_TABLE_SUFFIXES: tuple[str, ...] = (".tsv", ".csv")
+_TEXT_SUFFIXES = (".txt", *_TABLE_SUFFIXES)
 
 
 def read_inputs(path: Path, manifest: Manifest) -> AnyArray:
@@ -84,12 +85,16 @@ def _read_image_files(path: Path, manifest: Manifest) -> AnyArray:
 
 
 def _read_texts(path: Path, manifest: Manifest) -> AnyArray:
-    if path.suffix not in _TEXT_SUFFIXES:
+    is_table_of_pairs = manifest.source["type"] == "parallel_table"
+    column = manifest.source["source"] if is_table_of_pairs else manifest.source.get("text", "text")
+    is_pair = not isinstance(column, str)
+    suffixes = _TABLE_SUFFIXES if is_pair else _TEXT_SUFFIXES
+    if path.suffix not in suffixes:
+        kind = "pairs of texts" if is_pair else "texts"
         raise DataError(
-            f"texts must be a file ending in {', '.join(_TEXT_SUFFIXES)}, but found {path}; convert it"
+            f"{kind} must be a file ending in {', '.join(suffixes)}, but found {path}; convert it"
         )
     check_file(path)
-    column = str(manifest.source.get("text", "text"))
     texts = read_texts(path, column, "\t" if path.suffix == ".tsv" else _csv_delimiter(manifest))
     check_texts(texts)
     return texts

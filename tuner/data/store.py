@@ -38,9 +38,10 @@ from tuner.data.sources.files import content_sha256, reason
 from tuner.data.split import split_rows
 from tuner.data.table import AnyArray
 from tuner.data.text import prepare_text
+from tuner.data.translations import prepare_translations
 from tuner.errors import DataError
-from tuner.spec.metrics import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASKS
 from tuner.spec.sections import DataSpec, ImageFolderSource, PretrainedTokens
+from tuner.spec.tasks import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASKS, TRANSLATION
 
 CODE_VERSION = 3
 """Raise it when the same source and recipe give other bytes than before."""
@@ -180,7 +181,8 @@ def _build(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, 
 
 
 def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
-    rows = prepare_text(sources.read(spec.source), spec, task)
+    table = sources.read(spec.source)
+    rows = prepare_translations(table, spec) if task == TRANSLATION else prepare_text(table, spec, task)
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     manifest = _manifest(
         spec,
@@ -189,8 +191,10 @@ def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[
         splits,
         class_names=rows.class_names,
         tokenizer=rows.tokenizer.to_json(),
-        num_tokens=rows.tokenizer.num_tokens,
+        num_tokens=rows.num_tokens,
         padding=None if task == LANGUAGE_MODELLING else rows.tokenizer.padding,
+        separator=rows.separator,
+        target_tokens=rows.target_tokens,
     )
     return manifest, splits
 
@@ -277,11 +281,12 @@ def _manifest(
 
 def preprocess(features: AnyArray, manifest: Manifest) -> AnyArray:
     """Raw rows as the model saw them in training: [rows, *input_shape], of recordings as spectrograms; texts
-    [rows]; or of a table [rows, columns] in the order of `manifest.columns`, objects where a column is text.
+    [rows], pairs of texts [rows, 2]; or of a table [rows, columns] in the order of `manifest.columns`,
+    objects where a column is text.
     """
     if manifest.tokenizer is not None:
         (max_length,) = manifest.input_shape
-        return tokens.encode_rows(tokens.from_json(manifest.tokenizer), list(features), max_length)
+        return tokens.encode_rows(tokens.from_json(manifest.tokenizer), features.tolist(), max_length)
     if features.dtype == np.uint8:
         return pixels.to_rows(features, _moments_of(manifest))
     if manifest.columns is not None:

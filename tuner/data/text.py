@@ -1,7 +1,8 @@
 """Texts as rows of tokens, for the tasks that read text.
 
-Classification: a row is one text, cut at `max_length` tokens. Language modelling: the text is cut into
-stretches of `max_length` tokens that follow one another; the target of each token is the next one, so nothing
+Classification: a row is one text, or a pair of texts, cut at `max_length` tokens. Translation, whose targets
+are texts too, is in `translations.py`. Language modelling: the text is cut into stretches of `max_length`
+tokens that follow one another; the target of each token is the next one, so nothing
 is padded and each token but the first is predicted once. The splits of one running text are its beginning,
 middle and end: shuffled stretches would let the model see what surrounds those that it is measured on.
 """
@@ -18,8 +19,8 @@ from tuner.data.split import SPLITS, Indices, split_rows
 from tuner.data.table import AnyArray, Table
 from tuner.data.tokens import TokenArray, Tokenizer, encode_rows, fit
 from tuner.errors import DataError
-from tuner.spec.metrics import LANGUAGE_MODELLING
 from tuner.spec.sections import DataSpec, TextSpec
+from tuner.spec.tasks import LANGUAGE_MODELLING
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,12 @@ class TextRows:
 
     splits: Mapping[str, tuple[TokenArray, AnyArray]]
     tokenizer: Tokenizer
-    class_names: tuple[str, ...] | None
+    num_tokens: int
+    class_names: tuple[str, ...] | None = None
+    separator: int | None = None
+    """Of pairs: see `Tokenizer`."""
+    target_tokens: float | None = None
+    """Of translations: see `Manifest`."""
 
 
 def prepare_text(table: Table, spec: DataSpec, task: str) -> TextRows:
@@ -48,12 +54,14 @@ def _labelled(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
     else:
         rows = {name: np.flatnonzero(table.parts == name) for name in SPLITS}
         _check_seen(rows, targets, class_names)
-    texts = {name: [str(table.features[row]) for row in rows[name]] for name in SPLITS}
-    tokenizer = fit(text.tokenizer, texts["train"])
+    texts = {name: table.features[rows[name]].tolist() for name in SPLITS}
+    tokenizer = fit(text.tokenizer, table.features[rows["train"]].ravel().tolist())
     splits = {
         name: (encode_rows(tokenizer, texts[name], text.max_length), targets[rows[name]]) for name in SPLITS
     }
-    return TextRows(splits, tokenizer, class_names)
+    separator = tokenizer.separator if table.features.ndim == 2 else None
+    num_tokens = max(tokenizer.num_tokens, (separator or 0) + 1)
+    return TextRows(splits, tokenizer, num_tokens, class_names, separator)
 
 
 def _running_text(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
@@ -71,7 +79,7 @@ def _running_text(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
                 f"each split of a text must fill a row of data.text.max_length = {text.max_length} tokens "
                 f"and one more, but {name} has {found} tokens; lower max_length or give more text"
             )
-    return TextRows(splits, tokenizer, None)
+    return TextRows(splits, tokenizer, tokenizer.num_tokens)
 
 
 def _stretches(tokens: TokenArray, length: int) -> tuple[TokenArray, TokenArray]:
@@ -94,10 +102,11 @@ def _check_seen(rows: Mapping[str, Indices], targets: AnyArray, class_names: tup
 
 
 def check_texts(texts: AnyArray) -> None:
-    """DataError at the first of `texts` that is empty."""
-    for row, text in enumerate(texts):
-        if not isinstance(text, str) or not text.strip():
+    """DataError at the first row of `texts` [rows], or of pairs [rows, 2], in which one is empty."""
+    needed, found = ("a text", "has none") if texts.ndim == 1 else ("both texts", "lacks one")
+    for row, each in enumerate(texts.reshape(len(texts), -1)):
+        if not all(isinstance(text, str) and text.strip() for text in each):
             raise DataError(
-                f"every row must have a text, but row {row + 1} (the first one is 1) has none; "
+                f"every row must have {needed}, but row {row + 1} (the first one is 1) {found}; "
                 "fill it in or remove the row"
             )

@@ -1,4 +1,4 @@
-"""Texts: tables with a column of texts and one of labels, and running text."""
+"""Texts: tables with one or two columns of texts and one of labels, and running text."""
 
 from __future__ import annotations
 
@@ -35,22 +35,19 @@ def read_running(source: TextSource) -> Table:
     return Table(np.array([_decode(path)], dtype=object), np.zeros(1, dtype=np.int64))
 
 
-def read_texts(path: Path, column: str, delimiter: str) -> AnyArray:
-    """New texts, without labels: one a line of a .txt file, or the column of a table."""
+def read_texts(path: Path, column: str | list[str], delimiter: str) -> AnyArray:
+    """New texts, without labels: one a line of a .txt file, or the column of a table, or two of pairs."""
     if path.suffix == ".txt":
-        lines = _decode(path).removesuffix("\n").split("\n")
-        return np.array([line.removesuffix("\r") for line in lines], dtype=object)
-    frame = _read_frame(path, None, delimiter)
-    if column not in frame:
-        raise missing_column(path, column, list(frame.columns))
+        return read_lines(path)
+    frame = read_frame(path, None, delimiter)
+    check_columns(frame, path, column)
     return frame[column].to_numpy(dtype=object)
 
 
 def _read_table(path: Path, source: LabelledTextSource) -> tuple[AnyArray, AnyArray]:
-    frame = _read_frame(path, source.columns, source.delimiter)
-    for name in (source.text, source.label):
-        if name not in frame:
-            raise missing_column(path, name, list(frame.columns))
+    frame = read_frame(path, source.columns, source.delimiter)
+    check_columns(frame, path, source.text)
+    check_columns(frame, path, source.label)
     missing = np.flatnonzero(frame[source.label].isna())
     if len(missing):
         raise DataError(
@@ -61,7 +58,19 @@ def _read_table(path: Path, source: LabelledTextSource) -> tuple[AnyArray, AnyAr
     return texts, np.array(frame[source.label].astype(str), dtype=np.str_)
 
 
-def _read_frame(path: Path, columns: list[str] | None, delimiter: str) -> pd.DataFrame:
+def read_lines(path: Path) -> AnyArray:
+    """A text a line; the last one may have no end."""
+    lines = _decode(path).removesuffix("\n").split("\n")
+    return np.array([line.removesuffix("\r") for line in lines], dtype=object)
+
+
+def check_columns(frame: pd.DataFrame, path: Path, columns: str | list[str]) -> None:
+    for name in [columns] if isinstance(columns, str) else columns:
+        if name not in frame:
+            raise missing_column(path, name, list(frame.columns))
+
+
+def read_frame(path: Path, columns: list[str] | None, delimiter: str) -> pd.DataFrame:
     """As text, with quotes taken as they are where tabs delimit, as such files mean them."""
     try:
         frame: pd.DataFrame = pd.read_csv(
