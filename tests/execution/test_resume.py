@@ -161,7 +161,7 @@ def study_of(experiment, paths):
     return [(seen.number, seen.params, seen.curve, seen.state) for seen in searcher.observations()]
 
 
-@pytest.mark.parametrize("num_kills", [6, pytest.param(60, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("num_kills", [6, pytest.param(24, marks=pytest.mark.faults)])
 @pytest.mark.parametrize("name", SEARCHES)
 def test_killed_at_any_moment_it_ends_as_if_nothing_had_happened(tmp_path, name, num_kills):
     experiment = make_experiment(**SEARCHES[name])

@@ -119,7 +119,7 @@ class Search:
 
 @pytest.mark.parametrize("is_lost_answer", [False, True])
 @pytest.mark.parametrize("name", SEARCHES)
-@pytest.mark.parametrize("spread", [101, pytest.param(23, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("spread", [101, pytest.param(61, marks=pytest.mark.faults)])
 def test_a_file_that_is_away_for_good(tmp_path: Path, name: str, is_lost_answer: bool, spread: int) -> None:
     network = FailingSqlite()
     url = f"sqlite:///{tmp_path}/studies.db"
@@ -154,7 +154,7 @@ def goes_away(search: Search, arm: Callable[[], None]) -> bool:
 @pytest.mark.postgres
 @pytest.mark.parametrize("is_lost_answer", [False, True])
 @pytest.mark.parametrize("name", SEARCHES)
-@pytest.mark.parametrize("spread", [149, pytest.param(41, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("spread", [149, pytest.param(97, marks=pytest.mark.faults)])
 def test_a_server_that_is_away_for_good(
     tmp_path: Path, postgres: int, name: str, is_lost_answer: bool, spread: int
 ) -> None:

@@ -184,7 +184,6 @@ ROWS = [
     Row("clock a day on and SIGKILL", "adaptive", TRAINING),
     Row("rank killed", "mlp", TRAINING),
     Row("SIGKILL", "mlp", ("in a checkpoint", "while training")),
-    Row("SIGTERM", "mlp", TRAINING),
     Row("SIGKILL and a damaged checkpoint", "adaptive", TRAINING),
     Row("SIGKILL and a damaged checkpoint", "mlp", TRAINING),
 ]
