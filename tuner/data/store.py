@@ -279,14 +279,18 @@ def _manifest(
     return Manifest(sha256=sha256, task=task, **(common | absent | fields))
 
 
-def preprocess(features: AnyArray, manifest: Manifest) -> AnyArray:
+def preprocess(features: AnyArray, manifest: Manifest, tokenizer: tokens.Tokenizer | None = None) -> AnyArray:
     """Raw rows as the model saw them in training: [rows, *input_shape], of recordings as spectrograms; texts
     [rows], pairs of texts [rows, 2]; or of a table [rows, columns] in the order of `manifest.columns`,
     objects where a column is text.
+
+    `tokenizer`: that of the manifest, where it is read already.
     """
     if manifest.tokenizer is not None:
         (max_length,) = manifest.input_shape
-        return tokens.encode_rows(tokens.from_json(manifest.tokenizer), features.tolist(), max_length)
+        return tokens.encode_rows(
+            tokenizer or tokens.from_json(manifest.tokenizer), features.tolist(), max_length
+        )
     if features.dtype == np.uint8:
         return pixels.to_rows(features, _moments_of(manifest))
     if manifest.columns is not None:

@@ -2,9 +2,9 @@
 
 Classification: a row is one text, or a pair of texts, cut at `max_length` tokens. Translation, whose targets
 are texts too, is in `translations.py`. Language modelling: the text is cut into stretches of `max_length`
-tokens that follow one another; the target of each token is the next one, so nothing
-is padded and each token but the first is predicted once. The splits of one running text are its beginning,
-middle and end: shuffled stretches would let the model see what surrounds those that it is measured on.
+tokens that follow one another; the target of each token is the next one, so nothing is padded and each token
+but the first is predicted once. The splits of one running text are its beginning, middle and end: shuffled
+stretches would let the model see what surrounds those that it is measured on.
 """
 
 from __future__ import annotations

@@ -49,11 +49,11 @@ class _Prepared:
         return self._of_texts.padding
 
     def rows(self, raw: np.ndarray) -> np.ndarray:
-        return preprocess(raw, self._manifest)
+        return preprocess(raw, self._manifest, self._tokenizer)
 
     def encode(self, text: str) -> Sequence[int]:
-        tokens: list[int] = self._of_texts.encode(text).tolist()
-        return tokens
+        encoded: list[int] = self._of_texts.encode(text).tolist()
+        return encoded
 
     def decode(self, tokens: Sequence[int]) -> str:
         return self._of_texts.decode(tokens)
