@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LEVELS = {
     "errors": 0,
+    "hub": 1,
     "spec": 1,
     "records": 2,
     "data": 3,
@@ -47,6 +48,8 @@ HEAVY = {
     "sklearn": {"data"},
     "pyarrow": {"data"},
     "PIL": {"data"},
+    "fsspec": {"data"},
+    "huggingface_hub": {"hub"},
     "transformers": {"models"},
     "peft": {"models"},
 }

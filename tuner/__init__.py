@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuner.api import resume, run
+    from tuner.api import enqueue, resume, run, stop_trial
     from tuner.errors import TunerError
     from tuner.results.result import Result
     from tuner.spec import Choice, Experiment, Float, Int
@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Choice", "Experiment", "Float", "Int", "Result", "Trial", "TunerError", "resume", "run"]
+__all__ = [
+    "Choice",
+    "Experiment",
+    "Float",
+    "Int",
+    "Result",
+    "Trial",
+    "TunerError",
+    "enqueue",
+    "resume",
+    "run",
+    "stop_trial",
+]
 
 _HOMES = {
     "Choice": "tuner.spec",
@@ -30,8 +42,10 @@ _HOMES = {
     "Result": "tuner.results.result",
     "Trial": "tuner.training.report",
     "TunerError": "tuner.errors",
+    "enqueue": "tuner.api",
     "resume": "tuner.api",
     "run": "tuner.api",
+    "stop_trial": "tuner.api",
 }
 
 

@@ -1,9 +1,10 @@
 """The Python door: `tuner.run(experiment)`, `tuner.resume(folder)`, and what they return."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuner.records.commands import Answer, Command, ask
 from tuner.results.result import Result
 from tuner.spec import Experiment
 
@@ -71,3 +72,30 @@ def resume(
         Path(folder), function=train, changes=changes, address=address, listeners=listeners
     )
     return Result(paths)
+
+
+def stop_trial(folder: str | Path, number: int) -> Answer | None:
+    """Tells the search that runs in the experiment's folder, in another process, to stop one trial.
+
+    It is STOPPED at its next report; the search goes on. Returns what the search answered, None where it has
+    not within 30 s.
+
+    Raises:
+        ResultsError: nothing runs there.
+    """
+    return ask(Result.open(folder).paths, Command("stop", trial=number))
+
+
+def enqueue(folder: str | Path, params: Mapping[str, Any], *, like: int | None = None) -> Answer | None:
+    """Tells the search that runs in the experiment's folder, in another process, what to try next.
+
+    Args:
+        params: parameter to value, as in `search.points`; what they leave out the sampler draws.
+        like: number of a trial whose parameters count where `params` does not say otherwise.
+
+    Returns what the search answered, None where it has not within 30 s.
+
+    Raises:
+        ResultsError: nothing runs there.
+    """
+    return ask(Result.open(folder).paths, Command("enqueue", trial=like, params=params))

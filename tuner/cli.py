@@ -18,6 +18,7 @@ import tuner
 from tuner.errors import ResultsError, TunerError, UsageError
 
 if TYPE_CHECKING:
+    from tuner.records.commands import Answer
     from tuner.records.confirmation import Confirmation, Estimate
     from tuner.records.rows import TrialRow
     from tuner.results.result import Result
@@ -65,9 +66,9 @@ Name = Annotated[
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `tuner`; an error is one sentence on stderr, never a traceback."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
         # Without "standalone" typer leaves its errors to us, and returns the status of --help and of Ctrl-C.
-        given = sys.argv[1:] if arguments is None else arguments
         status = app(given or ["--help"], prog_name="tuner", standalone_mode=False)
         if status == INTERRUPTED:
             _complain("interrupted.")
@@ -78,7 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "tuner"
-        _complain(f"{error.format_message().rstrip('.?')}; see {command} --help.")
+        found = error.format_message().rstrip(".?")
+        # The shell takes a value with braces or spaces apart.
+        if "extra argument" in found and "--set" in given:
+            found += "; put what stands after --set into quotes: --set 'PATH=VALUE'"
+        _complain(f"{found}; see {command} --help.")
         sys.exit(UsageError.exit_status)
 
 
@@ -130,8 +135,8 @@ def data(
     from tuner.records.files import atomic_write
 
     experiment = _load(spec, set_)
-    if html is not None and (html.is_dir() or not html.parent.is_dir()):
-        raise UsageError(f"--html needs a file in a folder that is there; found {html}; make the folder.")
+    if html is not None:
+        _check_writable(html)
     report = report_of(experiment, results)
     if html is not None:
         atomic_write(html, as_html(report))
@@ -194,17 +199,52 @@ def resume(
 
 
 @app.command()
-def stop(folder: Folder) -> None:
+def stop(
+    folder: Folder,
+    trial: Annotated[
+        int | None, typer.Option(metavar="N", help="only this trial, at its next report; the search goes on")
+    ] = None,
+) -> None:
     """Stop a search gracefully: what trains is saved, and tuner resume goes on with it."""
     from tuner.records.lock import holder_of
     from tuner.results.result import Result
 
+    if trial is not None:
+        _print_answer(folder, f"trial {trial}", tuner.stop_trial(folder, trial))
+        return
     paths = Result.open(folder).paths
     holder = holder_of(paths.lock)
     if holder is None:
         raise ResultsError(f"only a search that runs can be stopped, but nothing runs in {folder}.")
     paths.leave.touch()
     print(f"asked {holder} to stop; go on with: tuner resume {folder}")
+
+
+@app.command()
+def enqueue(
+    folder: Folder,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="a searched parameter's value; repeatable"),
+    ] = None,
+    like: Annotated[
+        int | None, typer.Option(metavar="N", help="all else as in this trial, instead of drawn")
+    ] = None,
+) -> None:
+    """Give a search that runs a configuration to try next."""
+    from tuner.spec.reading import assignment
+
+    params = {".".join(keys): value for keys, value in map(assignment, set_ or ())}
+    _print_answer(folder, "the configuration", tuner.enqueue(folder, params, like=like))
+
+
+def _print_answer(folder: Path, what: str, answer: "Answer | None") -> None:
+    if answer is None:
+        print(f"{what}: the search has not answered yet; look again with: tuner status {folder}")
+    elif answer.is_done:
+        print(f"{what}: {answer.reason}")
+    else:
+        raise ResultsError(answer.reason)
 
 
 @app.command()
@@ -284,7 +324,7 @@ def predict(
         named = zip(names, predictions, strict=True) if names else ()
         print(json.dumps([{"file": name, **row} for name, row in named] if names else predictions))
         return
-    for name, prediction in zip(names or range(len(predictions)), predictions, strict=True):
+    for name, prediction in zip(names or range(1, len(predictions) + 1), predictions, strict=True):
         values = "  ".join(f"{key}={_short(value)}" for key, value in prediction.items())
         print(f"{name}  {values}")
 
@@ -371,6 +411,13 @@ def _load(spec: Path, overrides: list[str] | None) -> "Experiment":
     return Experiment.load(spec, overrides or ())
 
 
+def _check_writable(html: Path) -> None:
+    if html.is_dir():
+        raise UsageError(f"--html needs a file to write; found the folder {html}; name a file in it.")
+    if not html.parent.is_dir():
+        raise UsageError(f"--html needs a file in a folder that is there; found {html}; make the folder.")
+
+
 def _console(stderr: bool = False) -> Console:
     """Text goes out as it is; in a pipe a line is never broken."""
     console = Console(stderr=stderr, markup=False, highlight=False)
@@ -430,7 +477,7 @@ def _best_table(result: "Result") -> Table:
         table.add_row(name, _short(value))
     table.add_section()
     for name, value in found.metrics.items():
-        table.add_row(f"best {name}", _short(value))
+        table.add_row(f"best {name}", _metric(name, value))
     for name, estimate in _test_metrics(result).items():
         table.add_row(f"test/{name}", _estimate_text(estimate))
     return table
@@ -442,9 +489,9 @@ def _front_table(result: "Result") -> Table:
     for column in ("trial", *result.objectives, *names):
         table.add_column(column)
     for row in result.front_rows:
-        values = [row.objectives[metric] for metric in result.objectives]
-        params = [row.params.get(name) for name in names]
-        table.add_row(str(row.number), *map(_short, [*values, *params]))
+        values = [_metric(metric, row.objectives[metric]) for metric in result.objectives]
+        params = [_short(row.params.get(name)) for name in names]
+        table.add_row(str(row.number), *values, *params)
     return table
 
 
@@ -518,8 +565,10 @@ def _print_trials(result: "Result", as_json: bool) -> None:
         )
     console = _console()
     console.print(table)
-    if result.standing == "interrupted":
-        console.print(f"interrupted; go on with: tuner resume {_near(result.paths.root)}", soft_wrap=True)
+    ways = {"interrupted": "go on with: tuner resume", "running": "end it with: tuner stop"}
+    if result.standing in ways:
+        way = f"{result.standing}; {ways[result.standing]} {_near(result.paths.root)}"
+        console.print(way, soft_wrap=True)
 
 
 def _readable_status(result: "Result") -> dict[str, Any] | None:
@@ -598,6 +647,11 @@ def _estimate_text(estimate: "Estimate | None") -> str:
     if estimate is None or estimate.standard_error is None:
         return _short(estimate and estimate.mean)
     return f"{_short(estimate.mean)} ± {estimate.standard_error:.2g}"
+
+
+def _metric(name: str, value: float | None) -> str:
+    """Weights are counted to the last one."""
+    return f"{value:,.0f}" if name.startswith("model/") and value is not None else _short(value)
 
 
 def _short(value: Any) -> str:

@@ -177,6 +177,11 @@ def accelerator_has_fp16() -> bool:
         pytest.param(["run", "rows.yaml", "--trials", "0"], "search.trials must be >= 1", id="no trials"),
         pytest.param(["check", "rows.yaml", "--set", "train.epochs"], "--set", id="--set without a value"),
         pytest.param(
+            ["check", "rows.yaml", "--set", "model={type:", "mlp}"],
+            "extra argument(s) (mlp}); put what stands after --set into quotes: --set 'PATH=VALUE'",
+            id="--set without quotes",
+        ),
+        pytest.param(
             ["submit", "rows.yaml", "--address", "nowhere"],
             "--address must be the job server",
             id="no server",
@@ -213,7 +218,7 @@ def test_a_folder_with_another_experiment_is_left_alone(program: Program, folder
     ended = program("run", "rows.yaml")
 
     assert ended.err.startswith("tuner: an experiment needs a folder of its own, but ")
-    assert "choose another with --name or --results" in ended.err
+    assert "already holds one, with which `tuner resume` goes on; choose another with --name or" in ended.err
     assert (ended.status, ended.err.count("\n")) == (2, 1)
     assert tree(folder) == before
 

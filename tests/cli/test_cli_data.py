@@ -67,12 +67,20 @@ def test_html_is_written_where_it_is_wanted(program: Program, folder: Path) -> N
     assert json.loads(program("data", "answers.yaml", "--html", "b.html", "--json").out)["kind"] == "table"
 
 
-@pytest.mark.parametrize("target", [".", "nowhere/data.html"])
-def test_html_needs_a_folder_and_a_name(program: Program, folder: Path, target: str) -> None:
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        (".", "--html needs a file to write; found the folder .; name a file in it."),
+        (
+            "nowhere/data.html",
+            "--html needs a file in a folder that is there; found nowhere/data.html; make the folder.",
+        ),
+    ],
+)
+def test_html_needs_a_folder_and_a_name(program: Program, folder: Path, target: str, sentence: str) -> None:
     ended = program("data", "answers.yaml", "--html", target)
 
-    assert (ended.status, ended.out) == (2, "")
-    assert ended.err.startswith(f"tuner: --html needs a file in a folder that is there; found {target}")
+    assert (ended.status, ended.out, ended.err) == (2, "", f"tuner: {sentence}\n")
     assert not (folder / "results").exists()
 
 

@@ -13,6 +13,7 @@ import yaml
 from cli_program import Ended, Program, tree
 
 from tuner.data.sources import two_class
+from tuner.records.lock import hold
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, write_trials
 from tuner.records.states import TrialState
@@ -116,6 +117,22 @@ def test_a_search_in_which_all_failed_has_no_best(program: Program, folder: Path
     assert json.loads(program("status", "--json").out)[0]["best"] is None
 
 
+def test_a_search_without_a_report_says_how_it_goes_on(program: Program, folder: Path) -> None:
+    paths = ExperimentPaths(folder / "results" / "answers")
+    paths.root.mkdir(parents=True)
+    paths.experiment_yaml.write_text(Experiment.load("answers.yaml").to_yaml())
+
+    running = hold(paths.lock, rule="one process at a time", fix="wait")
+    assert program("best", "results/answers").err.endswith("has one (states: none); wait for it.\n")
+    assert program("status", "results/answers").out.endswith(
+        "running; end it with: tuner stop results/answers\n"
+    )
+    running.release()
+
+    assert "(states: none); go on with: tuner resume " in program("best", "results/answers").err
+    assert program("status", "results/answers").out.endswith("go on with: tuner resume results/answers\n")
+
+
 def test_an_interrupt_leaves_no_traceback(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
@@ -176,7 +193,7 @@ class TestAfterASearch:
         assert lines[TRIALS - 1].endswith(f"finished=3/3: trained {EPOCHS} epochs")
         assert lines[TRIALS].startswith("best trial: ")
         assert "test/accuracy" in out
-        assert "\n3 of 3 trials in 0:" in out
+        assert "\n3 of 3 trials in " in out
         assert "early stopping saved 0% of the compute: 18 of 18 reports were trained" in out
         assert lines[-4:] == [
             "results in results/answers. Next:",

@@ -60,7 +60,7 @@ def test_from_the_run_to_predictions_of_its_export(folder: Path) -> None:
     [
         (None, 0, ""),
         ("model.safetensors", 2, "weights in safetensors, but some/model has no model.safetensors"),
-        ("tokenizer.json", 2, "data.text.tokenizer.name must be a folder (which begins with ./) or a model"),
+        ("tokenizer.json", 2, "a pretrained tokenizer needs a tokenizer.json, but some/model has none"),
     ],
 )
 def test_a_model_of_the_hub_is_taken_from_its_cache(

@@ -14,6 +14,7 @@ from cli_program import Program, tree
 from tuner.execution.decisions import read_decisions
 from tuner.records.lock import hold
 from tuner.records.paths import ExperimentPaths
+from tuner.records.states import TrialState
 from tuner.results.result import Result
 from tuner.spec import Experiment, Float
 
@@ -92,6 +93,51 @@ def test_what_does_not_run_cannot_be_stopped(program: Program, folder: Path) -> 
         "tuner: only a search that runs can be stopped, but nothing runs in results/left.\n",
     )
     assert not paths.leave.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (
+            ["stop", "--trial", "3"],
+            "only a search that runs can be told to stop, but nothing runs in results/left",
+        ),
+        (
+            ["enqueue", "--set", "model.width=9"],
+            "only a search that runs can be told to enqueue, but nothing",
+        ),
+        (["enqueue", "--set", "width"], "--set needs path=value"),
+    ],
+)
+def test_where_nothing_runs_nothing_can_be_told(
+    program: Program, folder: Path, words: list[str], error: str
+) -> None:
+    stored(folder)
+    ended = program(words[0], "results/left", *words[1:])
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith(f"tuner: {error}")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_search_is_told_what_to_stop_and_what_to_try(program: Program, folder: Path) -> None:
+    driver = start(folder, "run", "left.yaml", "--set", "search.trials=3", "--set", "search.scheduler=none")
+    paths = ExperimentPaths(folder / "results" / "left")
+    wait_for_reports(paths, 1)
+    assert program("enqueue", "results/left", "--like", "0", "--set", "model.width=9").out == (
+        "the configuration: it is tried next, after what was drawn before\n"
+    )
+    ended = program("enqueue", "results/left", "--set", "model.width=99")
+    assert (ended.status, ended.out) == (2, "")
+    assert "model.width must lie in {'int': [8, 16]}; found 99" in ended.err
+    assert program("stop", "results/left", "--trial", "0").out == "trial 0: it stops at its next report\n"
+    assert "must name one of" in program("stop", "results/left", "--trial", "9").err
+    assert driver.wait(PATIENCE_S) == 0
+    rows = Result.open(paths.root).rows
+    assert (rows[0].state, rows[0].reason) == (TrialState.STOPPED, "somebody told it to stop")
+    assert rows[0].reports < 40
+    assert 9 in [row.params["model.width"] for row in rows[1:3]]
+    assert [row.state for row in rows[1:]] == [TrialState.COMPLETE] * 4
 
 
 def start(folder: Path, *words: str) -> "subprocess.Popen[bytes]":

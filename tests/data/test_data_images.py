@@ -300,13 +300,26 @@ def test_a_file_that_cannot_be_used(prepared: Prepare, folder: Path, spoil: Any,
     store = prepared(source(folder), TASK, clean={"invalid": "drop"})
     assert sum(store.manifest.sizes.values()) == 19
     (example,) = store.manifest.dropped["image_invalid"].examples
-    assert example.file == str(folder / "dog" / "03.png")
+    assert (example.file, example.row) == (str(folder / "dog" / "03.png"), None)
 
 
 def test_another_file_among_the_images_is_noticed(prepared: Prepare, folder: Path) -> None:
     (folder / "cat" / "notes.txt").write_text("remember")
     with pytest.raises(DataError, match=r"cat/notes.txt is not: it is none of"):
         prepared(source(folder), TASK)
+
+
+def test_an_empty_class_is_noticed_also_where_files_are_dropped(prepared: Prepare, folder: Path) -> None:
+    with_an_empty_class(folder)
+    with pytest.raises(DataError, match=r"must hold images, but .*eel is empty; remove it or add"):
+        prepared(source(folder), TASK, clean={"invalid": "drop"})
+
+
+def test_a_folder_is_of_one_split(prepared: Prepare, folder: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"but .* is given for train and val; name another one, or leave test"
+    ):
+        prepared(source({"train": str(folder), "val": str(folder / "cat" / "..")}), TASK)
 
 
 def test_nothing_can_be_used(prepared: Prepare, folder: Path) -> None:
@@ -383,7 +396,7 @@ def test_new_images_are_prepared_as_in_training(prepared: Prepare, folder: Path,
     assert (names[0], names[-1]) == ("cat/00.png", "dog/09.png")
     one = folder / "cat" / "03.png"
     np.testing.assert_array_equal(read_inputs(one, store.manifest), read_inputs(folder, store.manifest)[3:4])
-    assert input_names(one, store.manifest) is None
+    assert input_names(one, store.manifest) == ["03.png"]
     other = tmp_path / "OTHER.JPG"
     Image.fromarray(picture(5, (50, 20, 3))).save(other)
     assert read_inputs(other, store.manifest).shape == (1, 1, 4, 4)
@@ -395,6 +408,7 @@ def test_arrays_of_new_images(prepared: Prepare, folder: Path, tmp_path: Path) -
     rows = preprocess(read_inputs(tmp_path / "new.npy", store.manifest), store.manifest)
     file = preprocess(read_inputs(folder / "cat" / "00.png", store.manifest), store.manifest)
     np.testing.assert_array_equal(rows, file)
+    assert input_names(tmp_path / "new.npy", store.manifest) is None
 
 
 def test_new_images_that_cannot_be_used(prepared: Prepare, folder: Path, tmp_path: Path) -> None:
@@ -406,6 +420,16 @@ def test_new_images_that_cannot_be_used(prepared: Prepare, folder: Path, tmp_pat
     with pytest.raises(DataError, match=r"must be readable, but .*new/a.png is not"):
         read_inputs(tmp_path / "new", store.manifest)
     digits = prepared({"type": "sklearn", "name": "digits"}, TASK)
-    with pytest.raises(DataError, match=r"inputs must be a file ending in"):
+    with pytest.raises(
+        DataError, match=r"a model of images in arrays takes a file ending in .npz, .npy, but"
+    ):
         read_inputs(folder / "cat" / "00.png", digits.manifest)
+    with pytest.raises(DataError, match=r"must be read from a file, but at .*absent.png nothing is there"):
+        read_inputs(tmp_path / "absent.png", store.manifest)
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(
+        DataError,
+        match=r"a model of images takes a file .*.npy, or a folder of such, but found .*csv; convert",
+    ):
+        read_inputs(tmp_path / "rows.csv", store.manifest)
     assert isinstance(spec(folder).source, ImageFolderSource)

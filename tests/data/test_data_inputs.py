@@ -58,6 +58,15 @@ def test_missing_column(iris: Store, tmp_path: Path) -> None:
         read_inputs(path, iris.manifest)
 
 
+def test_another_delimiter(iris: Store, tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("length;width\n1;2\n", encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"none of that name; it has one column, length;width; check the delim"
+    ):
+        read_inputs(path, iris.manifest)
+
+
 def test_missing_value(iris: Store, tmp_path: Path) -> None:
     path = tmp_path / "new.npy"
     np.save(path, np.full((2, 4), np.nan))
@@ -80,16 +89,31 @@ def test_wrong_key(iris: Store, tmp_path: Path) -> None:
 
 
 def test_wrong_ending(iris: Store, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"ending in .csv, .tsv, .jsonl, .parquet, .npz, .npy, but .*new.xls"):
+    (tmp_path / "new.xls").touch()
+    with pytest.raises(
+        DataError,
+        match=r"a model of tables .* ending in .csv, .tsv, .jsonl, .parquet, .npz, .npy, but .*new.xls",
+    ):
         read_inputs(tmp_path / "new.xls", iris.manifest)
+    with pytest.raises(DataError, match=r"but found the folder .*; name a file"):
+        read_inputs(tmp_path, iris.manifest)
+
+
+def test_endings_in_capitals(iris: Store, tmp_path: Path) -> None:
+    np.save(tmp_path / "new.npy", np.ones((2, 4)))
+    capitals = (tmp_path / "new.npy").rename(tmp_path / "NEW.NPY")
+    assert read_inputs(capitals, iris.manifest).shape == (2, 4)
 
 
 def test_missing_file(iris: Store, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nothing is there"):
+    with pytest.raises(DataError, match=r"new.csv nothing is there; correct the path"):
         read_inputs(tmp_path / "new.csv", iris.manifest)
 
 
 def test_images_from_csv(prepared: Prepare, csv_path: Path) -> None:
     store = prepared({"type": "sklearn", "name": "digits"}, "image_classification")
-    with pytest.raises(DataError, match="a model of images takes .npz or .npy"):
+    with pytest.raises(
+        DataError,
+        match=r"a model of images in arrays takes a file ending in .npz, .npy, but found .*csv; convert it",
+    ):
         read_inputs(csv_path, store.manifest)

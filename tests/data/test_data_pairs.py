@@ -144,7 +144,9 @@ def test_no_room_for_both(folder: Path, is_pretrained: bool) -> None:
 
 def test_a_pair_that_lacks_a_text(tmp_path: Path) -> None:
     rows = [*ROWS, ("yes", "a film", "")]
-    with pytest.raises(DataError, match=r"must have both texts, but row 21 \(the first one is 1\) lacks one"):
+    with pytest.raises(
+        DataError, match=r"must have both texts, but row 21 of .*rows.tsv \(the first one is 1\) lacks one"
+    ):
         prepare(spec(table(tmp_path / "rows.tsv", rows=rows)), TASK, tmp_path / "store")
 
 
@@ -157,7 +159,9 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
 def test_new_pairs_in_lines(tmp_path: Path) -> None:
     manifest = prepare(spec(table(tmp_path / "rows.tsv")), TASK, tmp_path / "store").manifest
     (tmp_path / "new.txt").write_text("a film\n")
-    with pytest.raises(DataError, match="pairs of texts must be a file ending in .tsv, .csv, but found"):
+    with pytest.raises(
+        DataError, match="a model of pairs of texts takes a file ending in .tsv, .csv, but found"
+    ):
         read_inputs(tmp_path / "new.txt", manifest)
 
 

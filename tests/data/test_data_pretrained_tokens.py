@@ -126,7 +126,9 @@ class TestRefused:
             read(tmp_path)
 
     def test_a_name_on_the_hub_without_a_network(self) -> None:
-        with pytest.raises(DataError, match=r"some/model cannot be had from there \(.*\); correct"):
+        with pytest.raises(
+            DataError, match=r"some/model cannot be had from there \(it is not in .*\); correct"
+        ):
             read("some/model")
 
     @pytest.mark.parametrize("name", ["not a name!", "a/b/c", "data"])

@@ -53,7 +53,13 @@ def test_the_split_never_changes() -> None:
     [
         ([0, 1, 0, 1], None, {"stratify": True}, "needs classes, but regression has none"),
         ([0, 1, 0], 2, {"stratify": False}, r"data.split.test = 0.15 of 3 rows leaves none"),
-        ([0] * 50 + [1] * 2, 2, {}, "class 'class 1' has only 2 rows and none falls into"),
+        ([*range(30), 0, 0], 30, {}, "only 1 row, which is .*; numbers are predicted by the task regression"),
+        (
+            [0] * 50 + [1] * 2,
+            2,
+            {},
+            "class 'class 1' has only 2 rows, of which the first is row 51 .*; correct the label, add",
+        ),
     ],
 )
 def test_bad_splits(targets: list[int], classes: int | None, fields: dict[str, Any], match: str) -> None:

@@ -279,6 +279,33 @@ def test_arrays_that_are_not_finite(prepared: Prepare, tmp_path: Path, value: fl
     assert sum(manifest.sizes.values()) == (40 if np.isnan(value) else 39)
 
 
+def test_files_of_two_splits(prepared: Prepare, tmp_path: Path) -> None:
+    path = by_part(tmp_path, mixed(), mixed(20))
+    twice = {"train": [path["train"], path["train"]], "val": path["val"]}
+    assert prepared(source(twice)).manifest.sizes["train"] == 120
+    for files in ({**path, "test": path["val"]}, {"train": str(tmp_path / "*.csv"), "val": path["val"]}):
+        with pytest.raises(
+            DataError, match=r"rows of its own, but .*val.csv is given for (val and test|tra)"
+        ):
+            prepared(source(files))
+
+
+def test_no_training_row_is_left_of_equal_files(prepared: Prepare, tmp_path: Path) -> None:
+    path = by_part(tmp_path, mixed(), mixed())
+    with pytest.raises(
+        DataError, match=r"rows of its own, but all 60 stand in val or test too .*; give train"
+    ):
+        prepared(source(path), clean={"duplicates": "drop"})
+
+
+def test_a_label_of_one_row_is_found_by_its_place(prepared: Prepare, tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.csv", [*numbers(range(40)), {"x": 1, "y": "aa"}])
+    with pytest.raises(
+        DataError, match=r"'aa' has only 1 row, which is row 41 of .*rows.csv \(the first one"
+    ):
+        prepared(source(path))
+
+
 def test_duplicates(prepared: Prepare, tmp_path: Path) -> None:
     train = numbers([1, 2, 1, 4, 5, 6, 3], "ab")
     val, test = numbers([2, 8, 8, 8], "ba"), numbers([4, 8, 9], "bab")
@@ -524,7 +551,10 @@ def test_new_rows_that_cannot_be_used(prepared: Prepare, tmp_path: Path) -> None
     with pytest.raises(DataError, match=r"the column 'colour'.*did you mean 'color'"):
         read_inputs(tmp_path / "new.jsonl", manifest)
     np.save(tmp_path / "new.npy", np.ones((2, 5)))
-    with pytest.raises(DataError, match=r"a model with columns of text takes .csv, .tsv, .jsonl or .parquet"):
+    with pytest.raises(
+        DataError,
+        match=r"a model of tables with text takes a file ending in .csv, .tsv, .jsonl, .parquet, but",
+    ):
         read_inputs(tmp_path / "new.npy", manifest)
 
 

@@ -90,7 +90,7 @@ def test_the_tokenizer_knows_the_training_texts_only(tsv, tmp_path):
 
 def test_a_label_that_training_has_not_seen(tsv, tmp_path):
     path = {"train": str(tsv("train.tsv", ["no", "never"])), "val": str(tsv("dev.tsv", ["no", "yes"]))}
-    with pytest.raises(DataError, match=r"row 2 of val \(the first one is 1\) has 'good'"):
+    with pytest.raises(DataError, match=r"row 2 of .*dev.tsv \(the first one is 1\) of val has 'good'"):
         prepare(spec(path), "text_classification", tmp_path / "store")
 
 
@@ -166,7 +166,7 @@ def test_a_text_too_short_for_a_row(tmp_path):
     ("content", "message"),
     [
         (b"good\ta\n\tb\n", "none in row 2"),
-        (b"good\ta\nbad\t\n", r"row 2 \(the first one is 1\) has none"),
+        (b"good\ta\nbad\t\n", r"row 2 of .*bad.tsv \(the first one is 1\) has none"),
         (b"good\ta\nbad\t\xff\xfe\n", "must be readable as a table of texts"),
         (b"good\ta\tmore\tand more\nbad\n", "must be readable|must have a text|row 2"),
     ],
@@ -182,8 +182,32 @@ def test_bad_rows(tmp_path, content, message):
 
 def test_a_column_that_is_not_there(tsv, tmp_path):
     path = str(tsv("rows.tsv", header=True))
-    with pytest.raises(DataError, match="must have the column 'sentence'.*it has label, text"):
+    with pytest.raises(
+        DataError, match=r"must have the column 'sentence'.*it has label, text; without a header row data.sou"
+    ):
         prepare(spec(path, source={"columns": None, "text": "sentence"}), "text_classification", tmp_path)
+
+
+@pytest.mark.parametrize("columns", [["label", "text"], ["text", "label"]])
+def test_a_header_row_is_no_text(tsv, tmp_path, columns):
+    path = str(tsv("rows.tsv", header=True))
+    with pytest.raises(DataError, match=r"first row of .*rows.tsv is one: label, text; leave columns out"):
+        prepare(spec(path, source={"columns": columns}), "text_classification", tmp_path)
+
+
+def test_a_label_with_one_row_is_found_by_its_place(tsv, tmp_path):
+    path = tsv("rows.tsv")
+    with path.open("a") as file:
+        file.write("godo\ta film\n")
+    row = len(TEXTS) + 1
+    with pytest.raises(DataError, match=rf"'godo' has only 1 row, which is row {row} of .*rows.tsv \("):
+        prepare(spec(str(path)), "text_classification", tmp_path)
+
+
+def test_a_file_is_of_one_split(tsv, tmp_path):
+    path = {"train": str(tsv("train.tsv")), "val": str(tmp_path / "." / ".." / tmp_path.name / "train.tsv")}
+    with pytest.raises(DataError, match=r"rows of its own, but .*train.tsv is given for train and val; name"):
+        prepare(spec(path), "text_classification", tmp_path / "store")
 
 
 def test_running_text_that_is_no_utf8(tmp_path):

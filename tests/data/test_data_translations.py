@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,9 @@ def test_a_table_has_the_same_rows(tmp_path: Path) -> None:
 
 def test_a_table_a_split(tmp_path: Path) -> None:
     path = table(tmp_path)
-    source = {"type": "parallel_table", "source": "en", "target": "de", "path": {"train": path, "val": path}}
+    other = shutil.copy(path, tmp_path / "val.tsv")
+    parts = {"train": path, "val": str(other)}
+    source = {"type": "parallel_table", "source": "en", "target": "de", "path": parts}
     assert prepare(spec(source), TASK, tmp_path / "store").manifest.sizes["val"] == 20
 
 

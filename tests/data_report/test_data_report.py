@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from audio_recordings import PATTERN, write_tones
+from audio_recordings import PATTERN, write_tones, write_wav
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.data import Split, Store, prepare
-from tuner.data_report import DataReport, leakage, png, summarise
+from tuner.data_report import DataReport, as_html, leakage, png, summarise, words
 from tuner.data_report.association import association
 from tuner.data_report.columns import raw_columns
 from tuner.data_report.numbers import distribution, evenly, unscaled
+from tuner.data_report.words import number
 from tuner.spec.sections import DataSpec
 
 Report = Callable[..., DataReport]
@@ -162,6 +163,20 @@ def test_associations(is_text: bool, is_classes: bool) -> None:
         assert tells(np.arange(2000)) == 0
 
 
+def test_values_far_from_the_others(report: Report, tmp_path: Path) -> None:
+    lines = [f"{place},{place % 7},{100 + place if place else 1e7}" for place in range(60)]
+    source = table(tmp_path / "rows.csv", [*lines, "1e6,3,100"] * 5, "id,size,y")
+    shown = report(source, "regression")
+    assert found(
+        shown,
+        "values are far from the others in column 'id': it goes up to 1,000,000, and half of the values lie",
+    )
+    assert found(shown, "values of the target are far from the others: it goes up to 10,000,000, and half")
+    assert not found(shown, "'size'")
+    clipped = {"method": "quantile", "limit": 0.05}
+    assert not found(report(source, "regression", clean={"outliers": clipped}), "'id'")
+
+
 def test_cleaning_that_drops_much_and_classes_that_are_rare(report: Report, tmp_path: Path) -> None:
     lines = [f"{place},red,{'b' if place % 33 == 3 else 'a'}" for place in range(200)]
     lines += ["none,red,a"] * 20
@@ -293,9 +308,39 @@ def test_recordings_are_pictures_with_low_tones_below(report: Report, tmp_path: 
     assert loudest["low"] > loudest["high"]  # a line further down
 
 
+@pytest.mark.parametrize("standardise", [False, True, "robust"])
+def test_silence_is_found_and_no_black_picture(report: Report, tmp_path: Path, standardise: Any) -> None:
+    for place, path in enumerate(write_tones(tmp_path / "tones", per_speaker=6)):
+        if place % 3 == 0:
+            write_wav(path, np.zeros(3200))
+    source = {"type": "audio", "path": str(tmp_path / "tones"), "pattern": PATTERN}
+    audio = {"sample_rate": 8000, "mels": 16, "max_seconds": 0.4}
+    shown = report(source, "audio_classification", audio=audio, standardise=standardise)
+    assert shown.images is not None
+    assert 5 <= shown.images.num_plain <= 16
+    assert found(shown, f"{shown.images.num_plain} training recordings are silent (")
+    pictures = [pixels_of(base64.b64decode(str(sample.png))) for sample in shown.samples]
+    assert {int(each.max()) for each in pictures} == {128, 255}
+    page, text = as_html(shown), words.headline(shown)
+    assert "48 recordings of 38 frames in 16 bands" in text
+    assert "Training recordings" in page
+    assert "images" not in page.partition("</style>")[2]
+    assert "ixels" not in page.partition("</style>")[2]
+
+
+def test_images_of_one_colour_are_found(report: Report, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (40, 3, 4, 6)).astype(np.uint8)
+    x[:10] = np.array([255, 0, 7])[:, None, None]
+    np.savez(tmp_path / "images.npz", x=x, y=np.arange(40) % 2)
+    shown = report({"type": "npz", "path": str(tmp_path / "images.npz")}, "image_classification")
+    assert shown.images is not None
+    assert shown.images.num_plain > 0
+    assert found(shown, f"{shown.images.num_plain} training images have one colour only (")
+
+
 def test_pictures_of_large_and_of_odd_images() -> None:
     assert pixels_of(png.picture(np.arange(300 * 200.0).reshape(1, 300, 200))).shape == (100, 67, 1)
-    assert pixels_of(png.picture(np.full((2, 4, 5), 7.0))).shape == (4, 5, 1)
+    assert pixels_of(png.picture(np.full((2, 4, 5), 7.0))).tolist() == [[[128]] * 5] * 4
 
 
 def test_labelled_texts(report: Report, tmp_path: Path) -> None:
@@ -347,6 +392,12 @@ def test_distributions(values: list[float]) -> None:
     assert (found.quantiles[0], found.quantiles[-1]) == (min(values), max(values))
 
 
+def test_numbers_in_words() -> None:
+    assert [number(value) for value in (3758.0, 99_999.4, 99_999.6, -1e6, 1e15, 0.123456)] == [
+        "3758", "99999", "100,000", "-1,000,000", "1e+15", "0.12346"
+    ]  # fmt: skip
+
+
 def test_rows_that_are_looked_at_are_evenly_spaced() -> None:
     assert evenly(10, 4).tolist() == [0, 2, 5, 7]
     assert evenly(3, 4).tolist() == [0, 1, 2]
@@ -360,6 +411,12 @@ def test_standardised_numbers_come_back(scale: float) -> None:
     back = unscaled((raw - np.float32(mean)) / np.float32(std), mean, std)
     assert back[0] == 0
     np.testing.assert_allclose(back, raw, rtol=0, atol=1e-6 * scale)
+
+
+def test_a_value_far_from_the_others_takes_no_digits_from_them() -> None:
+    raw = np.array([*range(30_000, 30_200), 3758, 1e9], np.float32)
+    mean, std = float(np.float32(raw.mean())), float(np.float32(raw.std()))
+    assert unscaled((raw - np.float32(mean)) / np.float32(std), mean, std).tolist() == raw.tolist()
 
 
 def test_the_report_is_plain(report: Report) -> None:

@@ -112,6 +112,12 @@ def test_a_link_in_the_place_of_the_folder(tmp_path):
             check_is_free(ExperimentPaths(tmp_path / name))
 
 
+def test_a_folder_with_something_else(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ResultsError, match="but .* already holds something else; choose another with --name"):
+        check_is_free(ExperimentPaths(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("overrides", "found"),
     [

@@ -36,8 +36,15 @@ SEARCHES = {
     "pbt": {"scheduler": {"type": "pbt", "interval": 2}},
     "confirm": {"scheduler": "asha", "confirm": {"top": 2, "seeds": 2}},
     "target": {"scheduler": {"type": "asha", "variant": "promotion"}, "stop": {"target": 0.02}},
+    "enqueued": {"scheduler": "freeze_thaw", "sampler": "curve_gp"},
     "patience": {"scheduler": {"type": "asha", "variant": "promotion"}, "stop": {"patience": 4}},
 }
+
+
+ENQUEUED = """\
+{"name": "enqueue", "key": "a", "params": {"x": 0.5, "y": 0.2}}
+{"name": "enqueue", "key": "b", "params": {"x": 0.4}}
+"""
 
 
 class Killed(Exception):
@@ -110,7 +117,7 @@ def run(experiment, paths, fuse):
     curves = replay(paths.decisions, search, state, scheduler)
     searcher = make_searcher(experiment.space, search, paths.journal, max_reports=FULL)
     drawn = catch_up(searcher, search, state, curves)
-    fused = Fused(searcher, fuse, ("suggest", "report", "finish"))
+    fused = Fused(searcher, fuse, ("suggest", "report", "finish", "enqueue"))
     num_left = search.trials - state.num_suggested - len(drawn)
     asker = make_asker(fused, trials=num_left, num_gangs=1, drawn=drawn)
     conductor = Conductor(
@@ -165,11 +172,12 @@ def study_of(experiment, paths):
 @pytest.mark.parametrize("name", SEARCHES)
 def test_killed_at_any_moment_it_ends_as_if_nothing_had_happened(tmp_path, name, num_kills):
     experiment = make_experiment(**SEARCHES[name])
-    whole, fuse = folder(tmp_path / "whole"), Fuse()
+    enqueued = ENQUEUED if name == "enqueued" else ""
+    whole, fuse = folder(tmp_path / "whole", enqueued), Fuse()
     expected = outcome(run(experiment, whole, fuse))
     study = study_of(experiment, whole)
     for num_events in range(num_kills // 2, fuse.num_seen, max(1, fuse.num_seen // num_kills)):
-        paths = folder(tmp_path / str(num_events))
+        paths = folder(tmp_path / str(num_events), enqueued)
         with pytest.raises(Killed):
             run(experiment, paths, Fuse(num_events))
         assert outcome(run(experiment, paths, Fuse())) == expected, num_events
@@ -190,8 +198,9 @@ def test_killed_again_and_again(tmp_path):
     raise AssertionError("it never came to an end")
 
 
-def folder(path):
+def folder(path, commands=""):
     path.mkdir()
+    (path / "commands.jsonl").write_text(commands)
     return ExperimentPaths(path)
 
 

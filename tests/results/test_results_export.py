@@ -90,7 +90,7 @@ def test_images_of_a_folder_are_predicted_by_name(tmp_path: Path, capsys: pytest
     assert [each["file"] for each in predictions] == names
     assert [each["label"] for each in predictions] == [("bright", "dark")[index] for index in classes]
     assert said(tmp_path / "pictures" / "dark").startswith("0.png  label=")
-    assert said(tmp_path / "pictures" / "dark" / "3.png").startswith("0  label=")
+    assert said(tmp_path / "pictures" / "dark" / "3.png").startswith("3.png  label=")
 
 
 def test_a_table_with_text_and_gaps_is_predicted_as_in_training(tmp_path: Path) -> None:
@@ -190,6 +190,12 @@ def test_lost_weights_are_told(result: Result, tmp_path: Path) -> None:
 def test_a_folder_that_is_no_export(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="an exported model is a folder with model.json and weights.pt"):
         ExportedModel.open(tmp_path)
+
+
+def test_an_experiment_is_no_export(result: Result) -> None:
+    folder = result.paths.root
+    with pytest.raises(ResultsError, match=rf"make one with `tuner best {folder} --export best`"):
+        ExportedModel.open(folder)
 
 
 def test_measure_counts_the_rows_of_a_split(result: Result) -> None:

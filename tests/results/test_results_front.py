@@ -23,7 +23,7 @@ def trial(number: int, accuracy: float, size: float, state: str = "COMPLETE") ->
 ROWS = [
     trial(0, 0.9, 100.0),
     trial(1, 0.8, 200.0),
-    trial(2, 0.95, 300.0),
+    trial(2, 0.95, 18_832.0),
     trial(3, 0.7, 50.0),
     trial(4, 0.9, 100.0),
     trial(5, 0.99, 10.0, "INFEASIBLE"),
@@ -49,7 +49,7 @@ def test_a_fresh_run_is_no_trial_of_the_front() -> None:
 
 def test_the_front_is_a_table(result: Result) -> None:
     assert list(result.front["number"]) == [2, 0, 4, 3]
-    assert list(result.front["objective/model/parameters"]) == [300.0, 100.0, 100.0, 50.0]
+    assert list(result.front["objective/model/parameters"]) == [18_832.0, 100.0, 100.0, 50.0]
     assert result.objectives == MODES
 
 
@@ -71,6 +71,7 @@ def test_best_prints_the_front(result: Result, capsys: pytest.CaptureFixture[str
         "train.optimizer.lr",
     ]
     assert [line.split()[0] for line in lines[start + 2 : start + 6]] == ["2", "0", "4", "3"]
+    assert lines[start + 2].split()[2] == "18,832"
 
 
 def test_best_hands_the_front_to_programs(result: Result, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,4 +79,4 @@ def test_best_hands_the_front_to_programs(result: Result, capsys: pytest.Capture
         main(["best", str(result.paths.root), "--json"])
     front = json.loads(capsys.readouterr().out)["front"]
     assert [point["trial"] for point in front] == [2, 0, 4, 3]
-    assert front[0]["metrics"] == {"val/accuracy": 0.95, "model/parameters": 300.0}
+    assert front[0]["metrics"] == {"val/accuracy": 0.95, "model/parameters": 18_832.0}

@@ -22,6 +22,11 @@ class HeldSearcher:
         self.num_drawn = 0
         self.heard: list[tuple] = []
         self.threads: set[int] = set()
+        self.num_waiting = 0
+
+    def enqueue(self, key, params):
+        self.threads.add(threading.get_ident())
+        self.num_waiting += 1
 
     def suggest(self):
         self.asked.release()
@@ -30,6 +35,7 @@ class HeldSearcher:
         if self.num_drawn == self._num_points:
             return None
         self.num_drawn += 1
+        self.num_waiting = max(0, self.num_waiting - 1)
         self.drawn.release()
         return Suggestion(self.num_drawn - 1, {})
 
@@ -218,3 +224,32 @@ def test_a_real_study_hears_everything_and_has_no_gaps(tmp_path, storage):
     assert [trial.number for trial in trials] == list(range(10 + len(leftover)))
     assert [trial.state.name for trial in trials] == ["COMPLETE"] * 10 + ["PRUNED"] * len(leftover)
     assert [trial.intermediate_values for trial in trials[:10]] == [{1: trial.value} for trial in trials[:10]]
+
+
+@pytest.mark.parametrize("num_gangs", [1, 2])
+def test_there_is_room_for_as_many_as_are_still_to_be_drawn(num_gangs):
+    searcher = free()
+    asker = make_asker(searcher, trials=3, num_gangs=num_gangs)
+    for key in "abc":
+        assert asker.has_room()
+        asker.enqueue(key, {})
+    assert not asker.has_room()
+    for _ in range(3):
+        assert asker.suggest() is not None
+        assert not asker.has_room()
+    asker.close()
+
+
+def test_while_one_is_drawn_there_is_no_room_for_it():
+    searcher = HeldSearcher()
+    asker = make_asker(searcher, trials=2, num_gangs=2)
+    thread = threading.Thread(target=asker.suggest)
+    thread.start()
+    assert searcher.asked.acquire(timeout=PATIENCE_S)
+    assert asker.has_room()
+    asker.enqueue("a", {})
+    assert not asker.has_room()
+    searcher.may_draw.release(2)
+    thread.join()
+    asker.close()
+    assert searcher.threads == {*searcher.threads} - {threading.get_ident()}

@@ -103,6 +103,13 @@ def test_the_design_example_written_and_loaded(tmp_path, design):
     assert load_text(tmp_path, design.to_yaml()) == design
 
 
+def test_what_is_written_names_no_split_where_files_decide(tmp_path):
+    files = {"train": "a.csv", "val": "b.csv"}
+    experiment = Experiment.from_dict(plain(data__source={"type": "csv", "label": "y", "path": files}))
+    assert load_text(tmp_path, experiment.to_yaml()) == experiment
+    assert load_text(tmp_path, experiment.replace(trials=3).to_yaml()).search.trials == 3
+
+
 def test_different_content_is_unequal(tmp_path, design):
     assert load_text(tmp_path, DESIGN, "train.epochs=3") != design
     assert design.replace(trials=3) != design

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from spec_examples import plain
 
 from tuner.errors import ExperimentError
 from tuner.spec import Experiment
@@ -83,6 +84,10 @@ def test_names_and_tunings_can_be_searched(tmp_path: Path) -> None:
         ("data.text=null", "tokenizer must be pretrained for model.type pretrained; found bpe"),
         ("data.text.tokenizer=pretrained", "data.text.tokenizer.name is required"),
         ("task=regression", "model.type must fit the task regression; found pretrained"),
+        (
+            "model.tuning={layer_decay: 0.5}",
+            "model.tuning.type is required beside layer_decay; found nothing; add one of full",
+        ),
         ("model.tuning=lorra", "must be one of full, frozen, lora; found 'lorra'; did you mean 'lora'"),
         ("model.tuning={type: full, layer_decay: 0}", "model.tuning.layer_decay must be > 0; found 0"),
         ("model.tuning={type: full, layer_decay: 1.5}", "model.tuning.layer_decay must be <= 1; found 1.5"),
@@ -106,6 +111,14 @@ def test_what_is_wrong(tmp_path: Path, override: str, sentence: str) -> None:
     with pytest.raises(ExperimentError) as caught:
         load(tmp_path, override)
     assert sentence in str(caught.value)
+
+
+def test_a_model_for_other_tasks_is_one_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError) as caught:
+        Experiment.from_dict(plain(model={"type": "pretrained", "name": "./minilm"}))
+    assert str(caught.value) == (
+        "model.type must fit the task tabular_classification; found pretrained; allowed: mlp"
+    )
 
 
 def test_a_pretrained_tokenizer_serves_other_models(tmp_path: Path) -> None:

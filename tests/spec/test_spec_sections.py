@@ -138,16 +138,32 @@ WRONG = [
         "modle is not a known key of the experiment; did you mean 'model'? allowed: name, task, data,",
     ),
     ({"data": 3}, "data must be a mapping; found 3"),
+    (
+        {"train__l1": [0.1, 0.2]},
+        "train.l1 must be a number; found [0.1, 0.2]; to search among these, write {choice: [0.1, 0.2]}",
+    ),
+    (
+        {"model__activation": ["relu", "gelu"]},
+        "found ['relu', 'gelu']; to search among these, write {choice: ['relu', 'gelu']}",
+    ),
     ({"data": {}}, "data.source is required; found nothing; add it"),
     (
         {"data__source": {"name": "iris"}},
+        "data.source.type is required beside name; found nothing; add one of sklearn",
+    ),
+    (
+        {"data__source": {"nome": "iris"}},
+        "data.source.type is required; found nothing; add one of sklearn, csv, jsonl, parquet, npz, two",
+    ),
+    (
+        {"data__source": {"type": None}},
         "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text, "
-        "parallel_table, parallel_text, image_folder, audio; found null",
+        "parallel_table, parallel_text, image_folder, audio, huggingface; found null",
     ),
     (
         {"data__source": {"type": "sql"}},
         "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text, "
-        "parallel_table, parallel_text, image_folder, audio; found 'sql'",
+        "parallel_table, parallel_text, image_folder, audio, huggingface; found 'sql'",
     ),
     ({"data__source": {"type": ["csv"]}}, "found ['csv']"),
     (
@@ -219,7 +235,12 @@ WRONG = [
     ({"data__source": {"type": "npz"}}, "data.source.path is required"),
     ({"data__source": {"type": "two_class", "separation": 0}}, "data.source.separation must be > 0; found 0"),
     ({"data__source": {"type": "two_class", "samples": 1}}, "data.source.samples must be >= 2; found 1"),
-    ({"data__split": {"train": 0.5}}, "data.split must sum to 1; found 0.8 (train 0.5, val 0.15, test 0.15)"),
+    (
+        {"data__split": {"train": 0.5}},
+        "data.split must sum to 1; found 0.8 (train 0.5, val 0.15, test 0.15); with these, test is 0.35",
+    ),
+    ({"data__split": {"train": 0.8, "val": 0.2}}, "(train 0.8, val 0.2, test 0.15); with these, test is 0"),
+    ({"data__split": {"train": 0.9, "val": 0.2}}, "(train 0.9, val 0.2, test 0.15); lower train or val"),
     ({"data__split": {"train": 1, "val": 0, "test": 0}}, "data.split.val must be > 0; found 0"),
     ({"data__split": {"train": 0, "val": 1, "test": 0}}, "data.split.train must be > 0; found 0"),
     ({"data__split__test": -0.1}, "data.split.test must be >= 0; found -0.1"),
@@ -330,7 +351,10 @@ WRONG = [
         "search.sampler.type must be one of auto, random, curve_gp, bohb, qmc, grid, brute_force, tpe, gp, "
         "cmaes, nsgaii; found 'tpee'; did you mean 'tpe'?",
     ),
-    ({"search__sampler": {"startup": 3}}, "cmaes, nsgaii; found null"),
+    (
+        {"search__sampler": {"startup": 3}},
+        "search.sampler.type is required beside startup; found nothing; add one of tpe, ",
+    ),
     ({"search__sampler": 3}, "search.sampler must be one of auto, "),
     (
         {"search__sampler": {"type": "tpe", "multivariat": True}},
@@ -428,6 +452,13 @@ WRONG = [
         {
             "data__source": {"type": "csv", "label": "y", "path": {"train": ["a*.csv", "b"], "val": "c"}},
             "data__split": {"seed": 1},
+        },
+        "data.split is decided by the files of data.source.path; found both; drop one",
+    ),
+    (
+        {
+            "data__source": {"type": "csv", "label": "y", "path": {"train": "a.csv", "val": "b.csv"}},
+            "data__split": {"train": 0.7, "val": 0.15, "test": 0.15},
         },
         "data.split is decided by the files of data.source.path; found both; drop one",
     ),

@@ -85,6 +85,7 @@ def test_all_that_the_task_promises_is_reported(gangs, tmp_path, num_ranks, stag
     for report in reports:
         assert METRICS["image_classification"].keys() <= report.metrics.keys()
         assert report.metrics["model/parameters"] == sum(weight.numel() for weight in weights.values())
+        assert report.metrics["model/trained_parameters"] == report.metrics["model/parameters"]
         assert 0 < report.metrics["train/step_seconds"] < 60
 
 

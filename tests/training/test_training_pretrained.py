@@ -183,8 +183,10 @@ def test_it_goes_on_with_another_number_of_ranks(gangs, write, tmp_path):
 @pytest.mark.parametrize("tuning", ["frozen", "head", "lora"])
 def test_only_what_is_tuned_changes(gangs, write, tmp_path, tuning, stage):
     path, out = write("bert", TUNINGS[tuning], zero={"stage": stage}), tmp_path / "out"
-    gangs(2).train(path, out)
+    reports = gangs(2).train(path, out)
     before, after = loaded(path), kept(out)
+    num_tuned = sum(weight.numel() for name, weight in before.items() if is_tuned(name, tuning))
+    assert {report.metrics["model/trained_parameters"] for report in reports} == {num_tuned}
     assert before.keys() == after.keys()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {name for name in before if is_tuned(name, tuning)}

@@ -5,7 +5,7 @@ from tuner.data.inputs import input_names, read_inputs
 from tuner.data.manifest import Manifest
 from tuner.data.order import epoch_order
 from tuner.data.sources.two_class import bayes_accuracy
-from tuner.data.store import Split, Store, fingerprint, prepare, preprocess
+from tuner.data.store import Split, Store, fingerprint, localised, prepare, preprocess
 from tuner.data.table import Table
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "epoch_order",
     "fingerprint",
     "input_names",
+    "localised",
     "prepare",
     "preprocess",
     "read_inputs",

@@ -96,6 +96,9 @@ class _Work:
     """Of each row its place in the table."""
     ledger: Ledger
 
+    def name(self, row: int) -> str:
+        return self.ledger.origins.name(int(self.kept[row]))
+
     def drop(self, reason: str, row: int, error: DataError) -> None:
         if self.spec.clean.invalid == "error":
             raise DataError(f"{error}, or drop such files with data.clean.invalid") from error
@@ -123,7 +126,8 @@ def _split(work: _Work) -> dict[str, Indices]:
     parts, groups = work.table.parts, groups_of(work.table, work.spec.split)
     if parts is not None:
         return {name: np.flatnonzero(parts[work.kept] == name) for name in SPLITS}
-    return split_rows(work.cleaned, work.spec.split, None if groups is None else groups[work.kept])
+    groups = None if groups is None else groups[work.kept]
+    return split_rows(work.cleaned, work.spec.split, groups, name_of=work.name)
 
 
 def _with_known_labels(work: _Work, rows: Mapping[str, Indices]) -> dict[str, Indices]:

@@ -41,7 +41,7 @@ def prepare_images(table: Table, spec: DataSpec) -> ImageRows:
     cleaned = Cleaned(kept, targets, None, class_names)
     no_columns = Columns((), (), np.empty((len(kept), 0), dtype=np.float32), no_texts(len(kept)))
     work = Work(no_columns, cleaned, kept, ledger)
-    rows = split(cleaned, None if table.parts is None else table.parts[kept], spec)
+    rows = split(work, table.parts, spec)
     rows = with_known_labels(work, rows, spec.clean)
     check_sizes(rows, len(table.targets), spec, is_cut=table.parts is None)
     indices, known_names = known_classes(cleaned, rows["train"])

@@ -10,9 +10,8 @@ so a row that cannot be used is an error here.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -31,28 +30,24 @@ from tuner.data.text import check_texts
 from tuner.errors import DataError
 from tuner.spec.sections import AudioSpec
 
-_KINDS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
-_SUFFIXES = (*_KINDS, ".npz", ".npy")
-_IMAGE_FOLDER = "image_folder"
-_TABLE_SUFFIXES: tuple[str, ...] = (".tsv", ".csv")
-_TEXT_SUFFIXES = (".txt", *_TABLE_SUFFIXES)
+_TABLES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+_ARRAYS = (".npz", ".npy")
+_PAIRS = (".tsv", ".csv")
+_TEXTS = (".txt", ".tsv", ".csv")
+_RECORDINGS = (".wav",)
 
 
 def read_inputs(path: Path, manifest: Manifest) -> AnyArray:
     """Raw rows, as `preprocess` takes them; DataError when they are not what the model takes."""
+    _check_kind(path, manifest)
     if manifest.tokenizer is not None:
         return _read_texts(path, manifest)
     if manifest.audio is not None:
-        return _read_recordings(path, manifest.audio)
-    if manifest.source["type"] == _IMAGE_FOLDER and (path.is_dir() or path.suffix.lower() in images.SUFFIXES):
+        return audio.read_new(path, AudioSpec.model_validate(manifest.audio))
+    if path.is_dir() or _suffix(path) in images.SUFFIXES:
         return _read_image_files(path, manifest)
-    if path.suffix not in _SUFFIXES:
-        raise DataError(
-            f"inputs must be a file ending in {', '.join(_SUFFIXES)}, but found {path}; convert it"
-        )
-    check_file(path)
     if manifest.feature_names is None:
-        features = _read_images(path, manifest)
+        features = _read_numpy(path, manifest)
         clean.check_finite(features, None)
         return features
     recipe = manifest.columns or tuple(Column(name=name) for name in manifest.feature_names)
@@ -62,14 +57,56 @@ def read_inputs(path: Path, manifest: Manifest) -> AnyArray:
 
 
 def input_names(path: Path, manifest: Manifest) -> list[str] | None:
-    """A name for each row of `read_inputs`: its file, in a folder of such; None: rows have numbers."""
+    """A name for each row of `read_inputs`: its file, as seen from the folder; None: rows have numbers."""
     if not path.is_dir():
-        return None
+        return [path.name] if _suffix(path) in (*_RECORDINGS, *images.SUFFIXES) else None
+    files = image_folder.files_below(path) if manifest.audio is None else wav_files(path)
+    return [str(file.relative_to(path)) for file in files]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a model takes."""
+
+    model: str
+    suffixes: tuple[str, ...]
+    is_of_folders: bool = False
+
+
+def _kind_of(manifest: Manifest) -> _Kind:
+    if manifest.tokenizer is not None:
+        is_pair = isinstance(_text_columns(manifest), list)
+        return _Kind("pairs of texts", _PAIRS) if is_pair else _Kind("texts", _TEXTS)
     if manifest.audio is not None:
-        return [str(file.relative_to(path)) for file in wav_files(path)]
-    if manifest.source["type"] == _IMAGE_FOLDER:
-        return [str(file.relative_to(path)) for file in image_folder.files_below(path)]
-    return None
+        return _Kind("recordings", _RECORDINGS, is_of_folders=True)
+    if manifest.source["type"] == "image_folder":
+        return _Kind("images", (*images.SUFFIXES, *_ARRAYS), is_of_folders=True)
+    if manifest.feature_names is None:
+        return _Kind("images in arrays", _ARRAYS)
+    if any(column.categories is not None for column in manifest.columns or ()):
+        return _Kind("tables with text", tuple(_TABLES))
+    return _Kind("tables", (*_TABLES, *_ARRAYS))
+
+
+def _check_kind(path: Path, manifest: Manifest) -> None:
+    """DataError unless something is at `path`, of a kind that the model takes."""
+    if not path.exists():
+        raise DataError(f"inputs must be read from a file, but at {path} nothing is there; correct the path")
+    kind = _kind_of(manifest)
+    if path.is_dir() and kind.is_of_folders:
+        return
+    if path.is_dir() or _suffix(path) not in kind.suffixes:
+        takes = ", ".join(kind.suffixes) + (", or a folder of such" if kind.is_of_folders else "")
+        found, fix = ("the folder ", "name a file") if path.is_dir() else ("", "convert it")
+        raise DataError(
+            f"a model of {kind.model} takes a file ending in {takes}, but found {found}{path}; {fix}"
+        )
+    check_file(path)
+
+
+def _suffix(path: Path) -> str:
+    """In small letters, as its kind is known by."""
+    return path.suffix.lower()
 
 
 def _read_image_files(path: Path, manifest: Manifest) -> AnyArray:
@@ -85,29 +122,19 @@ def _read_image_files(path: Path, manifest: Manifest) -> AnyArray:
 
 
 def _read_texts(path: Path, manifest: Manifest) -> AnyArray:
-    is_table_of_pairs = manifest.source["type"] == "parallel_table"
-    column = manifest.source["source"] if is_table_of_pairs else manifest.source.get("text", "text")
-    is_pair = not isinstance(column, str)
-    suffixes = _TABLE_SUFFIXES if is_pair else _TEXT_SUFFIXES
-    if path.suffix not in suffixes:
-        kind = "pairs of texts" if is_pair else "texts"
-        raise DataError(
-            f"{kind} must be a file ending in {', '.join(suffixes)}, but found {path}; convert it"
-        )
-    check_file(path)
-    texts = read_texts(path, column, "\t" if path.suffix == ".tsv" else _csv_delimiter(manifest))
+    column = _text_columns(manifest)
+    texts = read_texts(path, column, "\t" if _suffix(path) == ".tsv" else _csv_delimiter(manifest))
     check_texts(texts)
     return texts
 
 
-def _read_recordings(path: Path, recipe: Mapping[str, Any]) -> FloatArray:
-    if not path.is_dir():
-        if path.suffix.lower() != ".wav":
-            raise DataError(
-                f"recordings must be a file ending in .wav or a folder of such, but found {path}; convert it"
-            )
-        check_file(path)
-    return audio.read_new(path, AudioSpec.model_validate(recipe))
+def _text_columns(manifest: Manifest) -> str | list[str]:
+    """One, or two of pairs."""
+    is_table_of_pairs = manifest.source["type"] == "parallel_table"
+    columns: str | list[str] = (
+        manifest.source["source"] if is_table_of_pairs else manifest.source.get("text", "text")
+    )
+    return columns
 
 
 def _csv_delimiter(manifest: Manifest) -> str:
@@ -116,30 +143,12 @@ def _csv_delimiter(manifest: Manifest) -> str:
     return "," if delimiter == "\t" else delimiter
 
 
-def _read_images(path: Path, manifest: Manifest) -> FloatArray:
-    if path.suffix in _KINDS:
-        raise DataError(
-            f"a model of images takes .npz or .npy, but found {path}; save the images with numpy.save"
-        )
-    return _read_numpy(path, manifest)
-
-
 def _read_columns(path: Path, recipe: tuple[Column, ...], manifest: Manifest) -> Columns:
+    if _suffix(path) in _ARRAYS:
+        return columns_of(_read_numpy(path, manifest), recipe)
     text_names = tuple(column.name for column in recipe if column.categories is not None)
-    if path.suffix in _KINDS:
-        return _of_table(path, recipe, text_names, manifest)
-    if text_names:
-        raise DataError(
-            f"a model with columns of text takes .csv, .tsv, .jsonl or .parquet, but found {path}; save it so"
-        )
-    return columns_of(_read_numpy(path, manifest), recipe)
-
-
-def _of_table(
-    path: Path, recipe: tuple[Column, ...], text_names: tuple[str, ...], manifest: Manifest
-) -> Columns:
-    delimiter = "\t" if path.suffix == ".tsv" else str(manifest.source.get("delimiter", ","))
-    file = read_file(path, _KINDS[path.suffix], delimiter, text=text_names)
+    delimiter = "\t" if _suffix(path) == ".tsv" else str(manifest.source.get("delimiter", ","))
+    file = read_file(path, _TABLES[_suffix(path)], delimiter, text=text_names)
     names = tuple(column.name for column in recipe)
     numbers = [_numbers(file, column.name) for column in recipe if column.categories is None]
     texts = [texts_of(file, name) for name in text_names]

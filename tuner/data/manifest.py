@@ -30,8 +30,8 @@ class Example:
 
     file: str | None
     """None: the source is no table in files."""
-    row: int
-    """The first one of the file is 1."""
+    row: int | None
+    """The first one of the file is 1; None: the file is the row."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,8 +22,8 @@ class Origins:
     """Empty for sources that are no files."""
     file: Indices
     """[rows]: index into `files`."""
-    row: Indices
-    """[rows]: the first one of a file is 1."""
+    row: Indices | None
+    """[rows]: the first one of a file is 1; None: each file is a row."""
 
     @classmethod
     def of_length(cls, num_rows: int) -> Origins:
@@ -36,13 +36,23 @@ class Origins:
         rows = [np.arange(1, length + 1) for length in lengths]
         return cls(tuple(files), np.repeat(np.arange(len(files)), lengths), np.concatenate(rows))
 
+    @classmethod
+    def of_whole_files(cls, files: Sequence[str]) -> Origins:
+        """Of images or recordings, each a file."""
+        return cls(tuple(files), np.arange(len(files)), None)
+
+    def __len__(self) -> int:
+        return len(self.file)
+
     def example(self, index: int) -> Example:
         file = self.files[self.file[index]] if self.files else None
-        return Example(file=file, row=int(self.row[index]))
+        return Example(file=file, row=None if self.row is None else int(self.row[index]))
 
     def name(self, index: int) -> str:
         """The row as a part of a sentence."""
         example = self.example(index)
+        if example.row is None:
+            return str(example.file)
         of_file = "" if example.file is None else f" of {example.file}"
         return f"row {example.row}{of_file} (the first one is 1)"
 

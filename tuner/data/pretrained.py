@@ -8,6 +8,7 @@ from typing import Any
 
 from tuner.data.sources.files import reason
 from tuner.errors import DataError
+from tuner.hub import hub_failure, hub_folder
 
 _VOCABULARY, _SETTINGS = "tokenizer.json", "tokenizer_config.json"
 
@@ -67,9 +68,7 @@ def _read(name: str, file: str) -> str | None:
 
 
 def _path(name: str, file: str) -> Path | None:
-    folder = Path(name)
-    if not folder.is_absolute():
-        return _of_hub(name, file)
+    folder = Path(name) if Path(name).is_absolute() else _of_hub(name)
     if not folder.is_dir():
         raise DataError(
             f"data.text.tokenizer.name must be the folder of a model, but {name} is none; correct the path"
@@ -77,17 +76,13 @@ def _path(name: str, file: str) -> Path | None:
     return folder / file if (folder / file).is_file() else None
 
 
-def _of_hub(name: str, file: str) -> Path | None:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
+def _of_hub(name: str) -> Path:
     try:
-        return Path(hf_hub_download(name, file))
+        return hub_folder(name, [_VOCABULARY, _SETTINGS])
     except Exception as error:
         # Offline, not found and not allowed are of many types, of the libraries below too.
-        if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
-            return None
         raise DataError(
             f"data.text.tokenizer.name must be a folder (which begins with ./) or a model on the Hugging "
-            f"Face Hub, but {name} cannot be had from there ({reason(error)}); correct it, or give a folder"
+            f"Face Hub, but {name} cannot be had from there ({hub_failure(error)}); correct it, or give a "
+            f"folder"
         ) from error

@@ -56,13 +56,13 @@ def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
         no_texts(len(kept)) if table.texts is None else table.texts[kept],
     )
     work = Work(columns, cleaned, kept, ledger)
-    rows = split(cleaned, None if table.parts is None else table.parts[kept], spec)
+    rows = split(work, table.parts, spec)
     missing = fill.count_missing(columns, rows)
     rows = _without_duplicates(work, rows) if spec.clean.duplicates == "drop" else rows
     rows = _without_gaps(work, rows, spec.clean)
     rows, limits = _without_outliers(work, rows, spec.clean)
     rows = with_known_labels(work, rows, spec.clean)
-    check_sizes(rows, len(ledger.origins.row), spec, is_cut=table.parts is None)
+    check_sizes(rows, len(ledger.origins), spec, is_cut=table.parts is None)
     recipe = _fit(columns.take(rows["train"]), spec, limits)
     targets, class_names = known_classes(cleaned, rows["train"])
     how = spec.encode.categories
@@ -105,10 +105,11 @@ def _take(table: Table, rows: Indices) -> Table:
     return replace(table, features=table.features[rows], targets=table.targets[rows])
 
 
-def split(cleaned: Cleaned, parts: AnyArray | None, spec: DataSpec) -> Rows:
+def split(work: Work, parts: AnyArray | None, spec: DataSpec) -> Rows:
+    """By `parts`, those of the table as it was read, where the source has them."""
     if parts is None:
-        return split_rows(cleaned, spec.split)
-    return {name: np.flatnonzero(parts == name) for name in SPLITS}
+        return split_rows(work.cleaned, spec.split, name_of=work.name)
+    return {name: np.flatnonzero(parts[work.kept] == name) for name in SPLITS}
 
 
 def _without_duplicates(work: Work, rows: Rows) -> Rows:
@@ -117,7 +118,13 @@ def _without_duplicates(work: Work, rows: Rows) -> Rows:
         work.drop("duplicate", again[name])
         work.drop("in_another_split", elsewhere[name])
     gone = np.concatenate([*again.values(), *elsewhere.values()])
-    return {name: np.setdiff1d(rows[name], gone) for name in SPLITS}
+    left = {name: np.setdiff1d(rows[name], gone) for name in SPLITS}
+    if not len(left["train"]):
+        raise DataError(
+            f"training must have rows of its own, but all {len(rows['train'])} stand in val or test too and "
+            "data.clean.duplicates: drop leaves them there; give training other rows"
+        )
+    return left
 
 
 def _without_gaps(work: Work, rows: Rows, spec: CleanSpec) -> Rows:

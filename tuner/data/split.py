@@ -8,6 +8,8 @@ by that key and cut at the split sizes. The sizes are exact and each class is wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,10 +22,20 @@ SPLITS = ("train", "val", "test")
 Indices = NDArray[np.int64]
 
 
-def split_rows(cleaned: Cleaned, spec: SplitSpec, groups: AnyArray | None = None) -> dict[str, Indices]:
+def row_number(row: int) -> str:
+    return f"row {row + 1} (the first one is 1)"
+
+
+def split_rows(
+    cleaned: Cleaned,
+    spec: SplitSpec,
+    groups: AnyArray | None = None,
+    name_of: Callable[[int], str] = row_number,
+) -> dict[str, Indices]:
     """Sorted row indices of each split, every row in exactly one; none for a test split of 0.
 
-    DataError where another split is empty, or a class is too small to be in every split.
+    DataError where another split is empty, or a class is too small to be in every split; that says `name_of`
+    a row.
     """
     if groups is not None:
         return _by_group(groups, spec)
@@ -38,7 +50,7 @@ def split_rows(cleaned: Cleaned, spec: SplitSpec, groups: AnyArray | None = None
         order = _by_share(order, cleaned.targets)
     rows = _cut(order, spec)
     if stratify:
-        _check_classes(rows, cleaned)
+        _check_classes(rows, cleaned, name_of)
     return rows
 
 
@@ -105,7 +117,7 @@ def _cut(order: Indices, spec: SplitSpec) -> dict[str, Indices]:
     return {name: np.sort(indices) for name, indices in rows.items()}
 
 
-def _check_classes(rows: dict[str, Indices], cleaned: Cleaned) -> None:
+def _check_classes(rows: dict[str, Indices], cleaned: Cleaned, name_of: Callable[[int], str]) -> None:
     assert cleaned.class_names is not None
     total = np.bincount(cleaned.targets, minlength=len(cleaned.class_names))
     for name, indices in rows.items():
@@ -114,8 +126,12 @@ def _check_classes(rows: dict[str, Indices], cleaned: Cleaned) -> None:
         missing = np.flatnonzero(np.bincount(cleaned.targets[indices], minlength=len(total)) == 0)
         if len(missing):
             label = int(missing[0])
+            mostly_single = 2 * np.count_nonzero(total == 1) > len(total)
+            regression = "; numbers are predicted by the task regression" if mostly_single else ""
+            which = "1 row, which" if total[label] == 1 else f"{total[label]} rows, of which the first"
+            first = name_of(int(np.flatnonzero(cleaned.targets == label)[0]))
             raise DataError(
                 f"a stratified split needs every class in every split, but class "
-                f"'{cleaned.class_names[label]}' has only {total[label]} rows and none falls into {name}; "
-                "add rows or set data.split.stratify to false"
+                f"'{cleaned.class_names[label]}' has only {which} is {first}, and none falls into {name}; "
+                f"correct the label, add rows or set data.split.stratify to false{regression}"
             )

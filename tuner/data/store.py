@@ -18,8 +18,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ from tuner.data.image_rows import prepare_images
 from tuner.data.lock import locked
 from tuner.data.manifest import Manifest
 from tuner.data.pixels import Pixels
+from tuner.data.remote import fetched
 from tuner.data.rows import apply, prepare_rows
 from tuner.data.sources.files import content_sha256, reason
 from tuner.data.split import split_rows
@@ -119,12 +120,19 @@ class Store:
         )
 
 
-def prepare(spec: DataSpec, task: str, store_root: Path) -> Store:
+def prepare(
+    spec: DataSpec, task: str, store_root: Path, versions: MutableMapping[str, str] | None = None
+) -> Store:
     """Prepare the data of `spec` for `task`, or find it prepared (then files are only read for their hashes).
 
-    DataError for data that cannot be used; nothing is left behind then.
+    Args:
+        versions: as in `localised`; None: servers are asked for the newest.
+
+    Raises:
+        DataError: data cannot be used; nothing is left behind then, but files that were fetched.
     """
-    sha256 = fingerprint(spec, task)
+    local = localised(spec, store_root, {} if versions is None else versions)
+    sha256 = fingerprint(local, task)
     path = store_root / sha256
     store = _find(path)
     if store is None:
@@ -133,9 +141,22 @@ def prepare(spec: DataSpec, task: str, store_root: Path) -> Store:
             # Another process may have prepared it meanwhile.
             if _find(path) is None:
                 _remove(path)
-                _publish(*_build(spec, task, sha256), path)
+                manifest, splits = _build(local, task, sha256)
+                manifest = replace(manifest, source=spec.source.model_dump(mode="json"))
+                _publish(manifest, splits, path)
         store = Store.open(path)
     return store
+
+
+def localised(spec: DataSpec, store_root: Path, versions: MutableMapping[str, str]) -> DataSpec:
+    """`spec` with the files of its addresses fetched to a folder beside the stores.
+
+    Args:
+        versions: address to what was there when it was fetched; what is in it is not asked for again, the
+            others are added.
+    """
+    source = fetched(spec.source, store_root.with_name(".fetched"), versions)
+    return spec.model_copy(update={"source": source})
 
 
 def _find(path: Path) -> Store | None:

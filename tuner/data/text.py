@@ -9,13 +9,14 @@ stretches would let the model see what surrounds those that it is measured on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from tuner.data.clean import Cleaned, to_classes
-from tuner.data.split import SPLITS, Indices, split_rows
+from tuner.data.origins import Origins
+from tuner.data.split import SPLITS, Indices, row_number, split_rows
 from tuner.data.table import AnyArray, Table
 from tuner.data.tokens import TokenArray, Tokenizer, encode_rows, fit
 from tuner.errors import DataError
@@ -46,14 +47,15 @@ def prepare_text(table: Table, spec: DataSpec, task: str) -> TextRows:
 
 
 def _labelled(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
-    check_texts(table.features)
+    assert table.origins is not None
+    check_texts(table.features, table.origins.name)
     targets, class_names = to_classes(table)
     cleaned = Cleaned(table.features, targets, None, class_names)
     if table.parts is None:
-        rows = split_rows(cleaned, spec.split)
+        rows = split_rows(cleaned, spec.split, name_of=table.origins.name)
     else:
         rows = {name: np.flatnonzero(table.parts == name) for name in SPLITS}
-        _check_seen(rows, targets, class_names)
+        _check_seen(rows, cleaned, table.origins)
     texts = {name: table.features[rows[name]].tolist() for name in SPLITS}
     tokenizer = fit(text.tokenizer, table.features[rows["train"]].ravel().tolist())
     splits = {
@@ -65,21 +67,28 @@ def _labelled(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
 
 
 def _running_text(table: Table, spec: DataSpec, text: TextSpec) -> TextRows:
-    whole = "".join(table.features)
-    fractions = [getattr(spec.split, name) for name in SPLITS]
-    ends = np.rint(np.cumsum(fractions) * len(whole)).astype(int)
-    starts = [0, *ends[:-1]]
-    parts = {name: whole[start:end] for name, start, end in zip(SPLITS, starts, ends, strict=True)}
+    parts = _parts(table, spec)
     tokenizer = fit(text.tokenizer, [parts["train"]])
     splits = {name: _stretches(tokenizer.encode(parts[name]), text.max_length) for name in SPLITS}
     for name in SPLITS:
-        if len(splits[name][0]) == 0 and getattr(spec.split, name) > 0:
+        if len(splits[name][0]) == 0 and (parts[name] or name != "test"):
             found = len(tokenizer.encode(parts[name]))
             raise DataError(
                 f"each split of a text must fill a row of data.text.max_length = {text.max_length} tokens "
                 f"and one more, but {name} has {found} tokens; lower max_length or give more text"
             )
     return TextRows(splits, tokenizer, tokenizer.num_tokens)
+
+
+def _parts(table: Table, spec: DataSpec) -> dict[str, str]:
+    """The text of each split: the source's own, or what `spec.split` cuts of the whole."""
+    if table.parts is not None:
+        return {name: "".join(table.features[table.parts == name]) for name in SPLITS}
+    whole = "".join(table.features)
+    fractions = [getattr(spec.split, name) for name in SPLITS]
+    ends = np.rint(np.cumsum(fractions) * len(whole)).astype(int)
+    starts = [0, *ends[:-1]]
+    return {name: whole[start:end] for name, start, end in zip(SPLITS, starts, ends, strict=True)}
 
 
 def _stretches(tokens: TokenArray, length: int) -> tuple[TokenArray, TokenArray]:
@@ -89,24 +98,27 @@ def _stretches(tokens: TokenArray, length: int) -> tuple[TokenArray, TokenArray]
     return inputs.reshape(num_rows, length), targets.reshape(num_rows, length)
 
 
-def _check_seen(rows: Mapping[str, Indices], targets: AnyArray, class_names: tuple[str, ...]) -> None:
-    known = np.bincount(targets[rows["train"]], minlength=len(class_names)) > 0
+def _check_seen(rows: Mapping[str, Indices], cleaned: Cleaned, origins: Origins) -> None:
+    assert cleaned.class_names is not None
+    known = np.bincount(cleaned.targets[rows["train"]], minlength=len(cleaned.class_names)) > 0
     for name in SPLITS:
-        unseen = np.flatnonzero(~known[targets[rows[name]]])
+        unseen = rows[name][~known[cleaned.targets[rows[name]]]]
         if len(unseen):
-            label = class_names[targets[rows[name][unseen[0]]]]
+            label = cleaned.class_names[cleaned.targets[unseen[0]]]
             raise DataError(
-                f"every label must stand in the training file, but row {unseen[0] + 1} of {name} (the first "
-                f"one is 1) has '{label}'; correct it or remove the row"
+                f"every label must stand in the training file, but {origins.name(unseen[0])} of {name} has "
+                f"'{label}'; correct it or remove the row"
             )
 
 
-def check_texts(texts: AnyArray) -> None:
-    """DataError at the first row of `texts` [rows], or of pairs [rows, 2], in which one is empty."""
+def check_texts(texts: AnyArray, name_of: Callable[[int], str] = row_number) -> None:
+    """DataError at the first row of `texts` [rows], or of pairs [rows, 2], in which one is empty.
+
+    `name_of` a row is what it says of it.
+    """
     needed, found = ("a text", "has none") if texts.ndim == 1 else ("both texts", "lacks one")
     for row, each in enumerate(texts.reshape(len(texts), -1)):
         if not all(isinstance(text, str) and text.strip() for text in each):
             raise DataError(
-                f"every row must have {needed}, but row {row + 1} (the first one is 1) {found}; "
-                "fill it in or remove the row"
+                f"every row must have {needed}, but {name_of(row)} {found}; fill it in or remove the row"
             )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tuner.data_report.report import Column, DataReport
+from tuner.data_report.report import Column, DataReport, Numbers
+from tuner.data_report.words import number
 from tuner.spec import LANGUAGE_MODELLING
 
 FEW_ROWS = 10
@@ -13,6 +14,8 @@ MUCH_DROPPED = 0.05
 MUCH_MISSING = 0.2
 MANY_CUT = 0.1
 TELLS_ALL = 0.99
+FAR = 100
+"""Ranges of the middle half from it to a value that is far."""
 MOST_NAMES = 3
 
 
@@ -23,6 +26,13 @@ def findings(report: DataReport) -> Iterator[str]:
     yield from _dropped(report)
     if report.columns is not None:
         yield from _columns(report.columns, report)
+    targets = report.splits[0].targets
+    if targets is not None and (words := _far(targets)):
+        yield f"values of the target are far from the others: it goes {words}; correct them"
+    if report.images is not None and report.images.num_plain:
+        what = "recordings are silent" if report.images.are_spectrograms else "images have one colour only"
+        part = share(report.images.num_plain, report.looked_at)
+        yield f"{report.images.num_plain:,} training {what} ({part})"
     if report.tokens is not None:
         yield from _cut(report)
 
@@ -87,6 +97,13 @@ def _columns(columns: Sequence[Column], report: DataReport) -> Iterator[str]:
     constant = [column.name for column in columns if _is_constant(column)]
     if constant:
         yield f"nothing can be learned from {_of_columns(constant)}: all training rows have one value"
+    far = {each.name: words for each in columns if each.numbers and (words := _far(each.numbers))}
+    if far:
+        name, words = next(iter(far.items()))
+        yield (
+            f"values are far from the others in {_of_columns(list(far))}: "
+            f"{'it' if len(far) == 1 else repr(name)} goes {words}; correct them, or see data.clean.outliers"
+        )
     tells = [column.name for column in columns if column.association >= TELLS_ALL]
     if tells:
         yield f"the target can be told from {_of_columns(tells)} alone: is it known when one predicts?"
@@ -94,6 +111,15 @@ def _columns(columns: Sequence[Column], report: DataReport) -> Iterator[str]:
 
 def _missing(column: Column) -> int:
     return sum((column.missing or {}).values())
+
+
+def _far(numbers: Numbers) -> str | None:
+    """In words how far it goes, if that is far from the others."""
+    least, _, low, _, high, _, greatest = numbers.quantiles
+    distance, farthest, way = max((low - least, least, "down"), (greatest - high, greatest, "up"))
+    if not 0 < FAR * (high - low) <= distance:
+        return None
+    return f"{way} to {number(farthest)}, and half of the values lie from {number(low)} to {number(high)}"
 
 
 def _is_constant(column: Column) -> bool:

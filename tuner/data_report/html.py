@@ -163,13 +163,16 @@ def _column(column: Column) -> list[str]:
 
 def _of_images(report: DataReport) -> Iterator[str]:
     assert report.images is not None
-    yield "<h2>Training images</h2>"
-    tones = "spectrograms, time from left to right, low tones below; " * report.images.are_spectrograms
-    yield _soft(f"{tones}from the least value in black to the greatest in white")
+    are_heard = report.images.are_spectrograms
+    yield f"<h2>Training {'recordings' if are_heard else 'images'}</h2>"
+    tones = "spectrograms, time from left to right, low tones below; " * are_heard
+    plain = "a silent one is" if are_heard else "one of a single colour is"
+    yield _soft(f"{tones}each from its least value in black to its greatest in white; {plain} grey")
     yield _samples(report, report.samples)
-    yield "<h2>Pixels</h2>"
+    what, channels = words.channels(report)
+    yield f"<h2>{_text(what.capitalize())}</h2>"
     yield _soft(f"{words.looked_at(report)}, in raw units")
-    yield _ranges("channel", {str(place): one for place, one in enumerate(report.images.channels)})
+    yield _ranges("channel", channels)
 
 
 def _of_tokens(report: DataReport) -> Iterator[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,9 +40,24 @@ def distribution(values: AnyArray) -> Numbers:
 
 
 def unscaled(values: AnyArray, mean: float, std: float) -> NDArray[np.float64]:
-    """Standardised values in raw units, rounded to what float32 knows of them: a pixel of 0 is 0 again."""
-    digits = 6 - math.floor(math.log10(max(abs(mean), std)))
-    return np.round(values.astype(np.float64) * std + mean, digits) + 0.0
+    """Standardised values in raw units, rounded to what float32 has kept of each: a pixel of 0 is 0 again."""
+    raw = values.astype(np.float64) * std + mean
+    # The standardised value, its distance to the mean and itself were rounded to float32, one after another.
+    known = np.maximum(_spacing(values) * std, np.maximum(_spacing(raw - mean), _spacing(raw)))
+    digits = -np.ceil(np.log10(known))
+    up, down = 10.0 ** np.maximum(digits, 0), 10.0 ** np.maximum(-digits, 0)
+    rounded: NDArray[np.float64] = np.rint(raw * up / down) * down / up + 0.0
+    return rounded
+
+
+def _spacing(values: AnyArray) -> NDArray[np.float32]:
+    """From each value to the next one that float32 has."""
+    return np.spacing(np.abs(values).astype(np.float32))
+
+
+def are_the_same(low: AnyArray, high: AnyArray) -> NDArray[np.bool_]:
+    """Whether the least and the greatest of some values differ by what float32 loses of them at most."""
+    return np.asarray(high - low <= 1e-5 * np.maximum(np.abs(low), np.abs(high)))
 
 
 def most_frequent(names: AnyArray, counts: NDArray[np.int64], most: int) -> tuple[Share, ...]:

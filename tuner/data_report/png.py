@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.data.table import AnyArray
+from tuner.data_report.numbers import are_the_same
 
 MOST_PIXELS = 128
 """A side; of larger images every second, third, ... pixel is taken."""
 _GREY, _RGB = 0, 2
+_MIDDLE = 128
 
 
 def picture(image: AnyArray) -> bytes:
     """Of [channels, height, width]: three channels in colour, else the first one in grey.
 
-    The least value is black, the greatest is white.
+    The least value is black, the greatest is white; where all are the same, they are grey.
     """
     step = -(-max(image.shape[1:]) // MOST_PIXELS)
     chosen = image[:3] if len(image) == 3 else image[:1]
@@ -39,7 +41,9 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
 def _as_bytes(image: AnyArray) -> NDArray[np.uint8]:
     values = image.astype(np.float64)
     low, high = values.min(), values.max()
-    scaled: NDArray[np.float64] = (values - low) * (255 / (high - low) if high > low else 0)
+    if are_the_same(low, high):
+        return np.full(image.shape, _MIDDLE, dtype=np.uint8)
+    scaled: NDArray[np.float64] = (values - low) * (255 / (high - low))
     return np.rint(scaled).astype(np.uint8)
 
 

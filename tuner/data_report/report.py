@@ -118,6 +118,8 @@ class Images:
     are_spectrograms: bool
     """Of recordings: a pixel is the logarithm of a power."""
     channels: tuple[Numbers, ...]
+    num_plain: int
+    """Images of one colour; silent recordings."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from tuner.data.pixels import Pixels
 from tuner.data.table import AnyArray
 from tuner.data_report import columns, leakage
 from tuner.data_report.findings import findings
-from tuner.data_report.numbers import distribution, most_frequent, rows_to_look_at
+from tuner.data_report.numbers import are_the_same, distribution, most_frequent, rows_to_look_at
 from tuner.data_report.report import DataReport, Images, Kind, SplitRows, Tokens
 from tuner.data_report.samples import Sampler, raw_image
 from tuner.records.paths import ExperimentPaths
@@ -90,7 +90,9 @@ def _split(name: str, split: Split, manifest: Manifest) -> SplitRows:
 def _images(features: AnyArray, manifest: Manifest) -> Images:
     raw = raw_image(features, manifest)
     channels = tuple(distribution(raw[:, channel]) for channel in range(raw.shape[1]))
-    return Images(are_spectrograms=manifest.audio is not None, channels=channels)
+    is_plain = are_the_same(raw.min(axis=(2, 3)), raw.max(axis=(2, 3))).all(axis=1)
+    num_plain = int(np.count_nonzero(is_plain))
+    return Images(are_spectrograms=manifest.audio is not None, channels=channels, num_plain=num_plain)
 
 
 def _tokens(splits: Mapping[str, Split], train: AnyArray, manifest: Manifest) -> Tokens:

@@ -47,8 +47,8 @@ def _content(report: DataReport) -> Iterator[RenderableType]:
     if report.columns is not None:
         yield _columns(report)
     if report.images is not None:
-        channels = {str(place): channel for place, channel in enumerate(report.images.channels)}
-        yield _ranges(f"pixels {words.looked_at(report)}", "channel", channels)
+        what, channels = words.channels(report)
+        yield _ranges(f"{what} {words.looked_at(report)}", "channel", channels)
     if report.tokens is not None:
         yield _ranges("tokens a row, without padding", "split", report.tokens.lengths)
         yield _line(f"{report.tokens.used} of {report.tokens.vocabulary} tokens are used")

@@ -11,6 +11,7 @@ RANGE = ("mean", "std", "min", "5%", "25%", "50%", "75%", "95%", "max")
 REASONS = {
     "file_empty": "an empty file",
     "file_unreadable": "a file that cannot be read",
+    "image_invalid": "a file that is no image",
     "recording_empty": "a recording without samples",
     "label_missing": "no label",
     "label_invalid": "a label that is no number",
@@ -29,7 +30,7 @@ def printable(text: object) -> str:
 
 
 def number(value: float) -> str:
-    return f"{value:,.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:.5g}"
+    return f"{value:,.0f}" if 99_999.5 <= abs(value) < 1e15 else f"{value:.5g}"
 
 
 def cell(value: float | str | None) -> str:
@@ -42,12 +43,23 @@ def headline(report: DataReport) -> str:
     rows = f"{report.num_rows:,} rows"
     if report.kind == "table":
         what = f"{rows} of {len(report.columns or ())} columns ({report.input_shape[0]} features)"
+    elif report.images is not None and report.images.are_spectrograms:
+        _, bands, frames = report.input_shape
+        what = f"{report.num_rows:,} recordings of {frames} frames in {bands} bands"
     elif report.kind == "image":
-        what = f"{rows} of shape {' x '.join(map(str, report.input_shape))}"
+        what = f"{report.num_rows:,} images of shape {' x '.join(map(str, report.input_shape))}"
     else:
         what = f"{rows} of {report.input_shape[0]} tokens"
     classes = "" if report.class_names is None else f", {len(report.class_names)} classes"
     return f"{report.task}, {what}{classes}"
+
+
+def channels(report: DataReport) -> tuple[str, dict[str, Numbers]]:
+    """What the values of pictures are, and their distribution by name."""
+    assert report.images is not None
+    if report.images.are_spectrograms:
+        return "loudness (log of the power)", {"all bands": report.images.channels[0]}
+    return "pixels", {str(place): one for place, one in enumerate(report.images.channels)}
 
 
 def searched(report: DataReport) -> Iterator[str]:
@@ -107,6 +119,8 @@ def reason(key: str) -> str:
 
 
 def origin(example: Example) -> str:
+    if example.row is None:
+        return str(example.file)
     return f"row {example.row}" + (f" of {example.file}" if example.file else "")
 
 

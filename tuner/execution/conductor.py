@@ -26,13 +26,15 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import ExperimentError, StorageError, UsageError
+from tuner.execution.commands import answer
 from tuner.execution.confirmation import FreshRun, due
 from tuner.execution.decisions import DecisionLog
 from tuner.execution.memory import kind_of, micro_batch_of, smaller_micro_batch, with_micro_batch
 from tuner.execution.state import ON_A_GANG, SearchState, metrics_that_count
 from tuner.execution.stopwatch import Stopwatch
-from tuner.execution.verdicts import Judge, Verdict
+from tuner.execution.verdicts import TOLD_TO_STOP, Judge, Verdict
 from tuner.records.checkpoints import drop_checkpoints, newest_sound, take_over
+from tuner.records.commands import Command, Inbox
 from tuner.records.confirmation import note
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, ranked_rows, write_trials
@@ -107,6 +109,7 @@ class Conductor:
         self._begins_at_s: dict[int, float] = {}
         self._cut: list[int] = []
         self._table_written_s = -math.inf
+        self._inbox = Inbox(paths.commands)
         self._log = DecisionLog(paths.decisions)
         self._happens("OPEN", None, pid=os.getpid(), host=socket.gethostname())
         self._settle()
@@ -177,6 +180,7 @@ class Conductor:
         """
         self.raise_trouble()
         self._leave_if_asked()
+        self._obey()
         self._check_rules()
         if self.is_leaving or self._num_busy >= self._num_gangs:
             return None
@@ -264,6 +268,30 @@ class Conductor:
         saves = self.experiment.search.checkpoints
         self._let_go(row for row in self._on_gangs() if row.state is TrialState.QUEUED or not saves)
 
+    def _obey(self) -> None:
+        """Answers what the search is asked from outside, and does it."""
+        if self.is_leaving or self._trouble is not None:
+            return
+        for command in self._inbox.new():
+            if command.key not in self._state.answered:
+                self._answer(command)
+        self._stop_as_told()
+
+    def _answer(self, command: Command) -> None:
+        """The line first: what was accepted and not done then is done when the search goes on."""
+        has_room = not self.is_exhausted and self._asker.has_room()
+        line = answer(command, self._state, self.experiment.space, has_room=has_room)
+        self._happens("COMMAND", command.trial, **line)
+        if command.key in self._state.enqueued:
+            self._asker.enqueue(command.key, line["params"])
+
+    def _stop_as_told(self) -> None:
+        """Ends the trials that no report will end."""
+        for number in self._state.told_to_stop:
+            row = self.rows[number]
+            if row.state is TrialState.PAUSED or number in self._state.interrupted:
+                self._cut_off(row, TOLD_TO_STOP)
+
     def _let_go(self, rows: Iterable[TrialRow]) -> None:
         """Trials that nobody waits for when the run leaves: they go on from what they have saved."""
         for row in list(rows):
@@ -279,6 +307,7 @@ class Conductor:
     def take_cut(self) -> list[int]:
         """The trials that ended since the last call without a word of their own."""
         self._leave_if_asked()
+        self._obey()
         if self.is_leaving and self._clock() > self._grace_ends_s:
             self._let_go(self._on_gangs())
         cut, self._cut = self._cut, []
@@ -327,6 +356,7 @@ class Conductor:
             is_pause = answer is not None and answer.action is Action.PAUSE
             if answer is not None and is_pause and self._is_saved_at(number, answer.step):
                 self._pause(number)
+        self._stop_as_told()
         if self._may_reopen():
             self._happens("REOPEN", None)
         if self.is_search_over:

@@ -19,6 +19,7 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from tuner.data.sources.files import expand
 from tuner.errors import DataError, ExperimentError, ResourceError
 from tuner.spec import Experiment
+from tuner.spec.addresses import is_address
 from tuner.spec.reading import read_text, write_text
 from tuner.spec.tasks import AUDIO_CLASSIFICATION
 
@@ -110,9 +111,15 @@ def _taken(files: Any, folder: Path) -> Any:
         return None
     if isinstance(files, dict):
         return {part: _taken(each, folder) for part, each in files.items()}
-    paths = [path for each in ([files] if isinstance(files, str) else files) for path in expand(each)]
-    copies = [f"data/{_copy(path, folder).name}" for path in paths]
+    copies = [
+        copy for each in ([files] if isinstance(files, str) else files) for copy in _copies(each, folder)
+    ]
     return copies[0] if len(copies) == 1 else copies
+
+
+def _copies(file: str, folder: Path) -> list[str]:
+    """An address stays: the cluster fetches its files itself."""
+    return [file] if is_address(file) else [f"data/{_copy(path, folder).name}" for path in expand(file)]
 
 
 def _copy(path: Path, folder: Path) -> Path:

@@ -52,6 +52,8 @@ def catch_up(
     searcher: OptunaSearcher, search: SearchSpec, state: SearchState, curves: Curves
 ) -> list[Suggestion]:
     """Tells the study what it missed; returns the suggestions that were drawn and never begun, by number."""
+    for key, params in state.enqueued.items():
+        searcher.enqueue(key, params)
     known = {seen.number: seen.curve for seen in searcher.observations()}
     drawn = []
     for suggestion in searcher.unfinished():

@@ -23,7 +23,7 @@ from ray import cloudpickle, tune
 from ray._private import worker as ray_worker
 from ray.tune.error import TuneError
 
-from tuner.data import Store, fingerprint, prepare
+from tuner.data import Store, fingerprint, localised, prepare
 from tuner.errors import Interrupted, ResourceError, ResultsError, StorageError, UsageError
 from tuner.execution.bridge import Carriers, Gangs, TuneScheduler, TuneSearcher, trial_name
 from tuner.execution.checks import (
@@ -42,6 +42,7 @@ from tuner.records.environment import environment
 from tuner.records.files import atomic_write, atomic_write_json
 from tuner.records.lock import hold
 from tuner.records.paths import ExperimentPaths
+from tuner.records.versions import read_versions
 from tuner.search.ahead import make_asker
 from tuner.search.factory import make_scheduler, make_searcher
 from tuner.search.optuna_searcher import OptunaSearcher
@@ -101,9 +102,10 @@ def run_experiment(
         check_stop(experiment, size)
         check_precision(specs, size)
         check_pretrained(specs)
+        versions: dict[str, str] = {}
         with _undone_where_refused(paths) as made:
-            store_of = _prepare(experiment, specs, paths.store_root, made)
-            _make_folder(experiment, paths)
+            store_of = _prepare(experiment, specs, paths.store_root, made, versions)
+            _make_folder(experiment, paths, versions)
             # Opened here, where a database that does not answer leaves nothing behind.
             searcher = _searcher(experiment, paths)
         with _held(paths):
@@ -141,7 +143,7 @@ def resume_experiment(
             specs = list(experiment.representatives())
             check_precision(specs, size)
             check_pretrained(specs)
-            store_of = _prepare(experiment, specs, paths.store_root, [])
+            store_of = _prepare(experiment, specs, paths.store_root, [], read_versions(paths))
             searcher = _searcher(experiment, paths)
             atomic_write(paths.experiment_yaml, experiment.to_yaml())
             _search(experiment, paths, searcher, store_of, size, num_gangs(size, nodes), listeners, cluster)
@@ -161,8 +163,10 @@ def check_is_free(paths: ExperimentPaths) -> None:
             f"choose another with --name or --results."
         )
     if paths.root.exists() and any(paths.root.iterdir()):
+        holds_one = paths.experiment_yaml.is_file()
+        found = "holds one, with which `tuner resume` goes on" if holds_one else "holds something else"
         raise ResultsError(
-            f"an experiment needs a folder of its own, but {paths.root} already holds one; "
+            f"an experiment needs a folder of its own, but {paths.root} already {found}; "
             f"choose another with --name or --results."
         )
 
@@ -366,7 +370,11 @@ def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
 
 
 def _prepare(
-    experiment: Experiment, specs: Sequence[TrialSpec], store_root: Path, made: list[Path]
+    experiment: Experiment,
+    specs: Sequence[TrialSpec],
+    store_root: Path,
+    made: list[Path],
+    versions: dict[str, str],
 ) -> Callable[[DataSpec], Path]:
     """Prepares the data of the whole space, as far as it can be listed, and the rest on demand."""
     stores: dict[str, Store] = {}
@@ -375,10 +383,11 @@ def _prepare(
         key = data.model_dump_json()
         if key not in stores:
             assert experiment.task is not None
-            path = store_root / fingerprint(data, experiment.task)
+            local = localised(data, store_root, versions)
+            path = store_root / fingerprint(local, experiment.task)
             if not path.exists():
                 made.append(path)
-            stores[key] = prepare(data, experiment.task, store_root)
+            stores[key] = prepare(data, experiment.task, store_root, versions)
         return stores[key]
 
     for spec in specs:
@@ -386,8 +395,10 @@ def _prepare(
     return lambda data: store_of(data).path
 
 
-def _make_folder(experiment: Experiment, paths: ExperimentPaths) -> None:
+def _make_folder(experiment: Experiment, paths: ExperimentPaths, versions: Mapping[str, str]) -> None:
     paths.root.mkdir(parents=True, exist_ok=True)
+    if versions:
+        atomic_write_json(paths.versions_json, versions)
     atomic_write(paths.experiment_yaml, experiment.to_yaml())
     atomic_write_json(paths.environment_json, environment())
 

@@ -55,6 +55,12 @@ class SearchState:
         """kind of trial -> the largest micro-batch that may fit"""
         self.last_exploit: Line | None = None
         """the last line, where it is an EXPLOIT, whose copy may not have been made"""
+        self.answered: set[str] = set()
+        """keys of the commands that have an answer"""
+        self.told_to_stop: set[int] = set()
+        """trials that somebody wants to end"""
+        self.enqueued: dict[str, dict[str, Any]] = {}
+        """key -> parameters, of the configurations that somebody wants to be tried"""
         self.num_suggested = 0
         self.is_over = False
         self.end_reason: str | None = None
@@ -164,6 +170,13 @@ class SearchState:
                 self.interrupted.add(row.number)
                 if line["trial"] is not None:
                     self._note_time(row, line)
+
+    def _command(self, line: Line) -> None:
+        self.answered.add(line["key"])
+        if line["is_done"] and line["name"] == "stop":
+            self.told_to_stop.add(line["trial"])
+        elif line["is_done"]:
+            self.enqueued[line["key"]] = dict(line["params"])
 
     def _end_trial(self, row: TrialRow, line: Line) -> None:
         row.state = advance(row.state, TrialState(line["state"]))

@@ -18,6 +18,9 @@ from tuner.spec import SearchSpec
 from tuner.spec.domains import known, show
 from tuner.training.report import Objective, Report
 
+TOLD_TO_STOP = "somebody told it to stop"
+"""The reason of a trial that a command ended."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -59,6 +62,8 @@ class Judge:
             decision, heard = stop_if_not_finite(step, value) or go_on, None
         else:
             decision, heard = self._scheduler.on_report(number, step, value), value
+        if number in self._state.told_to_stop:
+            decision = Decision(Action.STOP, TOLD_TO_STOP, value=decision.value)
         if not math.isfinite(value):
             return Verdict(decision, TrialState.DIVERGED, heard)
         is_stopped = decision.action is Action.STOP

@@ -19,11 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from tuner.errors import ExperimentError
+from tuner.hub import hub_failure, hub_folder
 from tuner.models import tuning
 from tuner.models.shapes import DataShape, row_lengths
 from tuner.spec.sections import FullTuning, PretrainedSpec
 
+_CONFIG = "config.json"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+_FILES = (_CONFIG, "generation_config.json", "model*.safetensors", "model.safetensors.index.json")
 
 
 class Pretrained(nn.Module):
@@ -105,25 +108,38 @@ def check_pretrained(spec: PretrainedSpec, data: DataShape, *, per_token: bool) 
 
 def _config(name: str) -> Any:
     transformers = _transformers()
-    folder = Path(name)
-    # transformers would take it before the Hub's, from wherever the process happens to stand.
-    if not folder.is_absolute() and folder.is_dir():
+    folder = _folder(name)
+    try:
+        return transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:
+        # transformers lets through what its JSON and its own checks raise.
         raise ExperimentError(
-            f"model.name must be a path (which begins with ./) or a name on the Hugging Face Hub, but {name} "
-            f"may be both: a folder of that name is in {Path.cwd()}; write ./{name}, or start elsewhere"
-        )
-    if folder.is_absolute() and not (folder / "config.json").is_file():
-        found = "has no config.json" if folder.is_dir() else "is none"
+            f"model.name must be a model that transformers knows, but {name} cannot be read "
+            f"({_line(error)}); correct it"
+        ) from error
+
+
+def _folder(name: str) -> Path:
+    """Where the model's files are on this machine."""
+    folder = Path(name)
+    if not folder.is_absolute():
+        return _of_hub(name)
+    if not (folder / _CONFIG).is_file():
+        found = f"has no {_CONFIG}" if folder.is_dir() else "is none"
         raise ExperimentError(
             f"model.name must be the folder of a model of transformers, but {name} {found}; correct the path"
         )
+    return folder
+
+
+def _of_hub(name: str) -> Path:
     try:
-        return transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
+        return hub_folder(name, _FILES)
     except Exception as error:
-        # transformers lets through what the Hub's client, its JSON and its own checks raise.
+        # Offline, not found and not allowed are of many types, of the libraries below too.
         raise ExperimentError(
-            f"model.name must be a folder (which begins with ./) or a model on the Hugging Face Hub that "
-            f"transformers knows, but {name} cannot be read ({_line(error)}); correct it, or give a folder"
+            f"model.name must be a folder (which begins with ./) or a model on the Hugging Face Hub, but "
+            f"{name} cannot be had from there ({hub_failure(error)}); correct it, or give a folder"
         ) from error
 
 
@@ -165,7 +181,7 @@ def _empty(name: str, config: Any, per_token: bool) -> Any:
 def _load(name: str, config: Any, per_token: bool) -> Any:
     try:
         network, found = _auto_class(per_token).from_pretrained(
-            name,
+            _folder(name),
             config=config,
             dtype=torch.float32,
             use_safetensors=True,
@@ -190,14 +206,8 @@ def _load(name: str, config: Any, per_token: bool) -> Any:
 
 
 def _check_weights(name: str) -> None:
-    from transformers.utils import cached_file
-
-    # Where the Hub cannot be reached, what is not in the cache is missing too.
-    quietly = {
-        "_raise_exceptions_for_missing_entries": False,
-        "_raise_exceptions_for_connection_errors": False,
-    }
-    if not any(cached_file(name, file, **quietly) for file in _WEIGHTS):
+    folder = _folder(name)
+    if not any((folder / file).is_file() for file in _WEIGHTS):
         raise ExperimentError(
             f"model.name must have weights in safetensors, but {name} has no {_WEIGHTS[0]} that can be read; "
             "give a folder with one, as save_pretrained of a present transformers writes it"

@@ -1,9 +1,10 @@
 """Every path under `results/`, in one place.
 
 results/<name>/
-  experiment.yaml  environment.json  study.journal  decisions.jsonl  trials.csv
+  experiment.yaml  environment.json  versions.json  study.journal  decisions.jsonl  commands.jsonl  trials.csv
   trials/00000/    params.json  events.out.tfevents.*  log.txt  checkpoints/{best,000003_0000000057}/
 results/.store/    prepared data, shared by the experiments of one results folder
+results/.fetched/  the files at addresses from which they were prepared
 """
 
 import os
@@ -65,6 +66,11 @@ class ExperimentPaths:
         return self.root / "environment.json"
 
     @property
+    def versions_json(self) -> Path:
+        """Which version of each address the data were prepared from."""
+        return self.root / "versions.json"
+
+    @property
     def journal(self) -> Path:
         """The Optuna study."""
         return self.root / "study.journal"
@@ -72,6 +78,11 @@ class ExperimentPaths:
     @property
     def decisions(self) -> Path:
         return self.root / "decisions.jsonl"
+
+    @property
+    def commands(self) -> Path:
+        """What the search was asked from outside."""
+        return self.root / "commands.jsonl"
 
     @property
     def trials_csv(self) -> Path:

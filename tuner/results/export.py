@@ -22,6 +22,7 @@ from tuner.data import Manifest, prepare, preprocess, tokens
 from tuner.errors import ResultsError
 from tuner.records.files import atomic_write
 from tuner.records.paths import ExperimentPaths
+from tuner.records.versions import read_versions
 from tuner.spec import Experiment, PretrainedSpec, TrialSpec
 from tuner.tasks import Task
 from tuner.tasks.continuation import continue_text
@@ -81,9 +82,11 @@ class ExportedModel:
         """
         folder = Path(folder)
         if not (folder / "model.json").is_file():
+            is_experiment = ExperimentPaths(folder).experiment_yaml.is_file()
+            fix = f"{folder} --export best" if is_experiment else f"DIR --export {folder}"
             raise ResultsError(
                 f"an exported model is a folder with model.json and weights.pt, but {folder} is none; "
-                f"make one with `tuner best DIR --export {folder}`."
+                f"make one with `tuner best {fix}`."
             )
         try:
             content = json.loads((folder / "model.json").read_bytes())
@@ -106,7 +109,7 @@ class ExportedModel:
     ) -> "ExportedModel":
         """The kept weights of a trial of an experiment; `seed` is that of a fresh run."""
         spec = _spec(experiment, params, seed)
-        manifest = prepare(spec.data, spec.task, paths.store_root).manifest
+        manifest = prepare(spec.data, spec.task, paths.store_root, read_versions(paths)).manifest
         return cls._load(spec, manifest, _weights(paths, number), _config(spec))
 
     @property
@@ -164,7 +167,7 @@ def export(
         raise ResultsError(f"an export needs a new or empty folder, but {out} is not; choose another.")
     weights = _weights(paths, number)
     spec = _spec(experiment, params, seed)
-    manifest = prepare(spec.data, spec.task, paths.store_root).manifest
+    manifest = prepare(spec.data, spec.task, paths.store_root, read_versions(paths)).manifest
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(weights, out / "weights.pt")
     config = _config(spec)
@@ -186,7 +189,7 @@ def measure(
 ) -> dict[str, float]:
     """Metrics of a trial's kept weights on a split of its own data; none where that has no rows."""
     spec = experiment.resolve(params)
-    store = prepare(spec.data, spec.task, paths.store_root)
+    store = prepare(spec.data, spec.task, paths.store_root, read_versions(paths))
     if store.manifest.sizes[split] == 0:
         return {}
     model = ExportedModel.of_trial(experiment, params, paths, number)

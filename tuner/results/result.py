@@ -233,9 +233,13 @@ class Result:
         row = best_row(self.rows, self.metric, self.mode)
         if row is None:
             states = ", ".join(sorted({row.state.value for row in self.rows})) or "none"
+            fix = "read the reasons in trials.csv and each trial's log.txt"
+            if not any(row.state.is_finished() for row in self.rows):
+                is_running = self.standing == "running"
+                fix = "wait for it" if is_running else f"go on with: tuner resume {self.paths.root}"
             raise TunerError(
                 f"a best trial needs a finite {self.metric}, but no trial of {self.paths.root} has one "
-                f"(states: {states}); read the reasons in trials.csv and each trial's log.txt."
+                f"(states: {states}); {fix}."
             )
         return BestTrial(row.number, row.params, row.best[self.metric], row.best, self.paths)
 

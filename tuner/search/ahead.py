@@ -20,7 +20,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from tuner.records.states import TrialState
 from tuner.search.searcher import NO_METRICS, Searcher, Suggestion
@@ -37,6 +37,9 @@ class Asker(Searcher, Protocol):
     def is_ready(self) -> bool:
         """Whether `suggest` answers at once."""
 
+    def has_room(self) -> bool:
+        """Whether one more enqueued configuration would be drawn."""
+
     def close(self) -> list[Suggestion]:
         """Draws no more; the suggestions that nobody took. What is told afterwards is still heard."""
 
@@ -50,23 +53,34 @@ def make_asker(searcher: Searcher, *, trials: int, num_gangs: int, drawn: Sequen
     """
     num_held = num_ahead(num_gangs)
     if not num_held:
-        return AskNow(searcher, drawn)
+        return AskNow(searcher, trials=trials, drawn=drawn)
     return AskAhead(searcher, trials=trials, num_held=num_held, drawn=drawn)
 
 
 class AskNow:
     """Asks when it is asked, in the caller's thread."""
 
-    def __init__(self, searcher: Searcher, drawn: Sequence[Suggestion] = ()) -> None:
-        self._searcher, self._drawn = searcher, deque(drawn)
+    def __init__(self, searcher: Searcher, *, trials: int, drawn: Sequence[Suggestion] = ()) -> None:
+        self._searcher, self._num_left, self._drawn = searcher, trials, deque(drawn)
         self.report = searcher.report
         self.finish = searcher.finish
+        self.enqueue = searcher.enqueue
+
+    @property
+    def num_waiting(self) -> int:
+        return self._searcher.num_waiting
 
     def suggest(self) -> Suggestion | None:
-        return self._drawn.popleft() if self._drawn else self._searcher.suggest()
+        if self._drawn:
+            return self._drawn.popleft()
+        self._num_left -= 1
+        return self._searcher.suggest()
 
     def is_ready(self) -> bool:
         return True
+
+    def has_room(self) -> bool:
+        return self._num_left > self.num_waiting
 
     def close(self) -> list[Suggestion]:
         leftover = list(self._drawn)
@@ -88,6 +102,8 @@ class AskAhead:
         self._num_held = num_held
         self._held: deque[Suggestion] = deque(drawn)
         self._untold: deque[Callable[[], None]] = deque()
+        self._num_untold_enqueued = 0
+        self._is_drawing = False
         self._error: Exception | None = None
         self._is_closed = False
         self._changed = threading.Condition()
@@ -111,6 +127,19 @@ class AskAhead:
             suggestion = self._held.popleft() if self._held else None
             self._changed.notify_all()
             return suggestion
+
+    @property
+    def num_waiting(self) -> int:
+        return self._searcher.num_waiting + self._num_untold_enqueued
+
+    def has_room(self) -> bool:
+        with self._changed:
+            return self._num_left - self._is_drawing > self.num_waiting
+
+    def enqueue(self, key: str, params: Mapping[str, Any]) -> None:
+        with self._changed:
+            self._num_untold_enqueued += 1
+        self._tell(partial(self._enqueue, key, params))
 
     def report(self, number: int, step: int, value: float) -> None:
         self._tell(partial(self._searcher.report, number, step, value))
@@ -137,6 +166,11 @@ class AskAhead:
         self._held.clear()
         self._num_left = 0
         return leftover
+
+    def _enqueue(self, key: str, params: Mapping[str, Any]) -> None:
+        self._searcher.enqueue(key, params)
+        with self._changed:
+            self._num_untold_enqueued -= 1
 
     def _tell(self, call: Callable[[], None]) -> None:
         if self._is_closed:
@@ -168,7 +202,8 @@ class AskAhead:
             self._changed.wait_for(lambda: self._untold or self._wants_more() or self._is_closed)
             if self._untold:
                 return self._untold.popleft()
-            return None if self._is_closed else self._draw
+            self._is_drawing = not self._is_closed
+            return self._draw if self._is_drawing else None
 
     def _wants_more(self) -> bool:
         return self._num_left > 0 and len(self._held) < self._num_held
@@ -176,6 +211,7 @@ class AskAhead:
     def _draw(self) -> None:
         suggestion = self._searcher.suggest()
         with self._changed:
+            self._is_drawing = False
             if suggestion is None:
                 self._num_left = 0
             else:

@@ -18,6 +18,7 @@ parameters that it has stay, and the others come out as if nothing had happened.
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,7 +40,7 @@ from tuner.search.history import (
     to_plain,
 )
 from tuner.search.outage import Patience
-from tuner.search.samplers import FreshSampler
+from tuner.search.samplers import Enqueued, FreshSampler
 from tuner.search.searcher import NO_METRICS, Suggestion
 from tuner.search.storage import name_of, open_storage, open_study
 from tuner.search.warm_start import earlier_trials
@@ -54,7 +55,7 @@ _TOLD = {
     TrialState.INFEASIBLE: optuna.trial.TrialState.PRUNED,
     TrialState.FAILED: optuna.trial.TrialState.FAIL,
 }
-_WARM_START = "warm_start"
+_WARM_START, _ENQUEUED = "warm_start", "enqueued"
 _Result = TypeVar("_Result")
 
 
@@ -84,7 +85,8 @@ class OptunaSearcher:
         self._study = self._patiently(partial(open_study, self._storage, study_name, space, search))
         self._study_id = self._patiently(partial(self._storage.get_study_id_from_name, study_name))
         self._earlier = self._patiently(self._read_earlier)
-        self._study.sampler = FreshSampler(space, search, self._earlier, max_reports)
+        self._enqueued = self._patiently(self._read_enqueued)
+        self._study.sampler = FreshSampler(space, search, self._earlier, max_reports, self._enqueued)
         self._num_known = len(self._patiently(self._trials))
         """Trials handed out, or left to `unfinished` by an earlier process; hence the next one's number."""
 
@@ -92,9 +94,20 @@ class OptunaSearcher:
         """The next trial; None when a grid has no point left."""
         if self._is_exhausted():
             return None
+        self._patiently(self._hand_out)
         suggestion = self._patiently(lambda: self._draw(self._next_trial()))
         self._num_known += 1
         return suggestion
+
+    def enqueue(self, key: str, params: Mapping[str, Any]) -> None:
+        """The study remembers it, until a trial has it and ever after."""
+        if all(one.key != key for one in self._enqueued):
+            self._enqueued.append(Enqueued(key, dict(params)))
+            self._patiently(self._write_enqueued)
+
+    @property
+    def num_waiting(self) -> int:
+        return sum(one.number is None for one in self._enqueued)
 
     def unfinished(self) -> list[Suggestion]:
         """The trials that were suggested, by this process or an earlier one, and have not ended."""
@@ -168,6 +181,20 @@ class OptunaSearcher:
             return earlier
         return [from_plain(plain) for plain in found]
 
+    def _read_enqueued(self) -> list[Enqueued]:
+        return [Enqueued(*plain) for plain in self._study.user_attrs.get(_ENQUEUED, [])]
+
+    def _write_enqueued(self) -> None:
+        self._study.set_user_attr(_ENQUEUED, [astuple(one) for one in self._enqueued])
+
+    def _hand_out(self) -> None:
+        """The next trial is the first enqueued one that has none yet, after the points to try first."""
+        numbers = [one.number for one in self._enqueued]
+        is_taken = self._num_known in numbers or self._num_known < len(self._search.points)
+        if None in numbers and not is_taken:
+            self._enqueued[numbers.index(None)].number = self._num_known
+            self._write_enqueued()
+
     def _next_trial(self) -> optuna.Trial:
         """A new trial, or the one that was made by an attempt that heard no answer."""
         if not self._has_trial(self._num_known):
@@ -201,7 +228,9 @@ class OptunaSearcher:
         return Suggestion(trial.number, self._space.walk(value_of))
 
     def _is_exhausted(self) -> bool:
-        number = self._num_known - len(self._search.points)
+        if self.num_waiting:
+            return False
+        number = self._num_known - len(self._search.points) - len(self._enqueued)
         return self._is_grid and number >= 0 and grid_point(self._space, number) is None
 
     def _trials(self) -> list[FrozenTrial]:

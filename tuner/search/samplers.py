@@ -107,6 +107,16 @@ def choose_sampler(space: Space, search: SearchSpec, num_finished: int = 0) -> s
     return "gp" if num_finished < GP_LIMIT else "nsgaii"
 
 
+@dataclass
+class Enqueued:
+    """A configuration that somebody wants to be tried, perhaps incomplete."""
+
+    key: str
+    params: dict[str, Any]
+    number: int | None = None
+    """Of the trial that has it; None while it waits."""
+
+
 @dataclass(frozen=True)
 class Ask:
     """All that a suggestion depends on."""
@@ -119,6 +129,7 @@ class Ask:
     """trials of earlier experiments"""
     max_reports: int | None = None
     """reports of a full training; None: not known"""
+    enqueued: Sequence[Enqueued] = ()
 
     @property
     def seed(self) -> int:
@@ -128,7 +139,8 @@ class Ask:
     @property
     def position(self) -> int:
         """Trials that the sampler drew before this one; negative where it is one of `search.points`."""
-        return self.number - len(self.search.points)
+        num_enqueued = sum(one.number is not None and one.number < self.number for one in self.enqueued)
+        return self.number - len(self.search.points) - num_enqueued
 
     @property
     def stops_early(self) -> bool:
@@ -145,11 +157,18 @@ class Ask:
         """All that is known: earlier experiments' trials first, then the study's others by number."""
         return [*self.earlier, *(seen for seen in observations(self.study) if seen.number != self.number)]
 
+    @property
+    def given(self) -> Mapping[str, Any] | None:
+        """A point to try first, or an enqueued configuration; None for a trial of the sampler's own."""
+        if self.number < len(self.search.points):
+            return complete_point(self.space, self.search.points[self.number])
+        return next((one.params for one in self.enqueued if one.number == self.number), None)
+
     @cached_property
     def fixed(self) -> Mapping[str, Any]:
-        """What is not the sampler's to draw: a point to try first, or a draw from the priors."""
-        if self.position < 0:
-            return complete_point(self.space, self.search.points[self.number])
+        """What is not the sampler's to draw: what is given, or a draw from the priors."""
+        if self.given is not None:
+            return self.given
         if not self.search.priors:
             return {}
         rng = np.random.default_rng([self.search.seed, self.number])
@@ -167,9 +186,10 @@ class FreshSampler(BaseSampler):
         search: SearchSpec,
         earlier: Sequence[Observation] = (),
         max_reports: int | None = None,
+        enqueued: Sequence[Enqueued] = (),
     ) -> None:
         self._space, self._search, self._earlier = space, search, earlier
-        self._max_reports = max_reports
+        self._max_reports, self._enqueued = max_reports, enqueued
         self._current: tuple[Ask, BaseSampler] | None = None
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
@@ -205,7 +225,15 @@ class FreshSampler(BaseSampler):
 
     def _of(self, study: optuna.Study, trial: FrozenTrial) -> tuple[Ask, BaseSampler]:
         if self._current is None or self._current[0].number != trial.number:
-            ask = Ask(self._space, self._search, study, trial.number, self._earlier, self._max_reports)
+            ask = Ask(
+                self._space,
+                self._search,
+                study,
+                trial.number,
+                self._earlier,
+                self._max_reports,
+                self._enqueued,
+            )
             self._current = (ask, make_sampler(ask))
         return self._current
 
@@ -420,7 +448,7 @@ def _experimental() -> Iterator[None]:
 
 
 def _grid(ask: Ask) -> BaseSampler:
-    if ask.position < 0:
+    if ask.given is not None:
         return _random(ask)
     point = grid_point(ask.space, ask.position)
     assert point is not None, "the searcher ends before the grid does"

@@ -31,6 +31,17 @@ class Searcher(Protocol):
     def suggest(self) -> Suggestion | None:
         """The next trial; None when the space is exhausted."""
 
+    def enqueue(self, key: str, params: Mapping[str, Any]) -> None:
+        """A trial to come has these parameters, as `tuner.spec.points.complete_point` gives them.
+
+        What they leave out is drawn; several come in their order. A `key` that was enqueued before is nothing
+        new.
+        """
+
+    @property
+    def num_waiting(self) -> int:
+        """Enqueued configurations that no trial has yet."""
+
     def report(self, number: int, step: int, value: float) -> None:
         """Trial `number` reported the metric `value` at its `step`-th report (the first is 1)."""
 

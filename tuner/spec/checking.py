@@ -27,6 +27,7 @@ from tuner.spec.sections import (
     ConfirmSpec,
     DataSpec,
     EncodeSpec,
+    HuggingFaceSource,
     ModelSpec,
     ParallelSplits,
     PretrainedSpec,
@@ -36,8 +37,8 @@ from tuner.spec.sections import (
     RnnSpec,
     SearchSpec,
     Source,
-    Split,
     SplitFiles,
+    SplitNames,
     TableFiles,
     TextSpec,
     TrainSpec,
@@ -90,6 +91,7 @@ _PHRASES = {
     "less_than": "< {lt:g}",
     "less_than_equal": "<= {le:g}",
 }
+_ONE_VALUE = ("int_type", "float_type", "bool_type", "string_type", "literal_error")
 _TABLE_TASKS = ("tabular_classification", "regression")
 
 
@@ -266,9 +268,12 @@ def _add(section: str, error: Mapping[str, Any], problems: Problems, find: Locat
     path, models = _walk(section, error["loc"])
     kind, context, found = error["type"], error.get("ctx", {}), error["input"]
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        path, found, kind = (*path, "type"), found.get("type"), "type"
+        path = (*path, "type")
+        found, kind = (found["type"], "type") if "type" in found else (found, "no type")
     path = find(path)
-    problems.add(path, _rest(kind, path, models, context, found))
+    is_list_of_options = isinstance(found, list) and found and path[0] in _TRIAL and kind in _ONE_VALUE
+    choice = f"; to search among these, write {{choice: {show(found)}}}" if is_list_of_options else ""
+    problems.add(path, _rest(kind, path, models, context, found) + choice)
 
 
 def _rest(
@@ -279,6 +284,8 @@ def _rest(
         return str(context["text"])
     if kind == "missing":
         return "is required; found nothing; add it"
+    if kind == "no type":
+        return _without_type(found, models)
     if kind == "type":
         return _one_of(found, _tags(models))
     if kind == "literal_error":
@@ -288,6 +295,13 @@ def _rest(
         owner = dotted(path[:-1]) + (f" (type {tags[0]})" if len(tags) == 1 else "")
         return f"is not a known key of {owner}{known(path[-1], sorted(models[0].model_fields))}"
     return f"must be {_PHRASES[kind].format(**context)}; found {show(found)}"
+
+
+def _without_type(found: Mapping[str, Any], models: list[type[BaseModel]]) -> str:
+    """With the types that have all the keys which are there."""
+    fitting = [model for model in models if found.keys() <= model.model_fields.keys()]
+    beside = f" beside {', '.join(found)}" if found and fitting else ""
+    return f"is required{beside}; found nothing; add one of {', '.join(_tags(fitting or models))}"
 
 
 def _options(expected: str) -> list[str]:
@@ -343,7 +357,7 @@ def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tupl
         yield from _check_data(task, sections["data"])
     if task and "model" in sections:
         yield from _check_model(task, sections["model"])
-    if "model" in sections and "data" in sections:
+    if task in TEXT_TASKS and "model" in sections and "data" in sections:
         yield from _check_tokens(sections["model"], sections["data"])
     if task and "train" in sections:
         yield from _check_loss(task, sections["train"])
@@ -358,7 +372,7 @@ def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tupl
 
 def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
     source = data.source
-    name = source.name if source.type == "sklearn" else source.type
+    name = _kind(source)
     if name not in RULES[task].sources:
         tasks = ", ".join(each for each, rules in RULES.items() if name in rules.sources)
         yield ("data", "source"), f"must fit the task; found {name} with {task}; {name} allows: {tasks}"
@@ -375,13 +389,22 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
             but = f" (of {name} invalid only)" if is_of_files and section == "clean" else ""
             rest = f"is for tables of numbers and text{but}; found it with task {task}; drop it"
             yield ("data", section), rest
-    is_split = isinstance(getattr(source, "path", None), SplitFiles | TableFiles | ParallelSplits)
-    if data.split != Split() and is_split:
-        yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
+    if "split" in data.model_fields_set:
+        if isinstance(getattr(source, "path", None), SplitFiles | TableFiles | ParallelSplits):
+            yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
+        if isinstance(getattr(source, "splits", None), SplitNames):
+            yield ("data", "split"), "is decided by data.source.splits; found both; drop one"
     if data.split.stratify and task not in CLASSIFICATION:
         yield ("data", "split", "stratify"), f"needs classes; found true with task {task}; drop it"
     if data.split.group is not None:
         yield from _check_group(data.split.group, source)
+
+
+def _kind(source: Source) -> str:
+    """What decides for which tasks it is, as `TaskRules.sources` calls it."""
+    if isinstance(source, HuggingFaceSource) and source.text is not None:
+        return f"{source.type} with text{'' if source.label is None else ' and label'}"
+    return source.name if source.type == "sklearn" else source.type
 
 
 def _check_group(group: str, source: Source) -> Iterator[tuple[KeyPath, str]]:

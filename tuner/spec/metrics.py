@@ -9,9 +9,11 @@ COST_METRICS: dict[str, Mode] = {
     "train/samples_per_s": "max",
     "system/peak_memory_bytes": "min",
     "model/parameters": "min",
+    "model/trained_parameters": "min",
 }
-"""What training costs. Seconds of a step leave out the first one of each report. Peak memory is of the rank
-that needs most: what was allocated on its GPU; on a CPU what the whole warm process holds, a rough figure."""
+"""What training costs. Trained parameters are those that no tuning freezes. Seconds of a step leave out the
+first one of each report. Peak memory is of the rank that needs most: what was allocated on its GPU; on a CPU
+what the whole warm process holds, a rough figure."""
 CLASSIFICATION_METRICS: dict[str, Mode] = {
     "val/accuracy": "max",
     "val/f1": "max",

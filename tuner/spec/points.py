@@ -31,6 +31,17 @@ def complete_point(space: Space, point: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in parameters if name in values}
 
 
+def varied_point(space: Space, base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base`, a trial's parameters, with the changes, and without what exists no more with them."""
+    changed = complete_point(space, changes)
+    values: dict[str, Any] = {}
+    for parameter in space.parameters:
+        known = {**base, **changed}
+        if parameter.name in known and parameter.is_active(values):
+            values[parameter.name] = known[parameter.name]
+    return values
+
+
 def as_value(domain: Domain, value: Any) -> Any:
     """The value as a searcher handles it: a float in a float's domain, the label of a choice's option."""
     if isinstance(domain, Choice):

@@ -120,6 +120,18 @@ def write_text(tree: Mapping[str, Any]) -> str:
     )
 
 
+def assignment(text: str) -> tuple[list[str], Any]:
+    """The keys and the value of `path=value`; the value is YAML.
+
+    Raises ExperimentError where it is not of that form.
+    """
+    path, equals, value = text.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise ExperimentError(f"--set needs path=value; found {text!r}; write for example train.epochs=3")
+    return keys, read_text(value, lambda mark: f"--set {path.strip()}")[0]
+
+
 def override(tree: dict[str, Any], sources: SourceMap, text: str) -> None:
     """Applies `path=value` to `tree`; the value is YAML, may be a domain, and replaces what was there.
 
@@ -129,18 +141,15 @@ def override(tree: dict[str, Any], sources: SourceMap, text: str) -> None:
     Raises:
         ExperimentError: not of the form path=value, or the path leads through something without keys.
     """
-    path, equals, value = text.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
-        raise ExperimentError(f"--set needs path=value; found {text!r}; write for example train.epochs=3")
-    where = f"--set {path.strip()}"
+    keys, value = assignment(text)
+    where = f"--set {'.'.join(keys)}"
     node: Any = tree
     place: KeyPath = ()
     for depth, key in enumerate(keys):
         holder, index, step = _slot(node, keys[:depth], key, where)
         place = (*place, *step)
         if depth == len(keys) - 1:
-            holder[index] = read_text(value, lambda mark: where)[0]
+            holder[index] = value
         elif isinstance(holder, dict) and holder.get(index) is None:
             holder[index] = {}
             sources[place] = where

@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from tuner.spec.addresses import is_address, wrong_address
 from tuner.spec.domains import is_number, is_path, is_whole, show
 from tuner.spec.mel import empty_band
 from tuner.spec.metrics import Mode
@@ -66,6 +67,13 @@ def _is_path(path: str) -> str:
     return path
 
 
+def _is_place(path: str) -> str:
+    """A path, or an address of a file that lies elsewhere."""
+    if is_address(path) and (rule := wrong_address(path)):
+        raise broken_rule(rule)
+    return _is_path(path)
+
+
 def _absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
@@ -105,7 +113,7 @@ def _file_list(value: Any) -> str | list[str]:
             f"found {show(value)}; correct it"
         )
     for file in files:
-        _is_path(file)
+        _is_place(file)
     return value  # type: ignore[no-any-return]
 
 
@@ -136,7 +144,20 @@ def _path_or_splits(value: Any) -> Any:
             f"found {show(value)}; correct it"
         )
     for path in paths:
-        _is_path(path)
+        _is_place(path)
+    return value
+
+
+def _split_names(value: Any) -> Any:
+    """What the union of the types would say of a mistake is one sentence a type."""
+    if value is None or isinstance(value, str | SplitNames):
+        return value
+    is_known = isinstance(value, dict) and {"train", "val"} <= value.keys() <= SplitNames.model_fields.keys()
+    if not is_known or not all(isinstance(name, str) for name in value.values() if name is not None):
+        raise broken_rule(
+            "must be the name of a split, or a mapping of train and val, and test where there is one, to "
+            f"such; found {show(value)}; correct it"
+        )
     return value
 
 
@@ -162,7 +183,7 @@ def _parallel_files(value: Any) -> Any:
             f"where there is one, to such; found {show(value)}; correct it"
         )
     for file in (file for pair in pairs for file in pair.values()):
-        _is_path(file)
+        _is_place(file)
     return value
 
 
@@ -233,6 +254,7 @@ def _all_or_names(value: Any) -> Any:
 
 MOST_PIXELS_A_SIDE = 4096
 AnyPath = Annotated[str, AfterValidator(_is_path)]
+Place = Annotated[str, AfterValidator(_is_place)]
 Seed = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -280,21 +302,25 @@ class TableSource(Section):
 
     @model_validator(mode="after")
     def _columns_have_one_use(self) -> "TableSource":
-        features, dropped = self.features or [], self.drop or []
-        if self.features is not None and not features:
-            raise broken_rule("needs a column in features; found none; name one or leave features out")
-        twice = [name for name in features if name in dropped or name == self.label]
-        if twice:
-            other = "label" if twice[0] == self.label else "drop"
-            raise broken_rule(
-                f"needs one use for each column; found {show(twice[0])} in features and {other}; name it once"
-            )
-        repeated = [name for name in features if features.count(name) > 1]
-        if repeated:
-            raise broken_rule(f"needs each feature once; found {show(repeated[0])} twice; name it once")
-        if self.label in dropped:
-            raise broken_rule(f"needs its label; found {show(self.label)} in drop too; name it once")
+        _check_uses(self.label, self.features, self.drop or [])
         return self
+
+
+def _check_uses(label: str | None, features: list[str] | None, dropped: list[str]) -> None:
+    """Raises the error of a column that has two uses."""
+    if features is not None and not features:
+        raise broken_rule("needs a column in features; found none; name one or leave features out")
+    twice = [name for name in features or [] if name in dropped or name == label]
+    if twice:
+        other = "label" if twice[0] == label else "drop"
+        raise broken_rule(
+            f"needs one use for each column; found {show(twice[0])} in features and {other}; name it once"
+        )
+    repeated = [name for name in features or [] if (features or []).count(name) > 1]
+    if repeated:
+        raise broken_rule(f"needs each feature once; found {show(repeated[0])} twice; name it once")
+    if label in dropped:
+        raise broken_rule(f"needs its label; found {show(label)} in drop too; name it once")
 
 
 class CsvSource(TableSource):
@@ -320,7 +346,7 @@ class NpzSource(Section):
     """Two arrays in a numpy archive, one row a sample."""
 
     type: Literal["npz"] = "npz"
-    path: AnyPath
+    path: Place
     """relative to the experiment file (in Python: to the working directory)"""
     features: str = "x"
     """name of the array of inputs"""
@@ -342,12 +368,12 @@ class TwoClassSource(Section):
 class SplitFiles(Section):
     """One file, or folder of images, a split; `data.split` is not used then."""
 
-    train: AnyPath
-    val: AnyPath
-    test: AnyPath | None = None
+    train: Place
+    val: Place
+    test: Place | None = None
 
 
-PathOrSplits = Annotated[AnyPath | SplitFiles, BeforeValidator(_path_or_splits)]
+PathOrSplits = Annotated[Place | SplitFiles, BeforeValidator(_path_or_splits)]
 
 
 class LabelledTextSource(Section):
@@ -364,9 +390,13 @@ class LabelledTextSource(Section):
     """names of the columns, where the file has no header row"""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
 
+    @property
+    def text_columns(self) -> list[str]:
+        return [self.text] if isinstance(self.text, str) else self.text
+
     @model_validator(mode="after")
     def _label_is_no_text(self) -> "LabelledTextSource":
-        if self.label in ([self.text] if isinstance(self.text, str) else self.text):
+        if self.label in self.text_columns:
             raise broken_rule(
                 f"needs one use for each column; found {show(self.label)} in text and label; name another"
             )
@@ -397,8 +427,8 @@ class ParallelTableSource(Section):
 class ParallelFiles(Section):
     """Two files of lines, each line of `target` the translation of the same line of `source`."""
 
-    source: AnyPath
-    target: AnyPath
+    source: Place
+    target: Place
 
 
 class ParallelSplits(Section):
@@ -421,7 +451,7 @@ class TextSource(Section):
     """A running text in UTF-8; its beginning, middle and end are train, val and test."""
 
     type: Literal["text"] = "text"
-    path: AnyPath
+    path: Place
     """relative to the experiment file (in Python: to the working directory)"""
 
 
@@ -456,6 +486,8 @@ class AudioSource(Section):
             raise broken_rule("needs tables (.csv) or recordings; found both in path; name one kind")
         if self.is_table and self.pattern is not None:
             raise broken_rule("takes its labels from a table or from pattern; found both; drop pattern")
+        if self.is_table and any(is_address(file) for file in self._files()):
+            raise broken_rule("needs tables (.csv) on this machine; found an address; name the recordings")
         return self
 
     @property
@@ -473,6 +505,52 @@ class AudioSource(Section):
         return [file for files in parts for file in ([files] if isinstance(files, str) else files)]
 
 
+class SplitNames(Section):
+    """A data set's own names of its splits; `data.split` is not used then."""
+
+    train: str
+    val: str
+    test: str | None = None
+
+
+class HuggingFaceSource(Section):
+    """A data set as the Hugging Face Hub has it: a table, or a column of texts."""
+
+    type: Literal["huggingface"] = "huggingface"
+    name: AnyPath
+    """a folder where it begins with ./, ../, / or ~ (relative to the experiment file), as the Hub has it or
+    `save_to_disk` writes it; else a name on the Hub"""
+    subset: str | None = None
+    """part of the data set; None: the only or usual one"""
+    revision: str | None = None
+    """branch, tag or commit on the Hub; None: the main branch"""
+    splits: Annotated[str | SplitNames | None, BeforeValidator(_split_names)] = None
+    """the split that `data.split` cuts, or a mapping of train, val and test to splits; None: the only one"""
+    label: str | None = None
+    """name of the column that is predicted; None: texts without labels, for language modelling"""
+    text: str | None = None
+    """name of the column of texts; None: the data set is a table"""
+    features: list[str] | None = None
+    """of a table, names of the columns to predict from; None: all others"""
+    drop: list[str] | None = None
+    """of a table, names of columns that are left out"""
+
+    @model_validator(mode="after")
+    def _is_table_or_texts(self) -> "HuggingFaceSource":
+        if self.text is None and self.label is None:
+            raise broken_rule("needs the name of its label or text column; found neither; name one")
+        if self.text is not None and (self.features, self.drop) != (None, None):
+            raise broken_rule("is a table or has texts; found text with features or drop; drop one")
+        _check_uses(self.label, self.features, self.drop or [])
+        return self
+
+    @model_validator(mode="after")
+    def _only_the_hub_has_revisions(self) -> "HuggingFaceSource":
+        if self.revision is not None and self.name.startswith((".", "/", "~")):
+            raise broken_rule("takes a revision from the Hub only; found it with a folder; drop it")
+        return self
+
+
 Source = Annotated[
     SklearnSource
     | CsvSource
@@ -485,7 +563,8 @@ Source = Annotated[
     | ParallelTableSource
     | ParallelTextSource
     | ImageFolderSource
-    | AudioSource,
+    | AudioSource
+    | HuggingFaceSource,
     Field(discriminator="type"),
 ]
 
@@ -506,9 +585,10 @@ class Split(Section):
     def _sums_to_one(self) -> "Split":
         total = self.train + self.val + self.test
         if abs(total - 1) > 1e-6:
-            raise broken_rule(
-                f"must sum to 1; found {total:.6g} (train {self.train}, val {self.val}, test {self.test})"
-            )
+            rest = 1 - self.train - self.val
+            fix = "lower train or val" if rest < -1e-6 else f"with these, test is {abs(round(rest, 6)):g}"
+            found = f"{total:.6g} (train {self.train}, val {self.val}, test {self.test})"
+            raise broken_rule(f"must sum to 1; found {found}; {fix}")
         return self
 
     @model_validator(mode="after")

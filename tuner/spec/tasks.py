@@ -64,14 +64,14 @@ RULES: dict[str, TaskRules] = {
     ),
     "tabular_classification": TaskRules(
         metrics=CLASSIFICATION_METRICS,
-        sources=("digits", "iris", "wine", "breast_cancer", *_TABLES, "two_class"),
+        sources=("digits", "iris", "wine", "breast_cancer", *_TABLES, "two_class", "huggingface"),
         models=("mlp",),
         losses=_CLASSIFICATION_LOSSES,
         augmentations=_MIXING,
     ),
     "regression": TaskRules(
         metrics=REGRESSION_METRICS,
-        sources=("diabetes", *_TABLES),
+        sources=("diabetes", *_TABLES, "huggingface"),
         models=("mlp",),
         losses=("auto", "mse", "huber"),
         augmentations=_MIXING,
@@ -79,14 +79,14 @@ RULES: dict[str, TaskRules] = {
     ),
     "text_classification": TaskRules(
         metrics=CLASSIFICATION_METRICS,
-        sources=("labelled_text",),
+        sources=("labelled_text", "huggingface with text and label"),
         models=("rnn", "transformer", "pretrained"),
         losses=_CLASSIFICATION_LOSSES,
         augmentations=("token_dropout",),
     ),
     LANGUAGE_MODELLING: TaskRules(
         metrics=TOKEN_METRICS,
-        sources=("text",),
+        sources=("text", "huggingface with text"),
         models=("rnn", "transformer", "pretrained"),
         losses=_TOKEN_LOSSES,
         augmentations=("token_dropout",),

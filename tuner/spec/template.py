@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import ExperimentError
+from tuner.spec.addresses import is_address
 from tuner.spec.domains import Choice, Float, Int, from_plain, is_path, is_plain_domain, option_label, show
 from tuner.spec.problems import Problems
 from tuner.spec.reading import KeyPath, SourceMap
@@ -54,29 +55,31 @@ def locate(template: Any, params: Mapping[str, Any], path: KeyPath) -> KeyPath:
 def absolute_paths(node: Any, folder: Path, key: str = "") -> Any:
     """The plain tree `node` with each relative `path` in it seen from `folder`, searched ones too.
 
-    A pretrained model's `name` is a path where it begins like one.
+    The `name` of a pretrained model, or of a data set of the Hub, is a path where it begins like one.
     """
     if isinstance(node, dict):
         is_inside = key == "path"
-        is_pretrained = node.get("type") == "pretrained"
+        is_named = node.get("type") in ("pretrained", "huggingface")
         return {
-            k: absolute_paths(child, folder, key if is_inside or k == "choice" else _key(k, is_pretrained))
+            k: absolute_paths(child, folder, key if is_inside or k == "choice" else _key(k, is_named))
             for k, child in node.items()
         }
     if isinstance(node, list):
         return [absolute_paths(child, folder, key) for child in node]
     if not (isinstance(node, str) and is_path(node)):
         return node
+    if key == "path" and is_address(node):
+        return node
     if key == "path" or (key == _NAME and node.startswith((".", "/", "~"))):
         return os.path.abspath(folder / os.path.expanduser(node))
     return node
 
 
-_NAME = "pretrained name"
+_NAME = "name or path"
 
 
-def _key(key: str, is_pretrained: bool) -> str:
-    return _NAME if key == "name" and is_pretrained else key
+def _key(key: str, is_named: bool) -> str:
+    return _NAME if key == "name" and is_named else key
 
 
 def is_key(key: object) -> bool:

@@ -129,6 +129,7 @@ class DeepSpeedTraining:
             _watch_norm(self._engine.optimizer)
         parameters = list(self._engine.module.parameters())
         self._num_parameters = sum(_size(p) for p in parameters)
+        self._num_trained = sum(_size(p) for p in parameters if p.requires_grad)
         self._weights = [p for p in parameters if p.ndim >= 2 and p.requires_grad]
         # Every rank drops out other units; the weights above were drawn alike.
         torch.manual_seed(train.seed * 1_000_003 + ranks.rank + 1)
@@ -353,6 +354,7 @@ class DeepSpeedTraining:
             "train/samples_per_s": sums.num_steps * self._spec.train.batch_size / sums.seconds,
             "train/step_seconds": sums.step_seconds,
             "model/parameters": float(self._num_parameters),
+            "model/trained_parameters": float(self._num_trained),
             "system/peak_memory_bytes": self._peak_memory_bytes(),
         }
         if self._precision == "fp16":

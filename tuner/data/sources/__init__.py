@@ -12,6 +12,7 @@ from typing import Any
 
 from tuner.data.sources import (
     audio_files,
+    huggingface,
     image_folder,
     npz_file,
     parallel,
@@ -20,14 +21,15 @@ from tuner.data.sources import (
     text_files,
     two_class,
 )
-from tuner.data.sources.files import check_file, content_sha256
+from tuner.data.sources.files import check_file, check_splits_differ, content_sha256
 from tuner.data.sources.files import table_files as files_of_table
 from tuner.data.table import Table
-from tuner.spec.sections import AudioSource, ImageFolderSource, Source, TableSource
+from tuner.spec.sections import AudioSource, HuggingFaceSource, ImageFolderSource, Source, TableSource
 
 _READERS: dict[str, Callable[[Any], Table]] = {
     "audio": audio_files.read,
     "csv": table_files.read,
+    "huggingface": huggingface.read,
     "image_folder": image_folder.read,
     "jsonl": table_files.read,
     "parallel_table": parallel.read_table,
@@ -43,6 +45,7 @@ _READERS: dict[str, Callable[[Any], Table]] = {
 
 def read(source: Source) -> Table:
     """Read all rows of `source`; DataError where it cannot be read."""
+    check_splits_differ(source)
     return _READERS[source.type](source)
 
 
@@ -55,6 +58,10 @@ def identity(source: Source) -> dict[str, Any]:
     path = fields.pop("path", None)
     if isinstance(source, ImageFolderSource):
         fields["content_sha256"] = image_folder.identity(source)
+    elif isinstance(source, HuggingFaceSource):
+        for place in ("name", "subset", "revision", "splits"):
+            del fields[place]
+        fields["content_sha256"] = huggingface.identity(source)
     elif isinstance(source, TableSource):
         fields["content_sha256"] = [[part, _content(str(file))] for part, file in files_of_table(source)]
     elif isinstance(source, AudioSource):

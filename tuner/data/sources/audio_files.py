@@ -51,7 +51,7 @@ def read(source: AudioSource) -> Table:
         targets=labels,
         parts=None if recordings[0].split is None else _objects([each.split for each in recordings]),
         attributes={name: _objects([each.attributes.get(name) for each in recordings]) for name in names},
-        origins=Origins.of_files(files, [1] * len(files)),
+        origins=Origins.of_whole_files(files),
         faults=_without_label(labels, files, source),
     )
 

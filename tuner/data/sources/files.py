@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 from tuner.errors import DataError
-from tuner.spec.sections import TableFiles, TableSource
+from tuner.spec.sections import Source, SplitFiles, TableFiles, TableSource
 
 _BLOCK_BYTES = 1 << 20
 
@@ -48,6 +48,28 @@ def expand(path: str) -> list[Path]:
 def table_files(source: TableSource) -> list[tuple[str | None, Path]]:
     """Each file with its split, or None where `data.split` decides; in the order in which they are read."""
     return split_files(source.path)
+
+
+def split_paths(path: str | SplitFiles) -> list[tuple[str | None, Path]]:
+    """As `table_files`, of a source with one path a split."""
+    if isinstance(path, str):
+        return [(None, Path(path))]
+    return [(part, Path(each)) for part, each in path.model_dump(exclude_none=True).items()]
+
+
+def check_splits_differ(source: Source) -> None:
+    """DataError where a file, or a folder, is given for two splits."""
+    path = getattr(source, "path", None)
+    files = split_files(path) if isinstance(path, TableFiles) else []
+    files = split_paths(path) if isinstance(path, SplitFiles) else files
+    first: dict[Path, str | None] = {}
+    for part, file in files:
+        other = first.setdefault(file.resolve(), part)
+        if other != part:
+            raise DataError(
+                f"every split must have rows of its own, but {file} is given for {other} and {part}; name "
+                "another one, or leave test out"
+            )
 
 
 def split_files(files: str | list[str] | TableFiles) -> list[tuple[str | None, Path]]:

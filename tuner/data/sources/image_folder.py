@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tuner.data.origins import Origins
-from tuner.data.sources.files import content_sha256
+from tuner.data.sources.files import content_sha256, split_paths
 from tuner.data.table import Table
 from tuner.errors import DataError
 from tuner.spec.sections import ImageFolderSource
@@ -27,7 +27,7 @@ def read(source: ImageFolderSource) -> Table:
         paths,
         np.array([path.parent.name for _, path in found], dtype=np.str_),
         parts=None if isinstance(source.path, str) else np.array([part for part, _ in found]),
-        origins=Origins.of_files([str(path) for _, path in found], [1] * len(found)),
+        origins=Origins.of_whole_files([str(path) for _, path in found]),
     )
 
 
@@ -44,11 +44,8 @@ def files_below(folder: Path) -> list[Path]:
 
 def _files(source: ImageFolderSource) -> Iterator[tuple[str | None, Path]]:
     """Each file with its split, or None where `data.split` decides."""
-    if isinstance(source.path, str):
-        yield from ((None, path) for path in _of_folder(Path(source.path)))
-    else:
-        for part, folder in source.path.model_dump(exclude_none=True).items():
-            yield from ((part, path) for path in _of_folder(Path(folder)))
+    for part, folder in split_paths(source.path):
+        yield from ((part, path) for path in _of_folder(folder))
 
 
 def _of_folder(folder: Path) -> Iterator[Path]:

@@ -34,7 +34,7 @@ def read_files(source: ParallelTextSource) -> Table:
 
 def _columns(path: Path, source: ParallelTableSource) -> Sides:
     frame = read_frame(path, source.columns, source.delimiter)
-    check_columns(frame, path, [source.source, source.target])
+    check_columns(frame, path, source.columns, [source.source, source.target])
     return frame[source.source].to_numpy(dtype=object), frame[source.target].to_numpy(dtype=object)
 
 

@@ -24,7 +24,7 @@ from tuner.data.sources.files import check_file, table_files
 from tuner.data.table import AnyArray, Faults, FloatArray, Table, to_float32
 from tuner.errors import DataError
 from tuner.spec.domains import show
-from tuner.spec.sections import CsvSource, JsonlSource, ParquetSource, TableSource
+from tuner.spec.sections import CsvSource, JsonlSource, ParquetSource
 
 _PLAIN = (str, bool, int, float, Decimal, np.generic)
 
@@ -36,22 +36,33 @@ class TableFile:
     split: str | None
     path: Path
     frame: pd.DataFrame
-    parses: bool
-    """Whether text that is written as a number is one: in CSV, where all is text."""
+    delimiter: str | None = None
+    """Of CSV, where all is text, and text that is written as a number is one; None: no CSV."""
 
 
 def read(source: CsvSource | JsonlSource | ParquetSource) -> Table:
     """All rows of the files; DataError where they are no table with the columns of `source`."""
     delimiter = source.delimiter if isinstance(source, CsvSource) else None
     files = [read_file(path, source.type, delimiter, split=split) for split, path in table_files(source)]
-    names = _features(source, files)
+    return as_table(files, source.label, source.features, source.drop or [])
+
+
+def as_table(
+    files: Sequence[TableFile], label: str, features: Sequence[str] | None, drop: Sequence[str]
+) -> Table:
+    """All rows of `files`; DataError where they are no table with these columns.
+
+    Args:
+        features: names of columns; None: all but `label` and those of `drop`.
+    """
+    names = _features(files, label, features, drop)
     text_names = tuple(name for name in names if not _is_numbers(name, files))
-    files = _as_written(files, _texts_in(files, [*text_names, source.label]), delimiter)
+    files = _as_written(files, _texts_in(files, [*text_names, label]))
     number_names = [name for name in names if name not in text_names]
     numbers, faults = _numbers(files, number_names)
     return Table(
         features=numbers,
-        targets=_labels([file.frame[source.label] for file in files]),
+        targets=_labels([file.frame[label] for file in files]),
         feature_names=tuple(names),
         parts=_parts(files),
         text_names=text_names,
@@ -67,9 +78,10 @@ def read_file(
     """A file of the type of a source; in CSV the columns `text` stay as they are written."""
     check_file(path)
     if kind == "csv":
-        return TableFile(split, path, csv_file.read_frame(path, delimiter or ",", text), parses=True)
+        delimiter = delimiter or ","
+        return TableFile(split, path, csv_file.read_frame(path, delimiter, text), delimiter)
     module = jsonl_file if kind == "jsonl" else parquet_file
-    return TableFile(split, path, module.read_frame(path), parses=False)
+    return TableFile(split, path, module.read_frame(path))
 
 
 def numbers_of(file: TableFile, name: str) -> tuple[FloatArray, NDArray[np.bool_]]:
@@ -77,7 +89,7 @@ def numbers_of(file: TableFile, name: str) -> tuple[FloatArray, NDArray[np.bool_
     column = _column(file, name)
     if pd.api.types.is_numeric_dtype(column):  # booleans too
         return to_float32(column.to_numpy(dtype=np.float64, na_value=np.nan)), np.zeros(len(column), bool)
-    written = column if file.parses else column.where(column.map(lambda value: not isinstance(value, str)))
+    written = column if file.delimiter else column.where(column.map(lambda value: not isinstance(value, str)))
     values = pd.to_numeric(written, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return to_float32(values), column.notna().to_numpy() & np.isnan(values)
 
@@ -99,25 +111,28 @@ def fault(file: TableFile, name: str, row: int) -> str:
 def missing_column(path: Path, name: str, columns: Sequence[str]) -> DataError:
     """The error for a column that is not there, with the nearest name."""
     nearest = difflib.get_close_matches(name, columns, n=1)
-    hint = f"did you mean '{nearest[0]}'" if nearest else f"it has {', '.join(columns)}"
+    hint = f"did you mean '{nearest[0]}'?" if nearest else f"it has {', '.join(columns)}"
+    if len(columns) == 1 and not nearest:
+        hint = f"it has one column, {columns[0]}; check the delimiter"
     return DataError(f"the file must have the column '{name}', but {path} has none of that name; {hint}")
 
 
-def _features(source: TableSource, files: Sequence[TableFile]) -> list[str]:
+def _features(
+    files: Sequence[TableFile], label: str, features: Sequence[str] | None, drop: Sequence[str]
+) -> list[str]:
     first = files[0]
     columns = list(first.frame.columns)
-    dropped = source.drop or []
     known = set(columns)
-    for name in [source.label, *dropped, *(source.features or [])]:
+    for name in [label, *drop, *(features or [])]:
         if name not in known:
             raise missing_column(first.path, name, columns)
     for file in files[1:]:
         _check_columns(file, first)
-    unused = {source.label, *dropped}
-    names = source.features or [name for name in columns if name not in unused]
+    unused = {label, *drop}
+    names = list(features or [name for name in columns if name not in unused])
     if not names:
         raise DataError(
-            f"data must have features, but {first.path} has only the label column '{source.label}' beside "
+            f"data must have features, but {first.path} has only the label column '{label}' beside "
             "what is dropped; add a feature column or correct the delimiter"
         )
     return names
@@ -151,11 +166,11 @@ def _texts_in(files: Sequence[TableFile], names: Sequence[str]) -> set[str]:
     }
 
 
-def _as_written(files: Sequence[TableFile], names: set[str], delimiter: str | None) -> list[TableFile]:
+def _as_written(files: Sequence[TableFile], names: set[str]) -> Sequence[TableFile]:
     """CSV files in which a column of text holds numbers only are read again: 007 is no 7 there."""
     return [
-        read_file(file.path, "csv", delimiter, text=names, split=file.split)
-        if file.parses and any(not pd.api.types.is_string_dtype(file.frame[name]) for name in names)
+        read_file(file.path, "csv", file.delimiter, text=names, split=file.split)
+        if file.delimiter and any(not pd.api.types.is_string_dtype(file.frame[name]) for name in names)
         else file
         for file in files
     ]

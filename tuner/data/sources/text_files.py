@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tuner.data.sources.files import broken_line, reason
+from tuner.data.origins import Origins
+from tuner.data.sources.files import broken_line, reason, split_paths
 from tuner.data.sources.table_files import missing_column
 from tuner.data.table import AnyArray, Table
 from tuner.errors import DataError
@@ -16,17 +18,15 @@ from tuner.spec.sections import LabelledTextSource, TextSource
 
 def read_labelled(source: LabelledTextSource) -> Table:
     """All rows of the table, or of one table a split; DataError where a column or a label is missing."""
-    if isinstance(source.path, str):
-        texts, labels = _read_table(Path(source.path), source)
-        return Table(texts, labels)
-    frames = {
-        name: _read_table(Path(path), source)
-        for name, path in source.path.model_dump(exclude_none=True).items()
-    }
-    texts = np.concatenate([texts for texts, _ in frames.values()])
-    labels = np.concatenate([labels for _, labels in frames.values()])
-    parts = np.concatenate([np.full(len(texts), name) for name, (texts, _) in frames.items()])
-    return Table(texts, labels, parts=parts)
+    files = split_paths(source.path)
+    texts, labels = zip(*(_read_table(path, source) for _, path in files), strict=True)
+    lengths = [len(each) for each in texts]
+    return Table(
+        np.concatenate(texts),
+        np.concatenate(labels),
+        parts=None if isinstance(source.path, str) else np.repeat([part for part, _ in files], lengths),
+        origins=Origins.of_files([str(path) for _, path in files], lengths),
+    )
 
 
 def read_running(source: TextSource) -> Table:
@@ -37,17 +37,18 @@ def read_running(source: TextSource) -> Table:
 
 def read_texts(path: Path, column: str | list[str], delimiter: str) -> AnyArray:
     """New texts, without labels: one a line of a .txt file, or the column of a table, or two of pairs."""
-    if path.suffix == ".txt":
+    if path.suffix.lower() == ".txt":
         return read_lines(path)
     frame = read_frame(path, None, delimiter)
-    check_columns(frame, path, column)
+    for name in [column] if isinstance(column, str) else column:
+        if name not in frame:
+            raise missing_column(path, name, list(frame.columns))
     return frame[column].to_numpy(dtype=object)
 
 
 def _read_table(path: Path, source: LabelledTextSource) -> tuple[AnyArray, AnyArray]:
     frame = read_frame(path, source.columns, source.delimiter)
-    check_columns(frame, path, source.text)
-    check_columns(frame, path, source.label)
+    check_columns(frame, path, source.columns, [*source.text_columns, source.label])
     missing = np.flatnonzero(frame[source.label].isna())
     if len(missing):
         raise DataError(
@@ -64,10 +65,17 @@ def read_lines(path: Path) -> AnyArray:
     return np.array([line.removesuffix("\r") for line in lines], dtype=object)
 
 
-def check_columns(frame: pd.DataFrame, path: Path, columns: str | list[str]) -> None:
-    for name in [columns] if isinstance(columns, str) else columns:
+def check_columns(frame: pd.DataFrame, path: Path, columns: list[str] | None, needed: Sequence[str]) -> None:
+    """DataError where a needed column is missing, or `columns` is given for a file with a header row."""
+    if columns and set(frame.iloc[0]) == set(columns):
+        raise DataError(
+            f"data.source.columns is for files without a header row, but the first row of {path} is one: "
+            f"{', '.join(frame.iloc[0])}; leave columns out"
+        )
+    for name in needed:
         if name not in frame:
-            raise missing_column(path, name, list(frame.columns))
+            error = missing_column(path, name, list(frame.columns))
+            raise DataError(f"{error}; without a header row data.source.columns names them") from None
 
 
 def read_frame(path: Path, columns: list[str] | None, delimiter: str) -> pd.DataFrame:

@@ -1,0 +1,120 @@
+"""Commands to a search that runs, through its folder: whoever may write there asks, and the run answers.
+
+    answer = ask(paths, Command("stop", trial=3))        # another process; None: not answered in time
+    for command in Inbox(paths.commands).new(): ...      # the run
+
+A command is a line of `commands.jsonl`; its answer is the line of `decisions.jsonl` with its key. A line that
+is no command is nobody's: it has no key to answer.
+"""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tuner.errors import ResultsError
+from tuner.records.lock import holder_of
+from tuner.records.paths import ExperimentPaths
+
+WAIT_S, POLL_S = 30.0, 0.05
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is asked of a search."""
+
+    name: str
+    """`stop` a trial; `enqueue` a configuration."""
+    trial: int | None = None
+    """The one to stop; or one whose parameters the enqueued one has where `params` does not say otherwise."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Parameter to value, as `search.points` has them."""
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a command, in words."""
+
+    is_done: bool
+    reason: str
+
+
+class Inbox:
+    """The commands of a folder in their order; `new` gives each once."""
+
+    def __init__(self, path: Path) -> None:
+        self._tail = _Tail(path)
+
+    def new(self) -> Iterator[Command]:
+        for line in self._tail.lines():
+            with suppress(KeyError, TypeError, ValueError):
+                yield _command(line)
+
+
+def ask(paths: ExperimentPaths, command: Command, wait_s: float = WAIT_S) -> Answer | None:
+    """Gives the command to the search that runs in the folder; None where that has not answered in time.
+
+    Raises ResultsError where no search runs.
+    """
+    if holder_of(paths.lock) is None:
+        raise ResultsError(
+            f"only a search that runs can be told to {command.name}, but nothing runs in {paths.root}; "
+            f"go on with it by: tuner resume {paths.root}"
+        )
+    answers = _Tail(paths.decisions, os.path.getsize(paths.decisions))
+    send(paths.commands, command)
+    until = time.monotonic() + wait_s
+    while time.monotonic() < until:
+        for line in answers.lines():
+            if line.get("key") == command.key:
+                return Answer(line["is_done"], line["reason"])
+        time.sleep(POLL_S)
+    return None
+
+
+def send(path: Path, command: Command) -> None:
+    """Writes the command; on the disk when it returns."""
+    text = json.dumps(asdict(command), ensure_ascii=False, allow_nan=False)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, text.encode(errors="backslashreplace") + b"\n")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class _Tail:
+    """The whole lines that a file has got since it was last looked at, as objects."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self._path, self._offset = path, offset
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        try:
+            if os.path.getsize(self._path) <= self._offset:
+                return
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                whole = file.read().rpartition(b"\n")[0]
+        except FileNotFoundError:
+            return
+        self._offset += len(whole) + bool(whole)
+        for text in whole.split(b"\n"):
+            with suppress(ValueError, RecursionError):
+                line = json.loads(text)
+                if isinstance(line, dict):
+                    yield line
+
+
+def _command(line: Mapping[str, Any]) -> Command:
+    """Raises KeyError, TypeError or ValueError where the line is none."""
+    key, name, trial = line["key"], line["name"], line.get("trial")
+    if not isinstance(key, str) or not isinstance(name, str) or not isinstance(trial, int | None):
+        raise TypeError(line)
+    return Command(name, trial, dict(line.get("params") or {}), key)
