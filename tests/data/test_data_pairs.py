@@ -159,9 +159,7 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
 def test_new_pairs_in_lines(tmp_path: Path) -> None:
     manifest = prepare(spec(table(tmp_path / "rows.tsv")), TASK, tmp_path / "store").manifest
     (tmp_path / "new.txt").write_text("a film\n")
-    with pytest.raises(
-        DataError, match="a model of pairs of texts takes a file ending in .tsv, .csv, but"
-    ):
+    with pytest.raises(DataError, match="a model of pairs of texts takes a file ending in .tsv, .csv, but"):
         read_inputs(tmp_path / "new.txt", manifest)
 
 
