@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test faults postgres lint types bench fuzz clean
+.PHONY: demo test faults postgres browser lint types bench fuzz clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/tuner run search_spaces/digits_cnn.yaml --name digits_cnn_$$(date +%Y%m%d_%H%M%S)
@@ -19,6 +19,12 @@ postgres: $(INSTALLED)
 faults: $(INSTALLED)
 	$(VENV)/bin/pytest tests/faults
 	$(VENV)/bin/pytest --timeout 900 -m faults --ignore tests/faults
+
+# The dashboard's page in a real browser.
+browser: $(INSTALLED)
+	command -v chromium > /dev/null || (apt-get update && apt-get install -y chromium)
+	$(VENV)/bin/python -m pip install -c constraints.txt -e '.[browser]'
+	$(VENV)/bin/pytest -m browser tests/dashboard_page
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -46,12 +46,15 @@ HEAVY = {
     "torch": {"models", "tasks", "training", "scaling", "results"},
     "tensorboardX": {"records"},
     "sklearn": {"data"},
-    "pyarrow": {"data"},
+    "pyarrow": {"data", "results"},
     "PIL": {"data"},
     "fsspec": {"data"},
     "huggingface_hub": {"hub"},
     "transformers": {"models"},
     "peft": {"models"},
+    "fastapi": {"dashboard"},
+    "starlette": {"dashboard"},
+    "uvicorn": {"dashboard"},
 }
 """Heavy package to the rooms that may import it."""
 

@@ -16,7 +16,7 @@ from tuner.spec.sections import Cmaes, Gp, Nsgaii, SamplerName, Scheduler, Tpe
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *("README.md", "CONTRIBUTING.md", "cluster/README.md", "benchmarks/README.md"),
-    *("docs/structure.md", "docs/recovery.md", "docs/security.md"),
+    *("docs/structure.md", "docs/recovery.md", "docs/results.md", "docs/security.md", "docs/dashboard.md"),
 ]
 SCHEDULERS = get_args(get_args(Scheduler)[0])
 

@@ -301,6 +301,35 @@ def best(
 
 
 @app.command()
+def results(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="an experiment's folder, or any folder of TensorBoard logs"),
+    ],
+    curves: Annotated[
+        str | None,
+        typer.Option(metavar="TAG", help="curves of this tag, e.g. val/loss; all: of every tag"),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", metavar="KIND", help="csv, parquet or json (default: by FILE, or csv)"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="write it there, and print nothing")
+    ] = None,
+) -> None:
+    """The table of trials, or their curves: as CSV, parquet or JSON."""
+    from tuner.results import tables
+
+    kind = tables.kind_of(format_, out)
+    content = tables.as_bytes(tables.select(folder, curves), kind)
+    if out is None:
+        sys.stdout.buffer.write(content)
+        return
+    tables.write(out, content)
+
+
+@app.command()
 def predict(
     model: Annotated[Path, typer.Argument(metavar="OUT", help="folder that tuner best --export wrote")],
     inputs: Annotated[
@@ -327,6 +356,39 @@ def predict(
     for name, prediction in zip(names or range(1, len(predictions) + 1), predictions, strict=True):
         values = "  ".join(f"{key}={_short(value)}" for key, value in prediction.items())
         print(f"{name}  {values}")
+
+
+@app.command()
+def dashboard(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="[DIR]",
+            help="a folder of experiments, or of one, or of any TensorBoard logs (default: results)",
+            show_default=False,
+        ),
+    ] = Path("results"),
+    host: Annotated[
+        str,
+        typer.Option(metavar="HOST", help="address to listen at; others than this machine's ask for a token"),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(metavar="PORT", help="port to listen at (default: 8765, else a free one)")
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(metavar="TOKEN", help="who opens it must have it (default: made where it is needed)"),
+    ] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="print the URL and open no browser")] = False,
+) -> None:
+    """Look at experiments in the browser, also while they run."""
+    from tuner.dashboard.opening import serve
+
+    serve(folder, host=host, port=port, token=token, browse=not no_open, say=_say)
+
+
+def _say(url: str) -> None:
+    print(f"dashboard of results at {url}\nCtrl-C ends it", flush=True)
 
 
 @app.command()

@@ -9,8 +9,8 @@ from damage import damaged, spoil
 
 from tuner.data import Store, prepare
 from tuner.data.inputs import read_inputs
-from tuner.errors import DataError, TunerError
-from tuner.spec.sections import DataSpec, NpzSource, TwoClassSource
+from tuner.errors import DataError
+from tuner.spec.sections import DataSpec, TwoClassSource
 
 SPEC = DataSpec(source=TwoClassSource(samples=40, features=3))
 TASK = "tabular_classification"
@@ -92,16 +92,6 @@ def test_a_leftover_that_is_a_link_is_not_followed(store: Store, tmp_path: Path)
     prepare(DataSpec(source=TwoClassSource(samples=50)), TASK, store.path.parent)
     assert [file.name for file in other.iterdir()] == ["mine"]
     assert not (store.path.parent / "tmp-link").is_symlink()
-
-
-def test_damaged_npz(tmp_path: Path) -> None:
-    file = tmp_path / "data.npz"
-    np.savez_compressed(file, x=np.arange(40.0).reshape(20, 2), y=np.arange(20) % 2)
-    spec = DataSpec(source=NpzSource(path=str(file)))
-    for content in damaged(file.read_bytes(), count=40):
-        file.write_bytes(content)
-        with suppress(TunerError):
-            prepare(spec, TASK, tmp_path / ".store")
 
 
 @pytest.mark.parametrize("name", ["new.csv", "new.npz", "new.npy"])

@@ -281,7 +281,7 @@ def test_damaged_files(name: str, tmp_path: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.source\.name must be a folder, but .* is none"):
+    with pytest.raises(DataError, match=r"a data set must be a folder, but at .* nothing is there"):
         made(tmp_path / "none", tmp_path)
 
 

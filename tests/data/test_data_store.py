@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuner.data import Manifest, Store, prepare, preprocess, sources
+from tuner.data import Store, prepare, preprocess, sources
 from tuner.data import store as store_module
 from tuner.data.lock import locked
 from tuner.errors import DataError
@@ -21,37 +21,6 @@ from tuner.spec.sections import DataSpec
 Prepare = Callable[..., Store]
 IRIS = {"type": "sklearn", "name": "iris"}
 DIGITS = {"type": "sklearn", "name": "digits"}
-
-
-@pytest.mark.parametrize(
-    ("source", "task", "shape", "classes"),
-    [
-        (DIGITS, "image_classification", (1, 8, 8), 10),
-        (DIGITS, "tabular_classification", (64,), 10),
-        (IRIS, "tabular_classification", (4,), 3),
-        ({"type": "sklearn", "name": "diabetes"}, "regression", (10,), None),
-        ({"type": "two_class", "samples": 100}, "tabular_classification", (10,), 2),
-    ],
-)
-def test_contract(
-    prepared: Prepare, source: dict[str, Any], task: str, shape: tuple[int, ...], classes: int | None
-) -> None:
-    store = prepared(source, task)
-    manifest = store.manifest
-    assert (manifest.task, manifest.input_shape, manifest.num_classes) == (task, shape, classes)
-    assert store.path.name == manifest.sha256
-    assert (manifest.target_mean is None) == (classes is not None)
-    assert list(manifest.sizes) == ["train", "val", "test"]
-    for name, size in manifest.sizes.items():
-        x, y = store.split(name)
-        assert x.dtype == np.float32
-        assert y.dtype == (np.float32 if classes is None else np.int64)
-        assert x.shape == (size, *shape)
-        assert y.shape == (size,)
-        assert isinstance(x, np.memmap)
-        assert not x.flags.writeable
-    assert Store.open(store.path).manifest == manifest
-    assert Manifest.from_json(manifest.to_json()) == manifest
 
 
 def test_standardisation_is_fitted_on_the_training_split(prepared: Prepare) -> None:
@@ -89,13 +58,6 @@ def test_recipe_task_and_seed_name_other_stores(prepared: Prepare) -> None:
         prepared(DIGITS, "image_classification"),
     ]
     assert len({store.path for store in stores}) == len(stores)
-
-
-def test_a_changed_file_is_prepared_again(prepared: Prepare, csv_path: Path) -> None:
-    source = {"type": "csv", "path": str(csv_path), "label": "answer", "delimiter": ";"}
-    first = prepared(source)
-    csv_path.write_text(csv_path.read_text().replace("39.5", "99.5"))
-    assert prepared(source).path != first.path
 
 
 def test_bad_data_leaves_nothing_behind(prepared: Prepare, tmp_path: Path, csv_path: Path) -> None:

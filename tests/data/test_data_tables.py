@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from damage import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.data import Manifest, Store, fingerprint, prepare, preprocess, read_inputs, sources
 from tuner.data.manifest import Dropped, Example
-from tuner.errors import DataError, TunerError
+from tuner.errors import DataError
 from tuner.spec.sections import DataSpec
 
 Prepare = Callable[..., Store]
@@ -202,18 +201,6 @@ def test_parquet_without_rows(prepared: Prepare, tmp_path: Path) -> None:
     pd.DataFrame({"x": [], "y": []}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(DataError, match=r"must have rows, but .*a.parquet has none"):
         prepared(source(tmp_path / "a.parquet"))
-
-
-@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
-def test_damaged_files(tmp_path: Path, suffix: str) -> None:
-    path = write(tmp_path / f"rows.{suffix}", mixed(20))
-    spec = DataSpec.model_validate({"source": source(path)})
-    for content in damaged(path.read_bytes(), count=20):
-        path.write_bytes(content)
-        try:
-            prepare(spec, TABULAR, tmp_path / "store")
-        except TunerError:
-            assert not list((tmp_path / "store").glob("tmp-*"))
 
 
 # --- cleaning -----------------------------------------------------------------------------------------

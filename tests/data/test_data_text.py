@@ -94,14 +94,6 @@ def test_a_label_that_training_has_not_seen(tsv, tmp_path):
         prepare(spec(path), "text_classification", tmp_path / "store")
 
 
-def test_the_content_of_each_file_names_the_store(tsv, tmp_path):
-    def sha(val) -> str:
-        path = {"train": str(tsv("train.tsv")), "val": str(tsv("dev.tsv", val))}
-        return prepare(spec(path), "text_classification", tmp_path / "store").manifest.sha256
-
-    assert sha(TEXTS[:4]) == sha(TEXTS[:4]) != sha(TEXTS[4:7])
-
-
 def test_new_texts_are_read_and_prepared_as_in_training(tsv, tmp_path):
     store = prepare(spec(str(tsv("all.tsv"))), "text_classification", tmp_path / "store")
     (tmp_path / "new.txt").write_text("what a film\nnever again\n")
@@ -208,10 +200,3 @@ def test_a_file_is_of_one_split(tsv, tmp_path):
     path = {"train": str(tsv("train.tsv")), "val": str(tmp_path / "." / ".." / tmp_path.name / "train.tsv")}
     with pytest.raises(DataError, match=r"rows of its own, but .*train.tsv is given for train and val; name"):
         prepare(spec(path), "text_classification", tmp_path / "store")
-
-
-def test_running_text_that_is_no_utf8(tmp_path):
-    (tmp_path / "book.txt").write_bytes(b"caf\xe9 " * 400)
-    data = DataSpec.model_validate({"source": {"type": "text", "path": str(tmp_path / "book.txt")}})
-    with pytest.raises(DataError, match="text must be UTF-8"):
-        prepare(data, "language_modelling", tmp_path / "store")

@@ -152,6 +152,14 @@ def test_lines_without_a_translation(tmp_path: Path, change: Any, message: str) 
         prepare(of_files(path), TASK, tmp_path / "store")
 
 
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_file_of_two_splits(tmp_path: Path, side: str) -> None:
+    train, val = files(tmp_path, "train"), files(tmp_path, "val")
+    path = {"train": train, "val": val | {side: train[side]}}
+    with pytest.raises(DataError, match=rf"rows of its own, but .*train.{side} is given for train and val"):
+        prepare(of_files(path), TASK, tmp_path / "store")
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     path = files(tmp_path) | {"target": str(tmp_path / "none")}
     with pytest.raises(DataError, match="must be read from a file, but at .*none nothing is there"):

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -80,6 +81,12 @@ def test_it_waits_for_the_holder_to_end(path):
     hold(path, **TEXT, wait_s=20).release()
     assert time.monotonic() - began_s < 10
     process.wait()
+
+
+def test_a_look_at_a_lock_keeps_nobody_from_it(path):
+    look = hold(path, **TEXT)
+    threading.Timer(0.02, look.release).start()
+    hold(path, **TEXT).release()
 
 
 def test_a_program_that_the_holder_started_does_not_hold_it(path):

@@ -12,9 +12,7 @@ import torch
 from torch import Tensor
 
 from tuner import models, tasks
-from tuner.spec.metrics import TOKEN_METRICS
 from tuner.spec.sections import EncoderDecoderSpec, TrainSpec
-from tuner.tasks.translation import Translation
 
 NUM_TOKENS, LENGTH, BOUNDARY = 9, 6, 8
 CPU = torch.device("cpu")
@@ -60,8 +58,8 @@ def targets(num_rows: int = 10) -> np.ndarray:
     return y
 
 
-def logits(num_rows: int = 10) -> Tensor:
-    return torch.randn(num_rows, LENGTH, NUM_TOKENS, generator=torch.Generator().manual_seed(0))
+def logits() -> Tensor:
+    return torch.randn(10, LENGTH, NUM_TOKENS, generator=torch.Generator().manual_seed(0))
 
 
 def test_the_decoder_sees_what_comes_before_each_token() -> None:
@@ -82,30 +80,6 @@ def test_the_loss_does_not_depend_on_the_micro_batch(smoothing: float) -> None:
     parts = [task.loss(logits()[start : start + 2], y[start : start + 2]) for start in range(0, 10, 2)]
     assert whole.dtype == torch.float32
     assert torch.stack(parts).mean().item() == pytest.approx(whole.item(), rel=1e-6)
-
-
-def test_the_loss_is_that_of_a_token() -> None:
-    y = torch.from_numpy(targets()).long()
-    task = Translation(NUM_TOKENS, 0, np.count_nonzero(y) / len(y))
-    is_token = y != 0
-    expected = torch.nn.functional.cross_entropy(logits()[is_token], y[is_token]).item()
-    assert task.loss(logits(), y).item() == pytest.approx(expected, rel=1e-6)
-    found = task.metrics(task.statistics(logits(), y))
-    assert found["loss"] == pytest.approx(expected, rel=1e-6)
-    assert found["perplexity"] == pytest.approx(np.exp(expected), rel=1e-6)
-    right = (logits().argmax(dim=2) == y)[is_token].double().mean().item()
-    assert found["accuracy"] == pytest.approx(right)
-
-
-def test_statistics_add_up_and_have_the_names_of_the_spec() -> None:
-    task, y = task_of(), torch.from_numpy(targets()).long()
-    whole = task.statistics(logits(), y)
-    parts = [task.statistics(logits()[:3], y[:3]), task.statistics(logits()[3:], y[3:])]
-    assert torch.allclose(torch.stack(parts).sum(dim=0), whole)
-    assert whole.dtype == torch.float64
-    assert not task.statistics(logits(0), y[:0]).any()
-    names = {name for name in TOKEN_METRICS if name.startswith("val/")}
-    assert {f"val/{name}" for name in task.metrics(whole)} == names
 
 
 def test_greedy_decoding_ends_each_row_by_itself() -> None:

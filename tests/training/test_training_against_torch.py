@@ -38,14 +38,6 @@ def test_every_stage(gangs, tmp_path, stage, num_ranks):
     assert_same_losses(gangs(num_ranks), path, tmp_path)
 
 
-@pytest.mark.parametrize("stage", [0, 3])
-def test_a_resnet(gangs, tmp_path, stage):
-    path = experiment_file(
-        tmp_path, DIGITS | {"model": MODELS["resnet"]}, zero={"stage": stage}, gradient_clip=1.0
-    )
-    assert_same_losses(gangs(2), path, tmp_path)
-
-
 @pytest.mark.parametrize(("name", "stage"), [("cnn", 0), ("resnet", 3)])
 def test_a_compiled_model(gangs, tmp_path, name, stage):
     path = experiment_file(tmp_path, DIGITS | {"model": MODELS[name]}, zero={"stage": stage}, compile=True)
@@ -56,20 +48,6 @@ def test_a_compiled_model(gangs, tmp_path, name, stage):
     weights = torch.load(TrialPaths(tmp_path / "out").best_checkpoint / "weights.pt", weights_only=True)
     model = models.build(Experiment.load(path).resolve({}).model, IMAGES, 10)
     model.load_state_dict(weights)
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_stage_3_begins_with_the_same_weights(gangs, tmp_path, precision):
-    path = experiment_file(
-        tmp_path, DIGITS | {"model": MODELS["resnet"]}, zero={"stage": 3}, precision=precision
-    )
-    gang, out = gangs(2), tmp_path / "out"
-    gang.call("start", path, out)
-    gang.call("save_weights", tmp_path / "weights.pt")
-    torch.manual_seed(0)
-    model = models.build(Experiment.load(path).resolve({}).model, IMAGES, 10)
-    for name, weights in torch.load(tmp_path / "weights.pt", weights_only=True).items():
-        assert torch.equal(weights, model.state_dict()[name].to(weights.dtype)), name
 
 
 def test_stage_3_splits_weights_when_they_are_drawn(gangs):

@@ -5,11 +5,8 @@ import pytest
 from audio_recordings import PITCHES, tone, write_tones, write_wav
 from test_training_texts import open_export
 from training_cases import experiment_file
-from training_gang import is_complete
-from training_reference import train_plainly
 
 from tuner.data import read_inputs
-from tuner.spec import Experiment
 
 pytestmark = pytest.mark.slow
 
@@ -39,15 +36,6 @@ def write(tmp_path):
         return experiment_file(tmp_path, base, **settings)
 
     return file
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_the_losses_are_those_of_plain_torch(gangs, write, tmp_path, model):
-    path = write(model, zero={"stage": 1})
-    expected = train_plainly(Experiment.load(path), tmp_path / "plain")
-    reports = gangs(2).train(path, tmp_path / "out")
-    assert is_complete(reports)
-    assert [report.metrics["train/loss"] for report in reports] == pytest.approx(expected, rel=5e-4)
 
 
 @pytest.mark.parametrize("model", ["cnn", "rnn"])

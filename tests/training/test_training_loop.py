@@ -10,7 +10,7 @@ from training_reference import train_plainly
 
 from tuner.records.event_reader import read_scalars
 from tuner.records.states import TrialState
-from tuner.spec import METRICS, Experiment
+from tuner.spec import Experiment
 
 pytestmark = pytest.mark.slow
 
@@ -76,17 +76,6 @@ def test_reports_are_on_disk_as_events_when_step_returns(gangs, tmp_path):
     assert set(written["tag"]) == set(report.metrics)
     assert {"train/loss", "train/lr", "train/grad_norm", "train/samples_per_s"} <= set(written["tag"])
     assert {"val/loss", "val/accuracy"} <= set(written["tag"])
-
-
-@pytest.mark.parametrize(("num_ranks", "stage"), [(1, 0), (2, 1), (2, 3)])
-def test_all_that_the_task_promises_is_reported(gangs, tmp_path, num_ranks, stage):
-    reports = gangs(num_ranks).train(experiment_file(tmp_path, zero={"stage": stage}), tmp_path / "out")
-    weights = torch.load(tmp_path / "out" / "checkpoints" / "best" / "weights.pt", weights_only=True)
-    for report in reports:
-        assert METRICS["image_classification"].keys() <= report.metrics.keys()
-        assert report.metrics["model/parameters"] == sum(weight.numel() for weight in weights.values())
-        assert report.metrics["model/trained_parameters"] == report.metrics["model/parameters"]
-        assert 0 < report.metrics["train/step_seconds"] < 60
 
 
 def test_the_weights_of_the_best_report_are_kept(gangs, tmp_path):

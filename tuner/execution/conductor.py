@@ -30,7 +30,7 @@ from tuner.execution.commands import answer
 from tuner.execution.confirmation import FreshRun, due
 from tuner.execution.decisions import DecisionLog
 from tuner.execution.memory import kind_of, micro_batch_of, smaller_micro_batch, with_micro_batch
-from tuner.execution.state import ON_A_GANG, SearchState, metrics_that_count
+from tuner.execution.state import ON_A_GANG, SearchState, directions, metrics_that_count
 from tuner.execution.stopwatch import Stopwatch
 from tuner.execution.verdicts import TOLD_TO_STOP, Judge, Verdict
 from tuner.records.checkpoints import drop_checkpoints, newest_sound, take_over
@@ -49,7 +49,7 @@ from tuner.search.scheduler import (
 )
 from tuner.search.searcher import Suggestion
 from tuner.search.stopping import Progress, StopRules
-from tuner.spec import METRICS, Experiment, SearchSpec, TrialSpec
+from tuner.spec import Experiment, SearchSpec, TrialSpec
 from tuner.training.job import TrialJob
 from tuner.training.report import Fault, Objective, Report
 
@@ -675,7 +675,7 @@ class Conductor:
 
 def new_state(experiment: Experiment) -> SearchState:
     """Of a search that has not begun."""
-    return SearchState(experiment.search, _directions(experiment))
+    return SearchState(experiment.search, directions(experiment.search, experiment.task))
 
 
 def _left_behind(row: TrialRow) -> str:
@@ -684,9 +684,3 @@ def _left_behind(row: TrialRow) -> str:
 
 def _objective(search: SearchSpec) -> Objective:
     return Objective(search.metric, search.mode, also=(*search.also, *search.constraints))
-
-
-def _directions(experiment: Experiment) -> dict[str, Objective]:
-    modes = dict(METRICS[experiment.task]) if experiment.task else {}
-    modes |= {experiment.search.metric: experiment.search.mode, **experiment.search.also}
-    return {metric: Objective(metric, mode) for metric, mode in modes.items()}

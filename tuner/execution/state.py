@@ -19,7 +19,7 @@ from tuner.records.rows import TrialRow, best_row
 from tuner.records.states import TrialState, advance
 from tuner.search.scheduler import Action
 from tuner.search.stopping import Waiting
-from tuner.spec import SearchSpec
+from tuner.spec import METRICS, SearchSpec
 from tuner.training.report import Objective
 
 REPORTED = {action.value for action in Action}
@@ -207,6 +207,13 @@ class SearchState:
             self.waiting.note(number, None, None)
         else:
             self.waiting.note(number, best.number, best.best[self._search.metric])
+
+
+def directions(search: SearchSpec, task: str | None) -> dict[str, Objective]:
+    """The metrics of which a trial's best value is kept; of a function of one's own `task` is None."""
+    modes: dict[str, Any] = dict(METRICS[task]) if task else {}
+    modes |= {search.metric: search.mode, **search.also}
+    return {metric: Objective(metric, mode) for metric, mode in modes.items()}
 
 
 def objectives_of(search: SearchSpec, metrics: Mapping[str, float]) -> dict[str, Any]:

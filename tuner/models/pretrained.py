@@ -40,6 +40,9 @@ class Pretrained(nn.Module):
         self._decay = spec.tuning.layer_decay if isinstance(spec.tuning, FullTuning) else 1.0
 
     def forward(self, tokens: Tensor) -> Tensor:
+        if not len(tokens):
+            # Some networks refuse it, but under ZeRO stage 3 every rank must go through every layer.
+            return self.forward(tokens.new_zeros(1, *tokens.shape[1:]))[:0]
         is_token, inputs = None, {}
         if self._padding is not None:
             places = torch.arange(tokens.shape[1], device=tokens.device)

@@ -1,35 +1,92 @@
-"""Reads the scalars of TensorBoard event files, with numpy: all events of a file side by side.
+"""Reads the scalars of TensorBoard event files, with numpy: the events of many files side by side.
 
     read_scalars(paths.trial(0).root)        # columns tag, step, wall_time, value
 
-A record is: length (8 bytes, little-endian), its checksum (4), the `Event`, its checksum (4). A file that is
-being written, or damaged, may end in the middle of a record; what is whole counts. The price of the speed:
-checksums are not looked at, and scalars kept as tensors (TensorFlow 2) are left out.
+    file, tags = EventFile(path), {}         # a file that grows is read on from where it ended
+    for file, points in read_on([file], tags): ...
+
+Understood are the scalars of all writers: plain numbers, and tensors of one number (TensorFlow 2, Keras), in
+any numeric type. What runs say to the HParams tab is kept for `tuner.records.hparams`. The bytes are taken
+apart in `event_records.py` (records), `event_scalars.py` (events) and `event_tensors.py`.
 """
 
 import math
+import os
 import re
-import struct
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.records.wire import BYTES, FIXED32, FIXED64, VARINT, Content, Ints, key, rounds
+from tuner.records.event_records import FOOTER_BYTES, next_length, records, whole_records
+from tuner.records.event_scalars import Floats, Scalars, read_events, scalars_of
+from tuner.records.wire import Content, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_LENGTH = struct.Struct("<Q")
-_HEADER_BYTES, _FOOTER_BYTES = 12, 4
-_BETWEEN_BYTES = _FOOTER_BYTES + _HEADER_BYTES
-_LIKELY_BYTES = 1 << 24
+Tags = dict[str, int]
+"""Tag to its number, in the order in which they were met."""
 
-_EVENT_WALL_TIME, _EVENT_STEP, _EVENT_SUMMARY = key(1, FIXED64), key(2, VARINT), key(5, BYTES)
-_SUMMARY_VALUE = key(1, BYTES)
-_VALUE_TAG, _VALUE_SIMPLE = key(1, BYTES), key(2, FIXED32)
+CHUNK_BYTES = 1 << 21
+"""So much is looked at side by side, some 40,000 scalars; more is hardly faster and takes more memory."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points of one file or trial, by tag and step; of equal steps the one that was written first."""
+
+    tag: NDArray[np.int32]
+    """The number of its tag in `Tags`."""
+    step: Ints
+    wall_time: Floats
+    value: Floats
+
+    @classmethod
+    def none(cls) -> "Points":
+        return cls(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    def at(self, chosen: NDArray[np.bool_] | Ints | slice) -> "Points":
+        return Points(self.tag[chosen], self.step[chosen], self.wall_time[chosen], self.value[chosen])
+
+    def before(self, later: "Points") -> "Points":
+        """Of each tag what lies before the first step of `later`."""
+        tags, first = np.unique(later.tag, return_index=True)
+        place = np.searchsorted(tags, self.tag)
+        place[place == len(tags)] = 0
+        is_written_again = tags[place] == self.tag
+        return self.at(~is_written_again | (self.step < later.step[first][place]))
+
+
+def join(parts: Sequence[Points]) -> Points:
+    """All points of several parts of one file."""
+    if len(parts) == 1:
+        return parts[0]
+    points = concatenate(parts)
+    return points.at(np.lexsort((points.step, points.tag)))
+
+
+def concatenate(parts: Sequence[Points]) -> Points:
+    """The parts one behind the other."""
+    names = ("tag", "step", "wall_time", "value")
+    arrays = [np.concatenate([getattr(part, name) for part in parts]) for name in names] if parts else ()
+    return Points(*arrays) if parts else Points.none()
+
+
+def overlay(files: Sequence[Points]) -> Points:
+    """The points of a trial's files in their order: a later one wins from its first step on, tag by tag."""
+    kept: list[Points] = []
+    for later in files:
+        if len(later):
+            kept = [*(earlier.before(later) for earlier in kept), later]
+    return join(kept)
 
 
 def read_scalars(folder: Path) -> "pd.DataFrame":
@@ -39,27 +96,42 @@ def read_scalars(folder: Path) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    scalars = _Scalars.none()
-    for file in event_files(folder):
-        scalars = scalars.followed_by(_scalars(Content(file.read_bytes())))
-    names, rank = np.unique(scalars.names, return_inverse=True)
-    tag = rank[scalars.tag]
-    order = np.lexsort((scalars.step, tag))
+    tags: Tags = {}
+    files = [EventFile(path) for path in event_files(folder)]
+    parts: dict[EventFile, list[Points]] = {file: [] for file in files}
+    for file, points in read_on(files, tags):
+        parts[file].append(points)
+    points = overlay([join(parts[file]) for file in files])
+    names, rank = sorted_tags(tags)
+    order = np.argsort(rank[points.tag], kind="stable")
     frame: pd.DataFrame = pd.DataFrame(
         {
-            "tag": names[tag[order]],
-            "step": scalars.step[order],
-            "wall_time": scalars.wall_time[order],
-            "value": scalars.value[order],
+            "tag": names[rank[points.tag[order]]],
+            "step": points.step[order],
+            "wall_time": points.wall_time[order],
+            "value": points.value[order],
         }
     ).astype({"tag": "str"})
     return frame
 
 
+def sorted_tags(tags: Tags) -> tuple[NDArray[np.object_], NDArray[np.int32]]:
+    """The tags in alphabetical order, and the place of each number's tag there."""
+    names = np.array(sorted(tags), object)
+    rank = np.zeros(len(tags), np.int32)
+    rank[[tags[name] for name in names]] = np.arange(len(tags))
+    return names, rank
+
+
 def event_files(folder: Path) -> list[Path]:
     """The event files of a trial in the order in which they were begun."""
-    files = [file for file in folder.glob("events.out.tfevents.*") if file.is_file()]
-    return sorted(files, key=lambda file: (begun_ns(file), file.name))
+    return in_order(file for file in folder.glob("events.out.tfevents.*") if file.is_file())
+
+
+def in_order(files: Iterable[Path]) -> list[Path]:
+    """Files of one trial in the order in which they were begun."""
+    files = list(files)
+    return sorted(files, key=lambda file: (begun_ns(file), file.name)) if len(files) > 1 else files
 
 
 def begun_ns(file: Path) -> float:
@@ -71,139 +143,95 @@ def begun_ns(file: Path) -> float:
     if ours:
         return int(ours[1])
     with file.open("rb") as opened:
-        wall_time = _events(Content(opened.read(4096))).wall_time
+        content = opened.read(4096)
+    wall_time = read_events(Content(content), *whole_records(content)).wall_time
     return float(wall_time[0]) * 1e9 if wall_time.size else math.inf
 
 
-@dataclass(frozen=True)
-class _Scalars:
-    """One row a scalar, in the order of writing."""
+class EventFile:
+    """An event file and how far it has been read.
 
-    tag: Ints
-    """Index into `names`."""
-    step: Ints
-    wall_time: NDArray[np.float64]
-    value: NDArray[np.float64]
-    names: NDArray[np.object_]
-
-    @classmethod
-    def none(cls) -> "_Scalars":
-        nothing = np.zeros(0, np.int64)
-        return cls(nothing, nothing, np.zeros(0), np.zeros(0), np.zeros(0, object))
-
-    def followed_by(self, later: "_Scalars") -> "_Scalars":
-        """These, but of each tag only what lies before the first step of `later`; and then `later`."""
-        names, number = np.unique(np.concatenate([self.names, later.names]), return_inverse=True)
-        tag, later_tag = number[: len(self.names)][self.tag], number[len(self.names) :][later.tag]
-        first_step = np.full(len(names), np.iinfo(np.int64).max)
-        np.minimum.at(first_step, later_tag, later.step)
-        is_kept = self.step < first_step[tag]
-        return _Scalars(
-            np.concatenate([tag[is_kept], later_tag]),
-            np.concatenate([self.step[is_kept], later.step]),
-            np.concatenate([self.wall_time[is_kept], later.wall_time]),
-            np.concatenate([self.value[is_kept], later.value]),
-            names,
-        )
-
-
-@dataclass(frozen=True)
-class _Events:
-    """The events of a file, in order."""
-
-    wall_time: NDArray[np.float64]
-    step: Ints
-    summary_start: Ints
-    summary_end: Ints
-
-
-@dataclass(frozen=True)
-class _Values:
-    """The values of all summaries, in the order in which they lie in the file."""
-
-    event: Ints
-    start: Ints
-    end: Ints
-
-
-def _records(content: Content) -> tuple[Ints, Ints]:
-    """Where each whole event starts and ends."""
-    start, end = _likely_records(content)
-    is_chain = np.array_equal(end[:-1] + _BETWEEN_BYTES, start[1:]) and start[:1].tolist() == [_HEADER_BYTES]
-    if not is_chain:
-        start, end = start[:0], end[:0]
-    walked_start, walked_end = _walked_records(content, int(end[-1]) + _FOOTER_BYTES if end.size else 0)
-    start, end = np.concatenate([start, walked_start]), np.concatenate([end, walked_end])
-    is_whole = end + _FOOTER_BYTES <= content.size
-    return start[is_whole], end[is_whole]
-
-
-def _likely_records(content: Content) -> tuple[Ints, Ints]:
-    """Wherever an event seems to start: with its time, behind a small length.
-
-    About ten times as fast as the walk. If each one found ends where the next one starts, they are records
-    without a gap; others may follow.
+    Args:
+        prefix: stands before each of its tags.
     """
-    start = np.flatnonzero(content.byte[_HEADER_BYTES : content.size] == _EVENT_WALL_TIME) + _HEADER_BYTES
-    length = content.uint64[start - _HEADER_BYTES]
-    is_likely = length < _LIKELY_BYTES
-    return start[is_likely], start[is_likely] + length[is_likely].astype(np.int64)
+
+    def __init__(self, path: Path, prefix: str = "") -> None:
+        self.path, self.prefix = path, prefix
+        self.offset = 0
+        """Where the first record begins that has not been read."""
+        self.sessions: list[bytes] = []
+        """What it says to the HParams tab, as it came."""
+        self._chunk_bytes = CHUNK_BYTES
+
+    def next_chunk(self) -> bytes:
+        """What comes next: at most `CHUNK_BYTES`, or one record that is larger; empty at the end."""
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            return os.pread(descriptor, self._chunk_bytes, self.offset)
+        finally:
+            os.close(descriptor)
+
+    def go_on(self, chunk: bytes, num_whole: int) -> bool:
+        """Notes how much of the chunk was whole records; returns whether there may be more to read."""
+        is_full = len(chunk) == self._chunk_bytes
+        self.offset += num_whole
+        self._chunk_bytes = CHUNK_BYTES
+        if num_whole or not is_full:
+            return is_full
+        self._chunk_bytes = max(next_length(chunk) or 0, CHUNK_BYTES)
+        return self._chunk_bytes > len(chunk)
 
 
-def _walked_records(content: Content, position: int) -> tuple[Ints, Ints]:
-    """From the record at `position` to the next one, and so on; the last one may be cut."""
-    starts, ends = [], []
-    while position + _HEADER_BYTES <= content.size:
-        starts.append(position + _HEADER_BYTES)
-        length = _LENGTH.unpack_from(content.data, position)[0]
-        ends.append(starts[-1] + min(length, content.size))
-        position = ends[-1] + _FOOTER_BYTES
-    return np.array(starts, np.int64), np.array(ends, np.int64)
+File = TypeVar("File", bound=EventFile)
 
 
-def _events(content: Content) -> _Events:
-    start, end = _records(content)
-    wall_time = np.zeros(len(start))
-    # A field that a message leaves out is zero.
-    step, summary_start, summary_end = np.zeros((3, len(start)), np.int64)
-    for found in rounds(content, start, end):
-        times, steps, summaries = (found.of(key) for key in (_EVENT_WALL_TIME, _EVENT_STEP, _EVENT_SUMMARY))
-        wall_time[times.message] = content.float64[times.start]
-        step[steps.message] = steps.number.view(np.int64)
-        summary_start[summaries.message] = summaries.start
-        summary_end[summaries.message] = summaries.end
-    return _Events(wall_time, step, summary_start, summary_end)
+def read_on(files: Iterable[File], tags: Tags) -> Iterator[tuple[File, Points]]:
+    """What was added to the files since they were last read; a file may come several times, in order.
+
+    Tags that come for the first time are added to `tags`.
+    """
+    waiting = deque(files)
+    while waiting:
+        batch, chunks = _next_batch(waiting)
+        bounds = np.cumsum([0, *map(len, chunks)])
+        content = Content(b"".join(chunks))
+        start, end = records(content, bounds)
+        file = np.searchsorted(bounds, start, side="right") - 1
+        """Of each event the index of its file."""
+        scalars, sessions = scalars_of(content, read_events(content, start, end))
+        for event, said in sessions:
+            batch[file[event]].sessions.append(said)
+        yield from _points(batch, file[scalars.event], scalars, tags)
+        num_whole = np.zeros(len(batch), np.int64)
+        num_whole[file] = end + FOOTER_BYTES - bounds[file]
+        for each, chunk, num_bytes in zip(batch, chunks, num_whole.tolist(), strict=True):
+            if each.go_on(chunk, num_bytes):
+                waiting.append(each)
 
 
-def _values(content: Content, events: _Events) -> _Values:
-    found = [found.of(_SUMMARY_VALUE) for found in rounds(content, events.summary_start, events.summary_end)]
-    event, start, end = (
-        np.concatenate([np.zeros(0, np.int64), *(getattr(part, name) for part in found)])
-        for name in ("message", "start", "end")
-    )
-    order = np.argsort(start, kind="stable")
-    return _Values(event[order], start[order], end[order])
+def _next_batch(waiting: deque[File]) -> tuple[list[File], list[bytes]]:
+    batch: list[File] = []
+    chunks: list[bytes] = []
+    num_bytes = 0
+    while waiting and num_bytes < CHUNK_BYTES:
+        batch.append(waiting.popleft())
+        chunks.append(batch[-1].next_chunk())
+        num_bytes += len(chunks[-1])
+    return batch, chunks
 
 
-def _scalars(content: Content) -> _Scalars:
-    events = _events(content)
-    values = _values(content, events)
-    number = np.zeros(len(values.start))
-    is_scalar = np.zeros(len(values.start), bool)
-    tag_start, tag_end = np.zeros((2, len(values.start)), np.int64)
-    for found in rounds(content, values.start, values.end):
-        tags, simple = found.of(_VALUE_TAG), found.of(_VALUE_SIMPLE)
-        tag_start[tags.message], tag_end[tags.message] = tags.start, tags.end
-        number[simple.message] = content.float32[simple.start]
-        is_scalar[simple.message] = True
-    names, tag = _names(content, tag_start[is_scalar], tag_end[is_scalar])
-    event = values.event[is_scalar]
-    return _Scalars(tag, events.step[event], events.wall_time[event], number[is_scalar], names)
+def _points(batch: Sequence[File], file: Ints, scalars: Scalars, tags: Tags) -> Iterator[tuple[File, Points]]:
+    """The scalars of each file that has any; `file`: of each scalar the index of its file."""
+    numbers = {prefix: _numbers(scalars.names, prefix, tags) for prefix in {each.prefix for each in batch}}
+    order = np.lexsort((scalars.step, scalars.tag, file))
+    every = Points(scalars.tag.astype(np.int32), scalars.step, scalars.wall_time, scalars.value).at(order)
+    present, first = np.unique(file[order], return_index=True)
+    for index, begin, end in zip(present.tolist(), first, [*first, len(order)][1:], strict=True):
+        found = every.at(slice(begin, end))
+        number = numbers[batch[index].prefix][found.tag]
+        place = np.argsort(number, kind="stable")
+        yield batch[index], Points(number, found.step, found.wall_time, found.value).at(place)
 
 
-def _names(content: Content, start: Ints, end: Ints) -> tuple[NDArray[np.object_], Ints]:
-    """The distinct texts between `start` and `end`, and for each stretch which one it is."""
-    _, first, tag = np.unique(content.hashes(start, end), return_index=True, return_inverse=True)
-    names = np.empty(len(first), object)
-    names[:] = [content.text(start[index], end[index]) for index in first]
-    return names, tag
+def _numbers(names: NDArray[np.object_], prefix: str, tags: Tags) -> NDArray[np.int32]:
+    return np.array([tags.setdefault(prefix + name, len(tags)) for name in names], np.int32)

@@ -16,6 +16,8 @@ from pathlib import Path
 from tuner.errors import ResultsError
 
 POLL_S = 0.1
+LOOK_S = 0.5
+"""Whoever only looks at a lock (`holder_of`) has it for a moment too: that must keep nobody from his work."""
 
 
 class Lock:
@@ -40,14 +42,14 @@ def hold(path: Path, *, rule: str, fix: str, wait_s: float = 0.0) -> Lock:
 
     Args:
         rule, fix: first and last part of the error's sentence.
-        wait_s: for so long a holder is given time to end.
+        wait_s: for so long a holder is given time to end; half a second at least.
 
     Raises:
         ResultsError: somebody else holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    until = time.monotonic() + wait_s
+    until = time.monotonic() + max(wait_s, LOOK_S)
     while not _try_to_take(descriptor):
         if time.monotonic() >= until:
             holder = _read_holder(descriptor)

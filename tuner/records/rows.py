@@ -107,14 +107,19 @@ def best_row(rows: Iterable[TrialRow], metric: str, mode: str) -> TrialRow | Non
 
 def write_trials(path: Path, rows: Sequence[TrialRow]) -> None:
     """Writes the whole table, atomically."""
+    atomic_write(path, as_csv(rows))
+
+
+def as_csv(rows: Sequence[TrialRow]) -> bytes:
+    """The table as `write_trials` writes it."""
     cells = [_cells(row) for row in rows]
-    columns = _columns(rows)
+    columns = column_names(rows)
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(cells)
     # A reason may quote a file's name that is no valid text.
-    atomic_write(path, text.getvalue().encode(errors="backslashreplace"))
+    return text.getvalue().encode(errors="backslashreplace")
 
 
 def read_trials(path: Path) -> list[TrialRow]:
@@ -146,24 +151,30 @@ def trials_frame(rows: Sequence[TrialRow]) -> "pd.DataFrame":
     """One row a trial, columns as in `trials.csv`, typed; absent is missing, and so is NaN."""
     import pandas as pd
 
-    records = [
-        {"number": row.number, "state": row.state.value, "reason": row.reason}
-        | _grouped(row)
-        | _numbers(row)
-        | {"nodes": ",".join(row.nodes)}
-        for row in rows
-    ]
-    frame: pd.DataFrame = pd.DataFrame(records, columns=_columns(rows)).astype(_TYPES)
+    records = map(flat, rows)
+    frame: pd.DataFrame = pd.DataFrame(records, columns=column_names(rows)).astype(_TYPES)
     return frame
 
 
-def _columns(rows: Sequence[TrialRow]) -> list[str]:
+def column_names(rows: Iterable[TrialRow]) -> list[str]:
+    """The columns of `trials.csv`: of its groups only those that some row has."""
+    rows = list(rows)
     groups = [
         prefix + name
         for group, prefix in _GROUPS.items()
         for name in dict.fromkeys(name for row in rows for name in getattr(row, group))
     ]
     return ["number", "state", "reason", *groups, *_NUMBERS, "nodes"]
+
+
+def flat(row: TrialRow) -> dict[str, Any]:
+    """Column -> value, without groups' columns that the row lacks."""
+    return (
+        {"number": row.number, "state": row.state.value, "reason": row.reason}
+        | _grouped(row)
+        | _numbers(row)
+        | {"nodes": ",".join(row.nodes)}
+    )
 
 
 def _grouped(row: TrialRow) -> dict[str, Any]:

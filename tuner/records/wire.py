@@ -10,6 +10,7 @@ https://protobuf.dev/programming-guides/encoding/
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ Ints = NDArray[np.int64]
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types."""
+_FIXED = {FIXED64: 8, FIXED32: 4}
 
 _MALFORMED = -1
 _WIDTH = np.array([0, 8, _MALFORMED, _MALFORMED, _MALFORMED, 4, _MALFORMED, _MALFORMED])
@@ -34,6 +36,44 @@ def key(number: int, wire_type: int) -> int:
     return number << 3 | wire_type
 
 
+def fields_of(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Key and content of each field of one message, in plain Python.
+
+    A malformed message ends where it goes wrong. Numbers of fixed width are bytes too.
+    """
+    position = 0
+    with suppress(IndexError):
+        while position < len(message):
+            found, position = _varint(message, position)
+            wire_type = found & 7
+            if wire_type == VARINT:
+                number, position = _varint(message, position)
+                yield found, number
+                continue
+            if wire_type == BYTES:
+                size, position = _varint(message, position)
+            elif wire_type in _FIXED:
+                size = _FIXED[wire_type]
+            else:
+                return
+            if position + size > len(message):
+                return
+            yield found, message[position : position + size]
+            position += size
+
+
+def _varint(message: bytes, position: int) -> tuple[int, int]:
+    """The number at `position`, and where it ends; IndexError beyond the end or ten bytes."""
+    number = 0
+    for shift in range(0, 70, 7):
+        byte = message[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, position
+    raise IndexError("a number has at most ten bytes")
+
+
 class Content:
     """Bytes, from which numbers are read at many positions at once, aligned or not."""
 
@@ -41,12 +81,13 @@ class Content:
         self.size = len(data)
         self.data = data
         self._padded = data + bytes(_PADDING_BYTES)
-        self.byte = self._numbers("u1")
-        self.uint64 = self._numbers("<u8")
-        self.float64 = self._numbers("<f8")
-        self.float32 = self._numbers("<f4")
+        self.byte = self.numbers("u1")
+        self.uint64 = self.numbers("<u8")
+        self.float64 = self.numbers("<f8")
+        self.float32 = self.numbers("<f4")
 
-    def _numbers(self, kind: str) -> NDArray[Any]:
+    def numbers(self, kind: str) -> NDArray[Any]:
+        """The number of this numpy type that begins at each byte."""
         count = len(self._padded) - np.dtype(kind).itemsize + 1
         numbers: NDArray[Any] = np.ndarray((count,), kind, self._padded, strides=(1,))
         return numbers
@@ -101,6 +142,18 @@ class Fields:
         return Fields(
             self.message[chosen], self.key[chosen], self.number[chosen], self.start[chosen], self.end[chosen]
         )
+
+
+class Spans:
+    """Where a field of bytes lies in each of many messages; empty where it is absent."""
+
+    def __init__(self, num_messages: int) -> None:
+        self.start, self.end = np.zeros((2, num_messages), np.int64)
+        self.is_there = np.zeros(num_messages, bool)
+
+    def note(self, found: Fields) -> None:
+        self.start[found.message], self.end[found.message] = found.start, found.end
+        self.is_there[found.message] = True
 
 
 def rounds(content: Content, start: Ints, end: Ints) -> Iterator[Fields]:

@@ -1,17 +1,10 @@
-"""A confirmed winner's figures over its fresh runs: its own metrics, and those of a split of the data.
+"""A confirmed winner's figures over its fresh runs, and the confirmation in words and for programs."""
 
-When an experiment confirms, the test split is measured for the winner only: choosing by it would make it a
-second validation split.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tuner.records.confirmation import Confirmation, Confirmed, Estimate
-from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow
-from tuner.results.export import measure
-from tuner.spec import Experiment
 
 CLEAR_GAP = 2.0
 """Standard errors by which a winner must lead to be called the better one."""
@@ -21,18 +14,6 @@ def run_metrics(runs: Sequence[TrialRow]) -> dict[str, float]:
     """The mean over the runs of each metric's best value, for the metrics that all of them have."""
     shared = [name for name in runs[0].best if all(name in run.best for run in runs)]
     return {name: Estimate.of(run.best[name] for run in runs).mean for name in shared}
-
-
-def measure_runs(
-    experiment: Experiment,
-    params: Mapping[str, Any],
-    paths: ExperimentPaths,
-    runs: Sequence[int],
-    split: str,
-) -> dict[str, Estimate]:
-    """Mean and standard error of the runs' kept weights on a split; none where that has no rows."""
-    measured = [measure(experiment, params, paths, number, split) for number in runs]
-    return {name: Estimate.of(metrics[name] for metrics in measured) for name in measured[0]}
 
 
 def in_words(confirmation: Confirmation) -> str:

@@ -20,6 +20,7 @@ import torch
 from tuner import models, tasks
 from tuner.data import Manifest, prepare, preprocess, tokens
 from tuner.errors import ResultsError
+from tuner.records.confirmation import Estimate
 from tuner.records.files import atomic_write
 from tuner.records.paths import ExperimentPaths
 from tuner.records.versions import read_versions
@@ -197,6 +198,22 @@ def measure(
     return evaluate(
         model.network, model.task, store.split(split), Ranks(), micro_batch=rows, dtype=torch.float32
     )
+
+
+def measure_runs(
+    experiment: Experiment,
+    params: Mapping[str, Any],
+    paths: ExperimentPaths,
+    runs: Sequence[int],
+    split: str,
+) -> dict[str, Estimate]:
+    """Mean and standard error of the runs' kept weights on a split; none where that has no rows.
+
+    When an experiment confirms, the test split is measured for the winner only: choosing by it would make it
+    a second validation split.
+    """
+    measured = [measure(experiment, params, paths, number, split) for number in runs]
+    return {name: Estimate.of(metrics[name] for metrics in measured) for name in measured[0]}
 
 
 def _spec(experiment: Experiment, params: Mapping[str, Any], seed: int | None) -> TrialSpec:

@@ -6,6 +6,8 @@ result.curves("val/loss")     # trial, step, wall_time_s, value
 result.best.params, result.best.value
 result.front                  # the trials that no other beats in every objective
 result.confirmation           # the best trials ranked by fresh runs; None without `confirm`
+
+Only what needs a trained model loads torch.
 """
 
 import json
@@ -13,24 +15,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from tuner.errors import ResultsError, TunerError
 from tuner.records.confirmation import Confirmation, Confirmed, Estimate, confirmation_of
-from tuner.records.event_reader import read_scalars
-from tuner.records.files import read_lines
-from tuner.records.lock import holder_of
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, best_row, read_trials, search_rows, trials_frame
 from tuner.records.states import TrialState
-from tuner.results.confirmation import measure_runs, run_metrics
-from tuner.results.export import ExportedModel, export, measure
+from tuner.results.aggregate import read_tables
+from tuner.results.confirmation import run_metrics
 from tuner.results.front import front_rows
+from tuner.results.standing import end_of, standing_of
 from tuner.spec import ConfirmSpec, Experiment
 from tuner.spec.domains import show
 from tuner.spec.reading import read_file
+
+if TYPE_CHECKING:
+    from tuner.results.export import ExportedModel
 
 
 @dataclass(frozen=True)
@@ -67,24 +70,32 @@ class BestTrial:
 
     def export(self, out: str | Path) -> Path:
         """Writes weights, configuration and preprocessing to the folder `out`; see `tuner predict`."""
+        from tuner.results.export import export
+
         return export(self.experiment, self.params, self.paths, self.kept, Path(out), self.seed)
 
-    def load(self) -> ExportedModel:
+    def load(self) -> "ExportedModel":
         """The trained model, ready to predict."""
+        from tuner.results.export import ExportedModel
+
         return ExportedModel.of_trial(self.experiment, self.params, self.paths, self.kept, self.seed)
 
     def measure(self, split: str) -> dict[str, float]:
         """Metrics of the kept weights on `train`, `val` or `test`; none where the split has no rows."""
+        from tuner.results.export import measure
+
         return measure(self.experiment, self.params, self.paths, self.kept, split)
 
     def estimate(self, split: str) -> dict[str, Estimate]:
         """As `measure`, but over all fresh runs of a confirmed winner."""
+        from tuner.results.export import measure_runs
+
         runs = self.confirmed.runs if self.confirmed else (self.number,)
         return measure_runs(self.experiment, self.params, self.paths, runs, split)
 
 
 class Result:
-    """Reads an experiment's folder; nothing is written."""
+    """Reads an experiment's folder; nothing is written but a copy of large curves that is faster to read."""
 
     def __init__(self, paths: ExperimentPaths) -> None:
         self.paths = paths
@@ -177,20 +188,13 @@ class Result:
     @property
     def end_reason(self) -> str | None:
         """Which condition of `search.stop` ended the search; None where none did."""
-        ends = [line for line in read_lines(self.paths.decisions) if line.get("action") == "END"]
-        reason = ends[0].get("reason") if ends else None
+        reason = (end_of(self.paths) or {}).get("reason")
         return None if reason is None else str(reason)
 
     @property
     def standing(self) -> str:
         """`running`, `done`, or `interrupted`: nobody runs it, and `tuner resume` has something to do."""
-        if holder_of(self.paths.lock) is not None:
-            return "running"
-        has_ended = any(line.get("action") == "END" for line in read_lines(self.paths.decisions))
-        has_all = has_ended or len(self.search_rows) >= self.settings["search"]["trials"]
-        is_confirmed = self.confirmation is None or self.confirmation.num_missing == 0
-        is_done = has_all and is_confirmed and all(row.state.is_finished() for row in self.rows)
-        return "done" if is_done else "interrupted"
+        return standing_of(self.paths, self.rows, self.settings["search"]["trials"], self.confirmation)
 
     @property
     def front(self) -> pd.DataFrame:
@@ -208,18 +212,10 @@ class Result:
 
     def curves(self, tag: str | None = None) -> pd.DataFrame:
         """The event files' scalars: trial, step, wall_time_s, value; and tag, when none is asked for."""
-        frames = [self._scalars(row.number) for row in self.rows]
-        frames = [frame for frame in frames if len(frame)] or [self._scalars(0)]
-        every = pd.concat(frames)
+        every = read_tables(self.paths.root).curves
         chosen = every if tag is None else every[every["tag"] == tag].drop(columns="tag")
         curves: pd.DataFrame = chosen.reset_index(drop=True)
         return curves
-
-    def _scalars(self, number: int) -> pd.DataFrame:
-        frame = read_scalars(self.paths.trial(number).root)
-        frame.insert(0, "trial", number)
-        renamed: pd.DataFrame = frame.rename(columns={"wall_time": "wall_time_s"})
-        return renamed
 
     @cached_property
     def best(self) -> BestTrial:

@@ -60,8 +60,9 @@ def engine_config(
 def _zero_config(train: TrainSpec, device_type: str) -> dict[str, Any]:
     zero: dict[str, Any] = {"stage": train.zero.stage}
     if train.zero.stage == 3 and device_type == "cpu":
-        # DeepSpeed does not wait for gloo when it gathers small weights after an update; see
-        # docs/decisions/zero3-on-cpu.md.
+        # Of weights that it gathers together DeepSpeed waits for the last one only, and gloo may have others
+        # later; see docs/decisions/zero3-on-cpu.md.
+        zero["stage3_allgather_sequential"] = True
         zero["stage3_param_persistence_threshold"] = 0
     if train.zero.offload == "cpu":
         zero["offload_optimizer"] = {"device": "cpu"}

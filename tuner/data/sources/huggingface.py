@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from tuner.data.origins import Origins
 from tuner.data.sources import parquet_file, text_files
 from tuner.data.sources.files import check_file, content_sha256
 from tuner.data.sources.table_files import TableFile, as_table, read_file, texts_of
@@ -106,7 +107,10 @@ def _read_texts(files: Sequence[TableFile], text: str, label: str | None) -> Tab
     parts = None if files[0].split is None else np.repeat([str(file.split) for file in files], sizes)
     if label is None:
         return Table(_lines(texts), np.zeros(len(texts), dtype=np.int64), parts=parts)
-    return Table(texts, np.concatenate([_labels(file, label) for file in files]), parts=parts)
+    labels = np.concatenate([_labels(file, label) for file in files])
+    return Table(
+        texts, labels, parts=parts, origins=Origins.of_files([str(file.path) for file in files], sizes)
+    )
 
 
 def _hub_folder(
@@ -152,7 +156,8 @@ def _files(source: HuggingFaceSource) -> list[tuple[str | None, Path]]:
 def _splits(folder: Path, subset: str | None) -> _Splits:
     """Their names of the splits, with the files of each; DataError where there are none."""
     if not folder.is_dir():
-        raise DataError(f"data.source.name must be a folder, but {folder} is none; correct the path")
+        found = "a file is there" if folder.exists() else "nothing is there"
+        raise DataError(f"a data set must be a folder, but at {folder} {found}; correct data.source.name")
     config = _config(folder, subset)
     names = [
         name

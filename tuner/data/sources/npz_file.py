@@ -15,6 +15,9 @@ from tuner.data.table import AnyArray, FloatArray, Table, to_float32
 from tuner.errors import DataError
 from tuner.spec.sections import NpzSource
 
+_BEGINNINGS = (b"PK", b"\x93NUMPY")
+"""Of .npz and .npy; numpy takes all else for a pickle, and says how one is loaded."""
+
 
 def read(source: NpzSource) -> Table:
     """Read both arrays; DataError for a missing key, for shapes that do not fit, or for no rows."""
@@ -34,6 +37,8 @@ def load_arrays(path: Path) -> dict[str, AnyArray]:
     """All arrays of a .npz file by key, or the one of a .npy file under the key ''."""
     try:
         with path.open("rb") as file:
+            if not file.peek(6).startswith(_BEGINNINGS):
+                raise ValueError("it is neither .npz nor .npy")
             content = np.load(file, allow_pickle=False)
             return dict(content) if isinstance(content, Mapping) else {"": content}
     except Exception as error:

@@ -1,0 +1,336 @@
+"""The dashboard's page in a real browser, on a real server."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from looking import Looker
+
+pytestmark = pytest.mark.browser
+
+AXE = Path(__file__).parent / "axe-core-4.14.1" / "axe.min.js"
+PLOTS = [".card-parallel", ".card-curves", ".card-scatter", ".card-history"]
+MARKUP = "<img src=x onerror=document.body.dataset.broken=1>"
+Open = Callable[..., Looker]
+
+
+@pytest.fixture
+def look(browser: Any, address: str) -> Iterator[Open]:
+    """Opens a path; at the end no page may have had a fault."""
+    lookers: list[Looker] = []
+
+    def open_(path: str, at: str = address, **context: Any) -> Looker:
+        lookers.append(Looker(browser, at, **context))
+        lookers[-1].open(path)
+        return lookers[-1]
+
+    yield open_
+    for looker in lookers:
+        looker.close()
+    assert [fault for looker in lookers for fault in looker.faults] == []
+
+
+def test_the_overview_lists_the_experiments_and_leads_to_them(look: Open) -> None:
+    looker = look("/")
+    assert looker.page.locator("tbody tr").count() == 3
+    assert "of 3" in looker.text(".overview-head .note")
+    looker.page.get_by_role("link", name="ended").click()
+    looker.settle()
+    assert looker.text("h1") == "ended"
+
+
+def test_an_empty_folder_says_what_to_do(look: Open, empty_address: str) -> None:
+    assert "tuner run" in look("/", at=empty_address).text(".notice")
+
+
+def test_an_unknown_experiment_is_an_error_in_words(browser: Any, address: str) -> None:
+    looker = Looker(browser, address)
+    looker.page.goto(f"{address}/e/nowhere")
+    looker.page.get_by_text("This experiment cannot be shown").wait_for()
+    assert "nowhere" in looker.text(".notice p")
+    looker.close()
+
+
+def test_every_view_of_the_search_is_drawn(look: Open) -> None:
+    looker = look("/e/halfway")
+    for plot in PLOTS:
+        back, main, *_ = looker.ink(plot)
+        assert back > 500
+        assert main > 500
+    assert looker.page.locator(".card-table .grid-row").count() > 3
+
+
+def test_a_brush_on_an_axis_reaches_every_view(look: Open) -> None:
+    looker = look("/e/halfway#curves=all")
+    everything, before = looker.shown(), [looker.ink(plot)[1] for plot in PLOTS]
+    last = 1 - 0.5 / looker.page.locator(".axis-head").count()
+    looker.drag(".card-parallel .plot-surface", (last, 0.02), (last, 0.4))
+    assert 0 < looker.shown() < everything
+    assert looker.page.locator(".chip").count() == 1
+    parallel, curves, scatter, history = [looker.ink(plot)[1] for plot in PLOTS]
+    assert parallel < before[0]
+    assert curves != before[1]  # Their axes follow, so fewer curves may fill more.
+    assert scatter < before[2]
+    assert history < before[3]
+    assert looker.text(".card-table .note") == f"{looker.shown()} of {everything}"
+    looker.page.locator(".chip button").click()
+    looker.settle()
+    assert looker.shown() == everything
+
+
+def test_a_choice_is_brushed_by_its_values_and_absent_is_one_of_them(look: Open) -> None:
+    looker = look("/e/halfway")
+    names = looker.page.locator(".axis-head").all_inner_texts()
+    momentum = (names.index("momentum") + 0.5) / len(names)
+    looker.drag(".card-parallel .plot-surface", (momentum, 0.93), (momentum, 0.99))
+    assert "absent" in looker.text(".chip")
+    optimizer = (names.index("optimizer") + 0.5) / len(names)
+    absent = looker.shown()
+    looker.drag(".card-parallel .plot-surface", (optimizer, 0.5), (optimizer, 0.85))
+    assert "adamw" in looker.page.locator(".chip").nth(1).inner_text()
+    assert looker.shown() == absent
+
+
+def test_a_rectangle_in_the_scatter_is_a_brush_on_two_axes(look: Open) -> None:
+    looker = look("/e/halfway")
+    looker.drag(".card-scatter .plot-surface", (0.4, 0.02), (0.9, 0.75))
+    assert looker.page.locator(".chip").count() == 2
+    assert looker.page.locator(".axis-head.filtered").count() == 2
+
+
+def test_a_lasso_and_a_rectangle_over_curves_catch_trials(look: Open) -> None:
+    looker = look("/e/halfway")
+    everything = looker.shown()
+    looker.page.locator(".card-scatter").get_by_title("lasso").click()
+    box = looker.page.locator(".card-scatter .plot-surface").bounding_box()
+    corners = [(0.3, 0.02), (0.95, 0.02), (0.95, 0.8), (0.3, 0.8)]
+    looker.page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.02 * box["height"])
+    looker.page.mouse.down()
+    for x, y in corners:
+        looker.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=3)
+    looker.page.mouse.up()
+    looker.settle()
+    assert "caught" in looker.text(".chip")
+    assert 0 < looker.shown() < everything
+    looker.press("Escape")
+    looker.drag(".card-curves .plot-surface", (0.5, 0.02), (0.99, 0.6))
+    assert "caught" in looker.text(".chip")
+
+
+def test_a_picked_row_is_strong_in_every_view_and_escape_lets_it_go(look: Open) -> None:
+    looker = look("/e/halfway#sx=param/model.dropout")
+    rows = looker.page.locator(".card-table .grid-row")
+    rows.nth(0).click()
+    rows.nth(2).click(modifiers=["Control"])
+    looker.page.mouse.move(5, 5)
+    looker.settle()
+    assert looker.page.locator(".grid-row.chosen").count() == 2
+    assert all(looker.ink(plot)[2] > 20 for plot in PLOTS)
+    looker.press("Escape")
+    assert looker.page.locator(".grid-row.chosen").count() == 0
+    assert all(looker.ink(plot)[2] == 0 for plot in PLOTS[1:])
+
+
+def test_a_trial_under_the_pointer_is_strong_in_the_other_views(look: Open) -> None:
+    looker = look("/e/ended#sx=param/model.dropout")
+    looker.page.locator(".card-table .grid-row").first.hover()
+    looker.settle()
+    assert all(looker.ink(plot)[2] > 20 for plot in PLOTS)
+
+
+def test_an_expression_filters_and_a_wrong_one_says_why(look: Open) -> None:
+    looker = look("/e/halfway")
+    everything = looker.shown()
+    field = looker.page.locator("#expression")
+    field.fill("state == COMPLETE and not (optimizer == sgd)")
+    looker.settle()
+    assert 0 < looker.shown() < everything
+    field.fill("momentun < 0.5")
+    looker.settle()
+    assert 'did you mean "momentum"?' in looker.text(".expression-error")
+    assert looker.shown() == everything
+    field.fill("lr < 0.5")
+    looker.settle()
+    assert "adamw.lr" in looker.text(".expression-error")
+
+
+def test_a_link_shows_what_its_sender_saw(look: Open) -> None:
+    looker = look("/e/halfway")
+    last = 1 - 0.5 / looker.page.locator(".axis-head").count()
+    looker.drag(".card-parallel .plot-surface", (last, 0.02), (last, 0.6))
+    looker.page.locator("#expression").fill("reports > 1")
+    looker.page.locator(".card-table .grid-row").nth(1).click()
+    looker.page.locator(".card-table .grid-row").nth(2).click(modifiers=["Control"])
+    looker.page.get_by_label("Which curves").select_option("all")
+    looker.page.get_by_label("Metric of the curves").select_option("val/loss")
+    looker.page.get_by_label("x axis of the scatter").select_option("param/model.dropout")
+    looker.page.locator(".card-table").get_by_role("button", name="dropout", exact=True).click()
+    looker.settle()
+    looker.drag(".card-history .plot-surface", (0.3, 0.1), (0.9, 0.9))
+    looker.page.locator(".card-table .grid-row .open").first.click()
+    looker.settle()
+    looker.page.evaluate("() => new Promise((done) => setTimeout(done, 300))")
+    other = look("/" + looker.page.url.split("/", 3)[3])
+    assert _state(other) == _state(looker)
+
+
+def _state(looker: Looker) -> dict[str, Any]:
+    page = looker.page
+    return {
+        "shown": looker.shown(),
+        "chips": page.locator(".chip").all_inner_texts(),
+        "expression": page.locator("#expression").input_value(),
+        "selects": page.locator("select").evaluate_all("(all) => all.map((each) => each.value)"),
+        "rows": page.locator(".card-table .grid-row").all_inner_texts()[:6],
+        "chosen": page.locator(".grid-row.chosen").count(),
+        "sorted": page.locator("[aria-sort=ascending], [aria-sort=descending]").all_inner_texts(),
+        "trial": looker.text(".panel h2"),
+        "ink": [looker.ink(plot)[1] > 0 for plot in PLOTS],
+    }
+
+
+def test_the_table_goes_by_keys(look: Open) -> None:
+    looker = look("/e/halfway")
+    first = looker.page.locator(".card-table .grid-row[tabindex='0']")
+    first.focus()
+    looker.press("ArrowDown", "ArrowDown", " ")
+    chosen = looker.page.locator(".grid-row.chosen")
+    assert chosen.get_attribute("aria-rowindex") == "4"
+    looker.press("End")
+    focused = looker.page.evaluate("document.activeElement.getAttribute('aria-rowindex')")
+    assert int(focused) == looker.shown() + 1
+    looker.press("Home", "Enter")
+    assert looker.text(".panel h2").startswith("Trial ")
+    looker.press("Escape")
+    assert looker.page.locator(".panel").is_hidden()
+    assert looker.page.evaluate("document.activeElement.className").startswith("grid-row")
+
+
+def test_axes_move_and_filter_by_keys(look: Open) -> None:
+    looker = look("/e/halfway")
+    names = looker.page.locator(".axis-head").all_inner_texts()
+    looker.page.locator(".axis-head").first.focus()
+    looker.press("Shift+ArrowRight")
+    assert looker.page.locator(".axis-head").all_inner_texts()[:2] == [names[1], names[0]]
+    looker.press("ArrowLeft", "Enter")
+    looker.page.get_by_label("From", exact=True).fill("2")
+    looker.press("Enter")
+    assert "depth" in looker.text(".chip")
+    looker.press("Delete")
+    assert looker.page.locator(".chip").count() == 0
+
+
+def test_an_axis_is_dragged_to_another_place(look: Open) -> None:
+    looker = look("/e/halfway")
+    names = looker.page.locator(".axis-head").all_inner_texts()
+    count = len(names)
+    looker.drag(".axis-heads", (0.5 / count, 0.5), (2.6 / count, 0.5))
+    assert looker.page.locator(".axis-head").all_inner_texts()[:3] == [names[1], names[2], names[0]]
+
+
+def test_plots_go_by_keys(look: Open) -> None:
+    looker = look("/e/ended")
+    looker.page.locator(".card-scatter .plot-surface").focus()
+    looker.press("ArrowRight", "ArrowRight", "Enter")
+    assert "picked" in looker.text(".chip")
+
+
+def test_columns_are_chosen_and_the_table_is_sorted(look: Open) -> None:
+    looker = look("/e/halfway")
+    looker.page.locator(".card-table").get_by_role("button", name="Columns").click()
+    looker.page.get_by_label("last val/loss", exact=True).check()
+    looker.press("Escape")
+    looker.page.locator(".card-table").get_by_role("button", name="last val/loss", exact=True).click()
+    looker.settle()
+    head = looker.page.locator(".card-table [aria-sort=ascending]")
+    assert "last val/loss" in head.inner_text()
+
+
+@pytest.mark.parametrize("title", ["Parallel coordinates", "Curves", "Scatter", "Best so far", "Trials"])
+@pytest.mark.parametrize("kind", ["PNG", "CSV"])
+def test_each_view_is_saved(look: Open, title: str, kind: str) -> None:
+    looker = look("/e/ended")
+    looker.page.get_by_role("button", name=f"Save {title}").click()
+    with looker.page.expect_download() as waiting:
+        looker.page.get_by_role("button", name=kind).click()
+    content = Path(waiting.value.path()).read_bytes()
+    assert content.startswith(b"\x89PNG") if kind == "PNG" else content.count(b"\r\n") > 10
+
+
+def test_a_trial_is_shown_with_reason_parameters_curves_decisions_and_log(look: Open) -> None:
+    looker = look("/e/ended#trial=1")
+    looker.page.locator(".spark").first.wait_for()
+    panel = looker.text(".panel")
+    for part in ("Parameters", "Curves", "Decisions", "Checkpoints", "Log"):
+        assert part in panel
+    looker.page.locator(".panel summary", has_text="Log").click()
+    looker.page.locator(".log:not(:empty)").wait_for()
+
+
+def test_picked_trials_are_compared(look: Open) -> None:
+    looker = look("/e/ended#tab=compare")
+    looker.page.get_by_role("button", name="Compare the best 4").click()
+    looker.settle()
+    assert looker.page.locator(".compare thead th").count() == 4
+    rows = looker.page.locator(".compare tbody tr").count()
+    looker.page.get_by_label("differences only").uncheck()
+    assert looker.page.locator(".compare tbody tr").count() > rows
+
+
+def test_decisions_are_shown_at_their_rungs_and_gangs_in_time(look: Open) -> None:
+    looker = look("/e/halfway#tab=scheduling")
+    looker.page.locator(".card-decisions .grid-row").first.wait_for()
+    looker.settle()
+    assert looker.ink(".card-rungs")[1] > 300
+    assert looker.ink(".card-timeline")[1] > 3000
+    reasons = looker.page.locator(".card-decisions .cell-reason").all_inner_texts()
+    assert any("report" in reason for reason in reasons)
+
+
+def test_what_happens_while_one_looks_is_shown(look: Open, browser: Any, address: str) -> None:
+    looker = Looker(browser, address)
+    row = {"number": 5000, "state": "RUNNING", "best/val/accuracy": 0.9999, "reason": "just begun"}
+    news = {"columns": list(row), "data": {name: [value] for name, value in row.items()}}
+    told = f"retry: 60000\nevent: trials\ndata: {json.dumps(news)}\n\n"
+    looker.page.route("**/live*", lambda route: route.fulfill(content_type="text/event-stream", body=told))
+    looker.open("/e/halfway")
+    looker.page.get_by_text("just begun").wait_for()
+    looker.settle()
+    assert looker.page.locator(".card-table .grid-row").first.inner_text().split()[1] == "5000"
+    looker.close()
+    assert looker.faults == []
+
+
+def test_markup_in_a_parameter_stays_text(look: Open) -> None:
+    looker = look("/e/hostile#trial=1&colour=param/note&sel=1,2")
+    assert looker.page.get_by_text(MARKUP).count() > 0
+    looker.page.get_by_role("tab", name="Compare").click()
+    looker.settle()
+    assert looker.page.locator("img").count() == 0
+    assert looker.page.evaluate("document.body.dataset.broken === undefined")
+
+
+def test_the_page_fits_a_phone(look: Open) -> None:
+    for path in ("/", "/e/halfway", "/e/halfway#tab=compare&sel=1,2", "/e/halfway#trial=1"):
+        looker = look(path, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+        assert looker.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/e/halfway", "/e/halfway#trial=3", "/e/ended#tab=compare&sel=1,2", "/e/ended#tab=scheduling"],
+)
+def test_no_serious_fault_for_people_with_disabilities(look: Open, path: str, theme: str) -> None:
+    looker = look(path, color_scheme=theme)
+    looker.page.evaluate(AXE.read_text())
+    found = looker.page.evaluate("() => axe.run()")
+    serious = [
+        (fault["id"], node["target"], node["failureSummary"])
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]
+    assert serious == []

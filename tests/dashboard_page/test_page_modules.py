@@ -1,0 +1,156 @@
+"""What the page's modules compute, in the browser that will run them."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from looking import Looker
+
+pytestmark = pytest.mark.browser
+
+TRIALS = """
+const { Trials } = await import("/page/js/columns.js");
+const trials = new Trials(
+  ["number", "state", "param/opt", "param/opt.a.lr", "param/opt.b.lr", "best/val/loss"],
+  {
+    number: [0, 1, 2, 3],
+    state: ["COMPLETE", "STOPPED", "COMPLETE", "FAILED"],
+    "param/opt": ["a", "b", "a", "b"],
+    "param/opt.a.lr": [0.1, null, 0.001, null],
+    "param/opt.b.lr": [null, 0.5, null, 0.05],
+    "best/val/loss": [0.3, 0.2, 0.9, null],
+  },
+  [],
+);
+"""
+
+
+@pytest.fixture(scope="module")
+def run(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
+    """Runs the body of an async function of the argument `given`."""
+    looker = Looker(browser, address)
+    looker.open("/")
+
+    def run_(body: str, given: Any = None) -> Any:
+        return looker.page.evaluate(f"async (given) => {{ {body} }}", given)
+
+    yield run_
+    looker.close()
+
+
+@pytest.mark.parametrize(
+    ("expression", "passing"),
+    [
+        ("state == COMPLETE", [0, 2]),
+        ("a.lr < 0.01", [2]),
+        ("val/loss <= 0.3 and not (state = STOPPED)", [0]),
+        ("opt in (a, 'c') or val/loss is absent", [0, 2, 3]),
+        ("opt.b.lr is present and b.lr != .5", [3]),
+        ("state ~ 'plet' and number >= 1e0", [2]),
+        ('param/opt == "b"', [1, 3]),
+    ],
+)
+def test_an_expression_keeps(run: Callable[..., Any], expression: str, passing: list[int]) -> None:
+    body = (
+        TRIALS
+        + """
+    const { compile } = await import("/page/js/expression.js");
+    return [0, 1, 2, 3].filter(compile(given, trials));"""
+    )
+    assert run(body, expression) == passing
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("lr < 1", '"lr" may be param/opt.a.lr or param/opt.b.lr'),
+        ("stat == COMPLETE", 'did you mean "state"?'),
+        ("a.lr < high", 'so "high" must be one'),
+        ("state < COMPLETE", '"COMPLETE" is none'),
+        ("(state == COMPLETE", 'Expected ")" at the end'),
+        ("state", 'Expected <, <=, >, >=, ==, !=, ~, "in" or "is" at the end'),
+        ("state ==", "Expected a value at the end"),
+        ("state == a b", 'before "b"'),
+        ("opt is gone", 'After "is" comes'),
+        ("and", "Expected the name of a column"),
+        ("state == 'open", "a quote may be open"),
+    ],
+)
+def test_a_wrong_expression_says_what_is_wrong(
+    run: Callable[..., Any], expression: str, message: str
+) -> None:
+    body = (
+        TRIALS
+        + """
+    const { compile } = await import("/page/js/expression.js");
+    try { compile(given, trials); } catch (error) { return error.message; }"""
+    )
+    assert message in run(body, expression)
+
+
+def test_filters_come_back_from_the_address(run: Callable[..., Any]) -> None:
+    body = """
+    const { caughtFilter, decode, encode, labelFilter, rangeFilter } = await import("/page/js/filters.js");
+    const filters = [
+      rangeFilter("a", 2, 1), rangeFilter("a", 1, 2, true),
+      labelFilter("b", ["x", "y|,"], true), caughtFilter([7, 1, 2, 3]),
+    ];
+    return [filters, filters.map(encode).map(decode)];"""
+    sent, received = run(body)
+    assert sent == received
+    assert run('return (await import("/page/js/filters.js")).runs([7, 1, 3, 2])') == "1-3,7"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "[1,2]", '["a","b"]', '["a",1]', "null"])
+def test_what_is_no_filter_is_none(run: Callable[..., Any], text: str) -> None:
+    assert run('return (await import("/page/js/filters.js")).decode(given)', text) is None
+
+
+def test_absent_values_sort_last_and_new_rows_are_added(run: Callable[..., Any]) -> None:
+    body = (
+        TRIALS
+        + """
+    const before = trials.sorted("best/val/loss", true);
+    trials.patch(["number", "best/val/loss", "note"], {
+      number: [3, 9], "best/val/loss": [0.95, 0.1], note: ["late", null],
+    });
+    const after = trials.sorted("best/val/loss", true);
+    return [before, after, trials.size, trials.column("note").text(3), trials.column("state").raw[4]];"""
+    )
+    assert run(body) == [[2, 0, 1, 3], [3, 2, 0, 1, 4], 5, "late", None]
+
+
+def test_short_names_tell_apart(run: Callable[..., Any]) -> None:
+    body = 'return [...(await import("/page/js/format.js")).shortNames(given).values()]'
+    names = ["param/train.sgd.lr", "param/train.adam.lr", "param/model.depth", "best/val/loss"]
+    assert run(body, names) == ["sgd.lr", "adam.lr", "depth", "best val/loss"]
+
+
+def test_ticks_lie_in_range_at_round_values(run: Callable[..., Any]) -> None:
+    body = """
+    const { linear, log } = await import("/page/js/scales.js");
+    const values = (scale, count) => scale.ticks(count).map(({ value }) => value);
+    return [values(linear(0, 1), 5), values(linear(1, 3, true), 8), values(log(0.001, 10), 4)];"""
+    assert run(body) == [[0, 0.2, 0.4, 0.6, 0.8, 1], [1, 2, 3], [0.001, 0.01, 0.1, 1, 10]]
+
+
+def test_smoothing_keeps_gaps_and_does_not_lean_on_the_first_value(run: Callable[..., Any]) -> None:
+    body = """
+    const { smooth } = await import("/page/js/curve_data.js");
+    const smoothed = [...smooth(Float64Array.of(1, 1, NaN, 1, 3), 0.5)];
+    return smoothed.map((each) => Number.isNaN(each) ? null : each);"""
+    *first, last = run(body)
+    assert first == [1, 1, None, 1]
+    assert 1 < last < 3
+
+
+def test_later_points_take_the_place_of_those_from_their_step_on(run: Callable[..., Any]) -> None:
+    body = """
+    const { Curves } = await import("/page/js/curve_data.js");
+    const fields = [[1, 2, 3], [0, 1, 2], [9, 8, 7]].map((each) => Float64Array.from(each));
+    const curves = new Curves([4], [3], ...fields, false);
+    curves.append(4, { from_step: 2, step: [2, 4], time_s: [5, 6], value: [6, null] });
+    curves.append(5, { from_step: null, step: [1], time_s: [0], value: [1] });
+    const [old, added] = [curves.of(4), curves.of(5)];
+    return [[...old.step], [...old.value].map(String), [...added.step], curves.of(6)];"""
+    assert run(body) == [[1, 2, 4], ["9", "6", "NaN"], [1], None]

@@ -1,0 +1,183 @@
+"""What the dashboard says of an experiment of ours, as plain trees for JSON."""
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tuner.dashboard.decision_log import COLUMNS as DECISION_COLUMNS
+from tuner.dashboard.decision_log import first_and_last
+from tuner.dashboard.following import Method
+from tuner.dashboard.laps import COLUMNS as LAP_COLUMNS
+from tuner.dashboard.reading import Reading
+from tuner.dashboard.tables import plain, rows_of, table
+from tuner.errors import TunerError
+from tuner.records.paths import TrialPaths
+from tuner.records.rows import as_csv, best_row, column_names, flat, search_rows
+from tuner.records.states import TrialState
+from tuner.results.confirmation import as_json, in_words
+from tuner.spec import Choice, Parameter
+
+STATES = {"running": "running", "done": "ended", "interrupted": "interrupted"}
+
+
+class Answering(Reading):
+    """An experiment of ours that tells of itself what `Followed` asks."""
+
+    def trials(self, numbers: Sequence[int]) -> dict[str, Any]:
+        rows = [self.rows[number] for number in numbers]
+        flats = [flat(row) for row in rows]
+        columns = column_names(rows)
+        return table(columns, {name: [each.get(name) for each in flats] for name in columns})
+
+    def summary(self) -> dict[str, Any]:
+        result, rows = self.result, search_rows(self.rows.values())
+        best = best_row(rows, result.metric, result.mode)
+        gpu_seconds = [row.gpu_seconds for row in self.rows.values() if row.gpu_seconds is not None]
+        begun, last = first_and_last(self.paths.decisions) or ({}, {})
+        return {
+            "name": self.name,
+            "task": result.settings.get("task"),
+            "state": STATES[self.standing],
+            "metric": result.metric,
+            "mode": result.mode,
+            "best": best and best.best[result.metric],
+            "best_trial": best and best.number,
+            "finished": sum(row.state.is_finished() for row in rows),
+            "trials": self.num_planned,
+            "running": sum(row.state is TrialState.RUNNING for row in self.rows.values()),
+            "failed": sum(row.state is TrialState.FAILED for row in rows),
+            "seconds": last.get("spent_s"),
+            "gpu_seconds": sum(gpu_seconds) if gpu_seconds else None,
+            "started_s": begun.get("time_s"),
+            "event_age_s": max(0.0, time.time() - last["time_s"]) if last else None,
+            "error": None,
+        }
+
+    def details(self) -> dict[str, Any]:
+        result, standing = self.result, self.standing
+        confirmation = self.confirmation
+        return {
+            "name": self.name,
+            "task": result.settings.get("task"),
+            "metric": result.metric,
+            "mode": result.mode,
+            "state": STATES[standing],
+            "settings": plain(result.settings),
+            "axes": [_axis(parameter) for parameter in self.experiment.space.parameters],
+            "metrics": _metrics(self),
+            "objectives": result.objectives,
+            "max_reports": result.max_reports,
+            "environment": _environment(self),
+            "confirmation": confirmation and as_json(confirmation) | {"in_words": in_words(confirmation)},
+            "hints": _hints(self, standing),
+        }
+
+    def decisions(self) -> dict[str, Any]:
+        return table(DECISION_COLUMNS, self.log.columns)
+
+    def timeline(self) -> dict[str, Any]:
+        laps = self.log.laps
+        return table(LAP_COLUMNS, laps.columns) | {"num_gangs": laps.num_gangs, "began_s": self.log.began_s}
+
+    def trial(self, number: int) -> dict[str, Any]:
+        row = self.rows[number]
+        best = best_row(self.rows.values(), self.result.metric, self.result.mode)
+        told = rows_of(self.log.columns, number)
+        return {
+            "row": {column: plain(value) for column, value in flat(row).items()},
+            "params": plain(row.params),
+            "best": best and {"trial": best.number, "params": best.params},
+            "checkpoints": _checkpoints(self.paths.trial(number)),
+            "faults": _faults(told),
+            "decisions": table(DECISION_COLUMNS, told),
+            "timeline": table(LAP_COLUMNS, rows_of(self.log.laps.columns, number)),
+        }
+
+    def importance(self, metric: str | None, method: Method) -> dict[str, Any]:
+        from tuner.search.importance import MIN_TRIALS, importances  # Optuna takes a second to load.
+
+        with self.now() as now:
+            metric = metric or now.result.metric
+            mode, space = now.mode_of(metric), now.experiment.space
+            rows = [row for row in search_rows(now.rows.values()) if row.is_sound and metric in row.best]
+            tried = [(row.params, row.best[metric]) for row in rows]
+        # Others need not wait for it.
+        found = importances(space, tried, mode, method)
+        need = f"importances need {MIN_TRIALS} trials with values of {metric} that are not all equal"
+        return {
+            "importances": [
+                {"name": name, "importance": plain(share), "spread": plain(spread)}
+                for name, share, spread in found
+            ],
+            "n": len(tried),
+            "note": None if found else f"{need}; found {len(tried)}.",
+        }
+
+    def table(self) -> bytes:
+        return as_csv(list(self.rows.values()))
+
+
+def _axis(parameter: Parameter) -> dict[str, Any]:
+    domain = parameter.domain
+    axis = {"name": parameter.name, "kind": type(domain).__name__.lower(), "when": dict(parameter.conditions)}
+    if isinstance(domain, Choice):
+        return axis | {"choices": list(domain.labels)}
+    return axis | {"low": domain.low, "high": domain.high, "log": domain.log, "step": domain.step}
+
+
+def _metrics(now: Reading) -> list[str]:
+    """Tags of curves: what is compared first, then validation, then the rest."""
+    known = {tag for row in now.rows.values() for tag in row.last}
+    compared = [metric for metric in now.result.objectives if metric in known]
+    rest = sorted(known.difference(compared), key=lambda tag: (not tag.startswith("val/"), tag))
+    return [*compared, *rest]
+
+
+def _environment(now: Reading) -> dict[str, Any] | None:
+    try:
+        return now.result.environment()
+    except TunerError:  # It is told of the experiment, but nothing depends on it.
+        return None
+
+
+def _hints(now: Reading, standing: str) -> list[str]:
+    """What can be done from a terminal."""
+    root = now.paths.root
+    if standing == "running":
+        return [f"tuner stop {root}"]
+    if standing == "done":
+        return [f"tuner best {root} --export best"]
+    if now.result.is_function:
+        return [f'tuner.resume("{root}", train=function)']
+    return [f"tuner resume {root}"]
+
+
+def _checkpoints(trial: TrialPaths) -> list[dict[str, Any]]:
+    """The newest first, and the weights of the best report."""
+    if not trial.checkpoints.is_dir():
+        return []
+    found = [path for path in trial.checkpoints.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return [_checkpoint(path) for path in sorted(found, reverse=True)]
+
+
+def _checkpoint(folder: Path) -> dict[str, Any]:
+    position = re.fullmatch(r"(\d{6,})_\d{10,}", folder.name)
+    sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]
+    return {
+        "name": folder.name,
+        "report": int(position[1]) if position else None,
+        "bytes": sum(sizes),
+        "at_s": folder.stat().st_mtime,
+    }
+
+
+def _faults(told: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Each time that it began again, or failed."""
+    lines = [dict(zip(told, values, strict=True)) for values in zip(*told.values(), strict=True)]
+    return [
+        {"at_s": line["at_s"], "fault": line["fault"], "reason": line["reason"]}
+        for line in lines
+        if line["action"] == "RETRY" or line["state"] == TrialState.FAILED.value
+    ]

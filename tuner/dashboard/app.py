@@ -1,0 +1,185 @@
+"""The dashboard's server: which address gives what. All is read; nothing is changed.
+
+    app = create_app(Shelf(Path("results")), Access("127.0.0.1", 8765, token=None))
+
+`docs/dashboard.md` lists the addresses. Routes are plain functions, which Starlette runs in threads: reading
+a folder may take a while.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+from fastapi import FastAPI, Header, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, Response, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
+
+from tuner.dashboard import curve_bytes, trial_logs
+from tuner.dashboard.access import Access, Guarded
+from tuner.dashboard.following import POLL_S, Method
+from tuner.dashboard.live import events
+from tuner.dashboard.shelf import NoSuchName, Shelf
+from tuner.errors import TunerError
+
+PAGE = Path(__file__).parent / "page"
+GZIP_LEVEL = 1
+"""Of 1.2 MB of curves: 15 ms for half the bytes; level 9 takes ten times as long for a few per cent more."""
+
+Tag = Annotated[str, Query(max_length=200)]
+Tags = Annotated[Sequence[Tag], Query(max_length=20)]
+Numbers = Annotated[str | None, Query(pattern=r"^\d{1,9}(,\d{1,9})*$")]
+"""Of trials, with commas."""
+
+
+def create_app(shelf: Shelf, access: Access, is_ending: Callable[[], bool] = lambda: False) -> ASGIApp:
+    """The whole server, guarded. `is_ending`: whether listeners shall be left, so that the server can end."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=GZIP_LEVEL)
+    _add_errors(app)
+    _add_page(app)
+    _add_experiments(app, shelf)
+    _add_trial(app, shelf)
+    _add_curves(app, shelf)
+    _add_live(app, shelf, is_ending)
+    return Guarded(app, access)
+
+
+def _add_page(app: FastAPI) -> None:
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+
+    @app.get("/")
+    @app.get("/e/{name}")
+    def page() -> Response:
+        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+def _add_experiments(app: FastAPI, shelf: Shelf) -> None:
+    @app.get("/api/experiments")
+    def experiments() -> Response:
+        return _json([shelf.open(name).line() for name in shelf.names()])
+
+    @app.get("/api/experiments/{name}")
+    def details(name: str) -> Response:
+        with shelf.open(name).now() as now:
+            return _json(now.details())
+
+    @app.get("/api/experiments/{name}/trials")
+    def trials(name: str) -> Response:
+        with shelf.open(name).now() as now:
+            return _json(now.trials(now.numbers) | {"version": now.version})
+
+    @app.get("/api/experiments/{name}/decisions")
+    def decisions(name: str) -> Response:
+        with shelf.open(name).now() as now:
+            return _json(now.decisions())
+
+    @app.get("/api/experiments/{name}/timeline")
+    def timeline(name: str) -> Response:
+        with shelf.open(name).now() as now:
+            return _json(now.timeline())
+
+    @app.get("/api/experiments/{name}/importance")
+    def importance(name: str, metric: Tag | None = None, method: Method = "ped_anova") -> Response:
+        return _json(shelf.open(name).importance(metric, method))
+
+
+def _add_trial(app: FastAPI, shelf: Shelf) -> None:
+    """Of one trial."""
+
+    @app.get("/api/experiments/{name}/trials/{number}")
+    def trial(name: str, number: int) -> Response:
+        with shelf.open(name).now() as now:
+            shelf.inside(shelf.trial(now, number).root)
+            return _json(now.trial(number))
+
+    @app.get("/api/experiments/{name}/trials/{number}/log")
+    def log(name: str, number: int, offset: Annotated[int | None, Query(ge=0)] = None) -> Response:
+        with shelf.open(name).now() as now:
+            file = shelf.inside(shelf.trial(now, number).log)
+        return _json(trial_logs.part_of(file, offset))
+
+
+def _add_curves(app: FastAPI, shelf: Shelf) -> None:
+    """As bytes and as text; and the table as text."""
+
+    @app.get("/api/experiments/{name}/curves")
+    def curves(name: str, tag: Tag, trials: Numbers = None) -> Response:
+        with shelf.open(name).now(curves=True) as now:
+            points, version = curve_bytes.of_tag(now.curves, tag, _numbers(trials)), now.version
+        return Response(curve_bytes.encode(points, version), media_type="application/octet-stream")
+
+    @app.get("/api/experiments/{name}/curves.csv")
+    def curves_csv(name: str, tag: Tag) -> Response:
+        with shelf.open(name).now(curves=True) as now:
+            points = curve_bytes.of_tag(now.curves, tag)
+        return _csv(points.to_csv(index=False).encode(), "curves.csv")
+
+    @app.get("/api/experiments/{name}/trials.csv")
+    def trials_csv(name: str) -> Response:
+        with shelf.open(name).now() as now:
+            return _csv(now.table(), "trials.csv")
+
+
+def _add_live(app: FastAPI, shelf: Shelf, is_ending: Callable[[], bool]) -> None:
+    """What changes."""
+
+    async def tick() -> bool:
+        await anyio.sleep(POLL_S)
+        return not is_ending()
+
+    @app.get("/api/experiments/{name}/live")
+    def live(
+        name: str,
+        tags: Tags = (),
+        since: Annotated[str | None, Query(max_length=100)] = None,
+        last_event_id: Annotated[str | None, Header(max_length=100)] = None,
+    ) -> Response:
+        told = events(shelf.open(name), tags, last_event_id or since, tick)
+        return StreamingResponse(told, media_type="text/event-stream")
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    return None if text is None else [int(number) for number in text.split(",")]
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every error is `{"error": one sentence}`."""
+
+    @app.exception_handler(NoSuchName)
+    def no_such_name(request: Request, error: NoSuchName) -> Response:
+        return _json({"error": str(error)}, 404)
+
+    @app.exception_handler(TunerError)
+    def unreadable(request: Request, error: TunerError) -> Response:
+        return _json({"error": str(error)}, 422)
+
+    @app.exception_handler(RequestValidationError)
+    def wrong_query(request: Request, error: RequestValidationError) -> Response:
+        wrong = [f"{each['loc'][-1]}: {each['msg']}" for each in error.errors()]
+        return _json({"error": f"a query must be as docs/dashboard.md says; found {'; '.join(wrong)}."}, 400)
+
+    @app.exception_handler(HTTPException)
+    def no_such_address(request: Request, error: HTTPException) -> Response:
+        return _json({"error": f"{error.detail}: the dashboard has no such address."}, error.status_code)
+
+    @app.exception_handler(Exception)
+    def our_own(request: Request, error: Exception) -> Response:
+        return _json(
+            {"error": f"the dashboard failed ({type(error).__name__}); its terminal says where."}, 500
+        )
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(text.encode(errors="backslashreplace"), status, media_type="application/json")
+
+
+def _csv(content: bytes, name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, headers=headers, media_type="text/csv; charset=utf-8")

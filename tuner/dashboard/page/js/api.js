@@ -1,0 +1,100 @@
+// What the server knows. Every failure is an ApiError with a sentence for people.
+import { Curves } from "./curve_data.js";
+
+export class ApiError extends Error {}
+
+async function get(path) {
+  let answer;
+  try {
+    answer = await (taken(path) ?? fetch(path));
+  } catch {
+    throw new ApiError("The server does not answer. Is `tuner dashboard` still running?");
+  }
+  if (!answer.ok) throw new ApiError(await reason(answer));
+  return answer;
+}
+
+/** What `early.js` has asked for already; each answer is taken once. */
+function taken(path) {
+  const answer = window.asked?.get(path);
+  window.asked?.delete(path);
+  return answer;
+}
+
+async function reason(answer) {
+  try {
+    const { error } = await answer.json();
+    if (typeof error === "string") return error;
+  } catch {
+    // No JSON: the status alone has to do.
+  }
+  return `The server answered ${answer.status} ${answer.statusText}.`;
+}
+
+async function json(path) {
+  return (await get(path)).json();
+}
+
+export const experiments = () => json("/api/experiments");
+
+/** A columnar table as one object a row. */
+function records({ columns, data }) {
+  return (data[columns[0]] ?? []).map((_, index) =>
+    Object.fromEntries(columns.map((name) => [name, data[name][index]])),
+  );
+}
+
+/** All of one experiment. */
+export class Api {
+  constructor(name) {
+    this.base = `/api/experiments/${encodeURIComponent(name)}`;
+  }
+
+  detail() {
+    return json(this.base);
+  }
+
+  trials() {
+    return json(`${this.base}/trials`);
+  }
+
+  /** Curves of a tag; of some trials only, where `numbers` are given. */
+  async curves(tag, numbers = null) {
+    const query = new URLSearchParams({ tag, ...(numbers ? { trials: numbers.join(",") } : {}) });
+    return Curves.read(await (await get(`${this.base}/curves?${query}`)).arrayBuffer());
+  }
+
+  /** All decisions, an object each. */
+  async decisions() {
+    return records(await json(`${this.base}/decisions`));
+  }
+
+  /** Laps of the gangs, an object each. */
+  async timeline() {
+    return records(await json(`${this.base}/timeline`));
+  }
+
+  async trial(number) {
+    const found = await json(`${this.base}/trials/${number}`);
+    return { ...found, decisions: records(found.decisions) };
+  }
+
+  log(number, offset = null) {
+    return json(`${this.base}/trials/${number}/log${offset === null ? "" : `?offset=${offset}`}`);
+  }
+
+  /** Server-sent events since `version`: `on` has trials, curves and state, and connected(whether). Returns what ends it. */
+  live(tags, version, on) {
+    const query = new URLSearchParams([
+      ...tags.map((tag) => ["tags", tag]),
+      ...(version ? [["since", version]] : []),
+    ]);
+    const source = new EventSource(`${this.base}/live?${query}`);
+    for (const name of ["trials", "curves", "state"]) {
+      source.addEventListener(name, (event) => on[name](JSON.parse(event.data)));
+    }
+    source.addEventListener("open", () => on.connected(true));
+    source.addEventListener("error", () => on.connected(false));
+    return () => source.close();
+  }
+}

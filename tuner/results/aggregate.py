@@ -1,0 +1,228 @@
+"""Trials and curves of a folder as two tables: the one way in which everything else gets at results.
+
+    tables = read_tables("results/digits_cnn")   # an experiment's folder
+    tables.trials                                # one row a trial
+    tables.curves                                # one row a point: trial, tag, step, wall_time_s, value
+
+    follower = Follower("results/digits_cnn")    # while it is trained
+    changes = follower.poll()                    # the first time all there is, then only what is new
+    changes.trials, changes.cut, changes.curves
+
+Whoever keeps what the polls gave forgets, for each (trial, tag) in `cut`, the points from that step on, and
+adds those in `curves`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from tuner.errors import ResultsError
+from tuner.records.event_reader import Points, Tags, concatenate, read_on, sorted_tags
+from tuner.records.event_scalars import Floats
+from tuner.records.paths import ExperimentPaths
+from tuner.records.wire import Ints
+from tuner.results import curve_cache
+from tuner.results.curves import CurveFile, Place, TrialCurves
+from tuner.results.experiment_trials import ExperimentTrials
+from tuner.results.log_runs import LogRuns
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What is known of all trials of a folder."""
+
+    trials: pd.DataFrame
+    """One row a trial, by number: `number`, `name` (its folder, relative to the tables'), then the columns of
+    `trials.csv` with their types: `state`, `reason`, `param/<name>`, `best/<metric>`, `last/<metric>`, ...,
+    `reports`, `steps`, `seconds`, `gpu_seconds`, ...; and `min/<tag>`, `max/<tag>`, over the finite points of
+    the curves. Absent is missing. Of somebody else's logs: `state` where it was said, `reason`,
+    `param/<name>`, `steps` (the largest), `seconds` (between first and last point), `last/<tag>`, and `min`
+    and `max` too."""
+    curves: pd.DataFrame
+    """One row a point, by trial, tag and step: `trial` (int64, the number), `tag` (categorical), `step`
+    (int64; of our experiments the report), `wall_time_s` (float64, since 1970), `value` (float64; NaN and
+    infinity as they were written)."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is new since the last poll."""
+
+    trials: pd.DataFrame
+    """The rows that are new or other than before, as in `Tables.trials`."""
+    curves: pd.DataFrame
+    """The new points, as in `Tables.curves`."""
+    cut: Mapping[tuple[int, str], int]
+    """(trial, tag) -> the step from which on all points that were told before no longer hold: the trial began
+    again from a checkpoint. Those that hold now are in `curves`."""
+
+    def __bool__(self) -> bool:
+        return bool(len(self.trials) or len(self.curves) or self.cut)
+
+
+def read_tables(folder: str | Path) -> Tables:
+    """The tables of an experiment's folder, or of any folder of TensorBoard logs.
+
+    Raises:
+        ResultsError: there are neither, or the table of trials is damaged.
+    """
+    follower = Follower(folder)
+    follower.poll()
+    return follower.tables
+
+
+class _Trials(Protocol):
+    """Whose trials they are: ours, or runs in somebody else's logs."""
+
+    def poll(self) -> set[int]: ...
+    def places(self, number: int) -> list[Place]: ...
+    def is_settled(self, number: int, curves: TrialCurves) -> bool: ...
+    def frame(self, numbers: Sequence[int], curves: Mapping[int, TrialCurves]) -> pd.DataFrame: ...
+
+
+class Follower:
+    """Reads a folder again and again, each time only what is new.
+
+    Files of trials that have ended are not looked at again. 2,000 trials of which few have changed take some
+    milliseconds; of logs that are not ours, where any file may grow, some 50.
+
+    Raises:
+        ResultsError: as `read_tables`.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        paths = ExperimentPaths(self.folder)
+        is_ours = paths.experiment_yaml.is_file()
+        self._trials: _Trials = ExperimentTrials(paths) if is_ours else LogRuns(self.folder)
+        self._tags: Tags = {}
+        self._curves: dict[int, TrialCurves] = {}
+        self._watched: set[int] = set()
+        self._has_read = False
+        self._tables: Tables | None = None
+
+    def poll(self) -> Changes:
+        """What is new since the last call; the first time all there is."""
+        changed = self._trials.poll()
+        for number in sorted(changed):
+            known = self._curves.get(number)
+            if known is None:
+                self._curves[number] = TrialCurves(self._trials.places(number))
+            else:
+                known.move(self._trials.places(number))
+        watched = sorted(self._watched | changed)
+        is_first = not self._has_read
+        touched = self._read({number: self._curves[number].grown() for number in watched})
+        settled = {number: self._curves[number].settle() for number in sorted(touched)}
+        self._watched = {
+            number for number in watched if not self._trials.is_settled(number, self._curves[number])
+        }
+        names = list(self._tags)
+        changes = Changes(
+            trials=self._frame(sorted(changed | touched)),
+            curves=_curves_frame({number: new for number, (new, _) in settled.items()}, self._tags),
+            cut={
+                (number, names[tag]): step
+                for number, (_, cut) in settled.items()
+                for tag, step in cut.items()
+            },
+        )
+        if is_first:
+            self._tables = Tables(changes.trials, changes.curves)
+        elif changes:
+            self._tables = None
+        return changes
+
+    @property
+    def tables(self) -> Tables:
+        """All that the polls have found so far."""
+        if self._tables is None:
+            points = {number: self._curves[number].points for number in sorted(self._curves)}
+            self._tables = Tables(self._frame(list(points)), _curves_frame(points, self._tags))
+        return self._tables
+
+    def _read(self, grown: Mapping[int, Sequence[CurveFile]]) -> set[int]:
+        """Reads what is new in the files; the trials that have files that changed."""
+        touched = {number for number, files in grown.items() if files}
+        files = [file for number in grown for file in grown[number]]
+        waiting = curve_cache.restore(self.folder, files, self._tags) if not self._has_read else files
+        try:
+            for file, points in read_on(waiting, self._tags):
+                file.take(points)
+        except OSError as error:
+            raise ResultsError(
+                f"event files must be readable, but {error.filename} is not ({error.strerror}); "
+                f"correct its rights, or move it away."
+            ) from error
+        if not self._has_read:
+            curve_cache.keep(self.folder, files, waiting, self._tags)
+        self._has_read = True
+        return touched
+
+    def _frame(self, numbers: list[int]) -> pd.DataFrame:
+        frame = self._trials.frame(numbers, self._curves)
+        points = {number: self._curves[number].points for number in numbers}
+        summaries = _summaries(points, self._tags, has_last="reports" not in frame)
+        whole: pd.DataFrame = pd.concat([frame, *summaries], axis=1)
+        return whole
+
+
+def _curves_frame(points: Mapping[int, Points], tags: Tags) -> pd.DataFrame:
+    """Columns as in `Tables.curves`."""
+    trial, every = _together(points)
+    names, rank = sorted_tags(tags)
+    place = rank[every.tag]
+    order = np.lexsort((place, trial))
+    frame: pd.DataFrame = pd.DataFrame(
+        {
+            "trial": trial[order],
+            "tag": pd.Categorical.from_codes(place[order], pd.Index(names, dtype="str")),
+            "step": every.step[order],
+            "wall_time_s": every.wall_time[order],
+            "value": every.value[order],
+        }
+    )
+    return frame
+
+
+def _summaries(points: Mapping[int, Points], tags: Tags, *, has_last: bool) -> list[pd.DataFrame]:
+    """One row a trial, in their order: `last/<tag>`; `min/<tag>` and `max/<tag>` of finite values."""
+    _, every = _together(points)
+    names, rank = sorted_tags(tags)
+    sizes = [len(each) for each in points.values()]
+    row = np.repeat(np.arange(len(points)), sizes)
+    key = row * len(names) + rank[every.tag]
+    order = np.argsort(key, kind="stable")
+    present, first = np.unique(key[order], return_index=True)
+    value = every.value[order]
+    found = {
+        "last": value[np.append(first[1:], len(value)) - 1] if len(value) else value,
+        "min": _reduced(np.minimum, np.where(np.isfinite(value), value, np.inf), first),
+        "max": _reduced(np.maximum, np.where(np.isfinite(value), value, -np.inf), first),
+    }
+    frames = []
+    for prefix, values in found.items():
+        if prefix != "last" or has_last:
+            cells = np.full(len(points) * len(names), np.nan)
+            cells[present] = values
+            columns = [f"{prefix}/{name}" for name in names]
+            frames.append(pd.DataFrame(cells.reshape(len(points), len(names)), columns=columns))
+    return [frame.dropna(axis="columns", how="all") for frame in frames]
+
+
+def _reduced(function: np.ufunc, values: Floats, first: Ints) -> Floats:
+    if not len(values):
+        return values
+    reduced: Floats = function.reduceat(values, first)
+    return np.where(np.isfinite(reduced), reduced, np.nan)
+
+
+def _together(points: Mapping[int, Points]) -> tuple[Ints, Points]:
+    """All points of several trials in their order, and of each the trial."""
+    sizes = [len(each) for each in points.values()]
+    trial = np.repeat(np.fromiter(points, np.int64, len(points)), sizes)
+    return trial, concatenate(list(points.values()))
