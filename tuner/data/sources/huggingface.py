@@ -156,8 +156,8 @@ def _files(source: HuggingFaceSource) -> list[tuple[str | None, Path]]:
 def _splits(folder: Path, subset: str | None) -> _Splits:
     """Their names of the splits, with the files of each; DataError where there are none."""
     if not folder.is_dir():
-        found = "a file is there" if folder.exists() else "nothing is there"
-        raise DataError(f"a data set must be a folder, but at {folder} {found}; correct data.source.name")
+        there = "a file is there" if folder.exists() else "nothing is there"
+        raise DataError(f"a data set must be a folder, but at {folder} {there}; correct data.source.name")
     config = _config(folder, subset)
     names = [
         name

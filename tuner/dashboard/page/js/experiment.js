@@ -242,7 +242,7 @@ export class Experiment {
       ],
       ["running", count((state) => state === "RUNNING")],
       ["failed", count((state) => state === "FAILED") || null],
-      ["time", duration(sum("seconds") || null), "of all trials together"],
+      ["trial time", duration(sum("seconds") || null), "of all trials together"],
       ["GPU time", sum("gpu_seconds") ? duration(sum("gpu_seconds")) : null],
       ["last event", this.lastEventMs ? `${duration((Date.now() - this.lastEventMs) / 1000)} ago` : null],
     ].filter(([, text]) => text !== null);
