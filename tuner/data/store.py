@@ -42,9 +42,8 @@ from tuner.data.sources.files import content_sha256, reason
 from tuner.data.split import split_rows
 from tuner.data.table import AnyArray
 from tuner.data.text import prepare_texts
-from tuner.data.tokens import Tokenizer
+from tuner.data.translations import prepare_translations
 from tuner.errors import DataError
-from tuner.spec.metrics import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASKS
 from tuner.spec.sections import (
     DataSpec,
     HuggingFaceSource,
@@ -53,6 +52,7 @@ from tuner.spec.sections import (
     TableSource,
     TextSource,
 )
+from tuner.spec.tasks import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASKS, TRANSLATION
 
 CODE_VERSION = 3
 """Raise it when the same source and recipe give other bytes than before."""
@@ -261,11 +261,21 @@ def _build_running_text(
         files = write_files(sources.read(spec.source), scratch)
     rows = prepare_running(files, spec, scratch, map_chunks)
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
-    return _manifest(spec, task, sha256, splits, class_names=None, **_vocabulary(rows.tokenizer)), splits
+    manifest = _manifest(
+        spec,
+        task,
+        sha256,
+        splits,
+        class_names=None,
+        tokenizer=rows.tokenizer.to_json(),
+        num_tokens=rows.tokenizer.num_tokens,
+    )
+    return manifest, splits
 
 
 def _build_texts(spec: DataSpec, task: str, sha256: str) -> _Built:
-    rows = prepare_texts(sources.read(spec.source), spec)
+    table = sources.read(spec.source)
+    rows = prepare_translations(table, spec) if task == TRANSLATION else prepare_texts(table, spec)
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     manifest = _manifest(
         spec,
@@ -273,14 +283,13 @@ def _build_texts(spec: DataSpec, task: str, sha256: str) -> _Built:
         sha256,
         splits,
         class_names=rows.class_names,
+        tokenizer=rows.tokenizer.to_json(),
+        num_tokens=rows.num_tokens,
         padding=rows.tokenizer.padding,
-        **_vocabulary(rows.tokenizer),
+        separator=rows.separator,
+        target_tokens=rows.target_tokens,
     )
     return manifest, splits
-
-
-def _vocabulary(tokenizer: Tokenizer) -> dict[str, Any]:
-    return {"tokenizer": tokenizer.to_json(), "num_tokens": tokenizer.num_tokens}
 
 
 def _build_audio(spec: DataSpec, task: str, sha256: str) -> _Built:
@@ -373,13 +382,18 @@ def _manifest(
     return Manifest(sha256=sha256, task=task, **(common | absent | fields))
 
 
-def preprocess(features: AnyArray, manifest: Manifest) -> AnyArray:
+def preprocess(features: AnyArray, manifest: Manifest, tokenizer: tokens.Tokenizer | None = None) -> AnyArray:
     """Raw rows as the model saw them in training: [rows, *input_shape], of recordings as spectrograms; texts
-    [rows]; or of a table [rows, columns] in the order of `manifest.columns`, objects where a column is text.
+    [rows], pairs of texts [rows, 2]; or of a table [rows, columns] in the order of `manifest.columns`,
+    objects where a column is text.
+
+    `tokenizer`: that of the manifest, where it is read already.
     """
     if manifest.tokenizer is not None:
         (max_length,) = manifest.input_shape
-        return tokens.encode_rows(tokens.from_json(manifest.tokenizer), list(features), max_length)
+        return tokens.encode_rows(
+            tokenizer or tokens.from_json(manifest.tokenizer), features.tolist(), max_length
+        )
     if features.dtype == np.uint8:
         return pixels.to_rows(features, _moments_of(manifest))
     if manifest.columns is not None:

@@ -1,4 +1,4 @@
-"""Texts as rows of tokens, for classification: a row is one text, cut at `max_length` tokens."""
+"""Texts as rows of tokens, for classification: a row is one text, or a pair, cut at `max_length` tokens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ class TextRows:
 
     splits: Mapping[str, tuple[TokenArray, AnyArray]]
     tokenizer: Tokenizer
-    class_names: tuple[str, ...]
+    num_tokens: int
+    class_names: tuple[str, ...] | None = None
+    separator: int | None = None
+    """Of pairs: see `Tokenizer`."""
+    target_tokens: float | None = None
+    """Of translations: see `Manifest`."""
 
 
 def prepare_texts(table: Table, spec: DataSpec) -> TextRows:
@@ -37,12 +42,14 @@ def prepare_texts(table: Table, spec: DataSpec) -> TextRows:
     else:
         rows = {name: np.flatnonzero(table.parts == name) for name in SPLITS}
         _check_seen(rows, cleaned, table.origins)
-    texts = {name: [str(table.features[row]) for row in rows[name]] for name in SPLITS}
-    tokenizer = fit(text.tokenizer, texts["train"])
+    texts = {name: table.features[rows[name]].tolist() for name in SPLITS}
+    tokenizer = fit(text.tokenizer, table.features[rows["train"]].ravel().tolist())
     splits = {
         name: (encode_rows(tokenizer, texts[name], text.max_length), targets[rows[name]]) for name in SPLITS
     }
-    return TextRows(splits, tokenizer, class_names)
+    separator = tokenizer.separator if table.features.ndim == 2 else None
+    num_tokens = max(tokenizer.num_tokens, (separator or 0) + 1)
+    return TextRows(splits, tokenizer, num_tokens, class_names, separator)
 
 
 def _check_seen(rows: Mapping[str, Indices], cleaned: Cleaned, origins: Origins) -> None:
@@ -59,9 +66,13 @@ def _check_seen(rows: Mapping[str, Indices], cleaned: Cleaned, origins: Origins)
 
 
 def check_texts(texts: AnyArray, name_of: Callable[[int], str] = row_number) -> None:
-    """DataError at the first of `texts` that is empty; `name_of` a row is what it says of it."""
-    for row, text in enumerate(texts):
-        if not isinstance(text, str) or not text.strip():
+    """DataError at the first row of `texts` [rows], or of pairs [rows, 2], in which one is empty.
+
+    `name_of` a row is what it says of it.
+    """
+    needed, found = ("a text", "has none") if texts.ndim == 1 else ("both texts", "lacks one")
+    for row, each in enumerate(texts.reshape(len(texts), -1)):
+        if not all(isinstance(text, str) and text.strip() for text in each):
             raise DataError(
-                f"every row must have a text, but {name_of(row)} has none; fill it in or remove the row"
+                f"every row must have {needed}, but {name_of(row)} {found}; fill it in or remove the row"
             )
