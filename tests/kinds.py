@@ -1,13 +1,13 @@
 """One small example of every kind of source, model and task that an experiment can name.
 
-The contract suites (`test_*_contract.py`) take the kinds from the tables of `tuner/spec/checking.py`, and
-hold each to what all promise. A new kind needs an entry here (SOURCES, TASKS, MODELS), or they fail.
+The contract suites (`test_*_contract.py`) take the kinds from `tuner.spec.tasks.RULES`, and hold each to
+what all promise. A new kind needs an entry here (SOURCES, TASKS, MODELS), or they fail.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -21,8 +21,20 @@ from pydantic import TypeAdapter
 
 from tuner.spec import checking
 from tuner.spec.sections import ModelSpec, Source
+from tuner.spec.tasks import RULES
 
-SOURCE_TASKS, MODEL_TASKS, LOSSES = checking._SOURCE_TASKS, checking._MODEL_TASKS, checking._LOSSES
+
+def _tasks_by(part: Literal["sources", "models"]) -> dict[str, list[str]]:
+    """The tasks for which each of these is."""
+    tasks: dict[str, list[str]] = {}
+    for task, rules in RULES.items():
+        for name in getattr(rules, part):
+            tasks.setdefault(name, []).append(task)
+    return tasks
+
+
+SOURCE_TASKS, MODEL_TASKS = _tasks_by("sources"), _tasks_by("models")
+LOSSES = {task: rules.losses for task, rules in RULES.items()}
 """What the product knows: name of a source (of scikit-learn's that of the set), type of a model, task."""
 
 
@@ -56,6 +68,8 @@ class SourceKind:
     write: Callable[[Path, range], None] = lambda path, rows: None
     """these of its rows to a file or folder"""
     takes_splits: bool = False
+    sides: tuple[str, ...] = ()
+    """keys of the files that hold its rows side by side; (): a row is in one file"""
 
     @property
     def key(self) -> str:
@@ -67,7 +81,7 @@ class SourceKind:
         if self.name is None:
             return {**self.data, "source": dict(self.section)}
         self.write(folder / self.name, range(sum(SIZES.values())))
-        source = {**self.section, self.key: str(folder / self.name)}
+        source = {**self.section, self.key: self._written(folder / self.name)}
         split = {name: size / sum(SIZES.values()) for name, size in SIZES.items()}
         return {**self.data, "source": source, "split": split}
 
@@ -77,10 +91,18 @@ class SourceKind:
             return self.in_one(folder)
         path, start = {}, 0
         for split, size in SIZES.items():
-            path[split] = str(folder / f"{split}_{self.name}")
             self.write(folder / f"{split}_{self.name}", range(start, start + size))
+            path[split] = self._written(folder / f"{split}_{self.name}")
             start += size
         return {**self.data, "source": {**self.section, "path": path}}
+
+    def _written(self, path: Path) -> Any:
+        """What the section has of what was written there."""
+        return {side: str(_side_of(path, side)) for side in self.sides} or str(path)
+
+
+def _side_of(path: Path, side: str) -> Path:
+    return path.with_name(f"{side}_{path.name}")
 
 
 def _class(row: int) -> int:
@@ -130,6 +152,20 @@ def _write_recordings(path: Path, rows: range) -> None:
 def _write_sentences(path: Path, rows: range) -> None:
     lines = [f"{CLASSES[_class(row)]}\t{SENTENCES[_class(row)]} {row}\n" for row in rows]
     path.write_text("label\ttext\n" + "".join(lines))
+
+
+def _translated(row: int) -> dict[str, str]:
+    text = f"{SENTENCES[_class(row)]} {row}"
+    return {"source": text, "target": text.upper()}
+
+
+def _write_translations(path: Path, rows: range) -> None:
+    pd.DataFrame([_translated(row) for row in rows]).to_csv(path, index=False, sep="\t")
+
+
+def _write_sides(path: Path, rows: range) -> None:
+    for side in ("source", "target"):
+        _side_of(path, side).write_text("".join(f"{_translated(row)[side]}\n" for row in rows))
 
 
 def _write_dataset(path: Path, rows: range) -> None:
@@ -194,6 +230,23 @@ SOURCES: dict[str, SourceKind] = {
         data={"text": _TEXT},
         shapes={"language_modelling": (16,)},
     ),
+    "parallel_table": SourceKind(
+        section={"type": "parallel_table"},
+        name="rows.tsv",
+        write=_write_translations,
+        takes_splits=True,
+        data={"text": _TEXT},
+        shapes={"translation": (16,)},
+    ),
+    "parallel_text": SourceKind(
+        section={"type": "parallel_text"},
+        name="rows.txt",
+        write=_write_sides,
+        takes_splits=True,
+        sides=("source", "target"),
+        data={"text": _TEXT},
+        shapes={"translation": (16,)},
+    ),
     "image_folder": SourceKind(
         section={"type": "image_folder"},
         name="pictures",
@@ -248,6 +301,15 @@ class TaskKind:
     padding: int | None = None
     target_mean: float | None = None
     target_std: float | None = None
+    target_tokens: float | None = None
+    """of a number of rows that its length divides"""
+    separator: int | None = None
+    is_teacher_forced: bool = False
+    """whether the network reads the tokens before each target too, [rows, 2, length]"""
+
+    @property
+    def tells_tokens(self) -> bool:
+        return self.class_names is None and self.target_mean is None
 
     def rows(self, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Features and targets, with nothing to learn but by heart."""
@@ -272,8 +334,35 @@ class TaskKind:
         if self.target_mean is not None:
             return draw.normal(self.target_mean, self.target_std, len(x)).astype(np.float32)
         assert self.num_tokens is not None
-        # Each token says which one follows.
-        return (x * 3 + 1) % self.num_tokens
+        # Each token says which one follows, or stands for it.
+        if self.padding is None:
+            return (x * 3 + 1) % self.num_tokens
+        return np.where(x == self.padding, x, x * 3 % (self.num_tokens - 1) + 1)
+
+
+@dataclass(frozen=True)
+class AsTheyAre:
+    """A `tuner.tasks.Preparation` of rows as a store has them; the text of tokens is their numbers."""
+
+    kind: TaskKind
+
+    @property
+    def max_length(self) -> int:
+        return self.kind.input_shape[-1]
+
+    @property
+    def padding(self) -> int:
+        return self.kind.padding or 0
+
+    def rows(self, raw: np.ndarray) -> np.ndarray:
+        return raw
+
+    def encode(self, text: Any) -> list[int]:
+        tokens: list[int] = text.tolist()
+        return tokens
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return " ".join(map(str, tokens))
 
 
 NUM_WORDS = len(SPECIAL) + len(WORDS)
@@ -286,6 +375,15 @@ TASKS: dict[str, TaskKind] = {
     ),
     "language_modelling": TaskKind(source="text", input_shape=(8,), class_names=None, num_tokens=NUM_WORDS),
     "audio_classification": TaskKind(source="audio", input_shape=(1, 8, 9)),
+    "translation": TaskKind(
+        source="parallel_table",
+        input_shape=(8,),
+        class_names=None,
+        num_tokens=NUM_WORDS,
+        padding=0,
+        target_tokens=4.5,
+        is_teacher_forced=True,
+    ),
 }
 
 
@@ -293,6 +391,7 @@ TASKS: dict[str, TaskKind] = {
 
 _RNN = {"type": "rnn", "width": 12, "embedding": 8}
 _TRANSFORMER = {"type": "transformer", "width": 16, "depth": 1, "heads": 2}
+_ENCODER_DECODER = {"type": "encoder_decoder", "width": 16, "depth": 1, "heads": 2}
 _DECODER = _TRANSFORMER | {"kind": "decoder"}
 _RESNET = {"type": "resnet", "depth": 10, "channels": 4, "normalisation": "group"}
 
@@ -329,6 +428,13 @@ MODELS: dict[str, list[dict[str, Any]]] = {
         _DECODER | {"activation": "tanh", "positions": "sinusoidal"},
         _TRANSFORMER | {"activation": "silu", "positions": "rotary", "checkpointing": True, "depth": 2},
         _TRANSFORMER | {"activation": "leaky_relu", "feedforward": 2, "heads": 1},
+    ],
+    "encoder_decoder": [
+        _ENCODER_DECODER,
+        _ENCODER_DECODER | {"tie_embeddings": True, "positions": "rotary", "activation": "relu", "depth": 2},
+        _ENCODER_DECODER | {"activation": "tanh", "positions": "sinusoidal"},
+        _ENCODER_DECODER | {"activation": "silu", "positions": "rotary", "checkpointing": True, "depth": 2},
+        _ENCODER_DECODER | {"activation": "leaky_relu", "feedforward": 2, "heads": 1},
     ],
     "pretrained": [
         {"type": "pretrained", "name": "./gpt2"},

@@ -138,10 +138,17 @@ def test_resizing_averages_and_takes_the_height_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [None, (3, 4)])
-def test_the_number_of_threads_changes_no_byte(folder: Path, size: images.Size | None) -> None:
+def test_chunks_change_no_byte(
+    folder: Path, size: images.Size | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = images_of(folder)
-    alone, *others = (images.decode_files(files, "rgb", size, threads)[0].tobytes() for threads in (1, 2, 7))
-    assert others == [alone, alone]
+    files[4].write_bytes(b"no image")
+    whole, wrong = images.decode_files(files, "rgb", size, map_chunks=map)
+    monkeypatch.setattr(images, "_CHUNK_FILES", 3)
+    in_parts, wrong_in_parts = images.decode_files(files, "rgb", size)
+    assert in_parts.tobytes() == whole.tobytes()
+    assert wrong_in_parts == wrong
+    assert list(wrong) == [4]
 
 
 def images_of(folder: Path) -> list[Path]:
@@ -207,7 +214,7 @@ def test_batches_are_the_images_of_their_classes(prepared: Prepare, folder: Path
 def test_moments_of_bytes_are_those_of_numbers(robust: bool) -> None:
     stored = np.random.default_rng(0).binomial(255, 0.3, (301, 2, 5, 6)).astype(np.uint8)
     stored[:, 1] = 7
-    mean, std = pixels.fit(stored, robust)
+    mean, std = pixels.fit([stored[:100], stored[100:]], robust)
     expected_mean, expected_std = standardise.fit(stored.astype(np.float32), robust)
     assert mean == pytest.approx(expected_mean, rel=1e-6)
     assert std == pytest.approx(expected_std, rel=1e-6)

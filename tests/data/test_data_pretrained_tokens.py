@@ -153,5 +153,5 @@ class TestRefused:
             read(folder)
 
     def test_no_room_beside_the_special_tokens(self, folder: Path, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match="room for the 2 special tokens of the tokenizer, but found 2"):
+        with pytest.raises(DataError, match="room for the tokenizer's special tokens \\(2\\), but found 2"):
             prepare(spec(folder, labelled(tmp_path), 2), "text_classification", tmp_path / "store")

@@ -23,6 +23,7 @@ from tuner.data import Manifest, Store, fingerprint, prepare, preprocess, read_i
 from tuner.data.pixels import Pixels
 from tuner.errors import DataError
 from tuner.spec.sections import DataSpec
+from tuner.spec.tasks import CLASSIFICATION, TEXT_TASKS
 
 Case = tuple[str, str, str]
 """Source, task, and the form of its path: one for all rows, or one for each split."""
@@ -34,7 +35,7 @@ CASES: list[Case] = [
     for task in kind.shapes
     for form in ("one", *(["splits"] if kind.takes_splits else []))
 ]
-OF_TOKENS = ("text_classification", "language_modelling")
+TELLING_TOKENS = [task for task in TEXT_TASKS if task not in CLASSIFICATION]
 
 PREPARE_ALL = """
 import json, sys
@@ -105,20 +106,20 @@ def test_splits_have_the_shapes_and_types_of_their_task(case: Case, store: Store
     for split, size in manifest.sizes.items():
         x, y = store.split(split)
         assert (x.shape, y.shape[0]) == ((size, *manifest.input_shape), size)
-        assert x.dtype == (np.int32 if task in OF_TOKENS else np.float32)
+        assert x.dtype == (np.int32 if task in TEXT_TASKS else np.float32)
         assert isinstance(x, Pixels) or (isinstance(x, np.memmap) and not x.flags.writeable)
         rows = x[0:size]
         assert rows.flags.c_contiguous
         assert np.isfinite(rows).all()
         labels |= set(y.ravel().tolist())
-        if task == "language_modelling":
+        if task in TELLING_TOKENS:
             assert (y.dtype, y.shape) == (np.int32, x.shape)
         else:
             assert (y.dtype, y.ndim) == (np.float32 if task == "regression" else np.int64, 1)
     if manifest.class_names is not None:
         assert labels == set(range(len(manifest.class_names)))
-    assert (manifest.num_tokens is None) == (task not in OF_TOKENS)
-    assert (manifest.class_names is None) == (task in ("regression", "language_modelling"))
+    assert (manifest.num_tokens is None) == (task not in TEXT_TASKS)
+    assert (manifest.class_names is None) == (task not in CLASSIFICATION)
     assert (manifest.target_std is None) == (task != "regression")
 
 
@@ -151,10 +152,9 @@ def new_data(spec: DataSpec, folder: Path) -> dict[str, Path]:
         joined.to_csv(folder / "new.csv", index=False)
         return {"": folder / "new.csv"}
     path = getattr(spec.source, "path", None)
-    if isinstance(path, str):
-        return {"": Path(path)}
     if path is not None:
-        return {split: Path(each) for split, each in path.model_dump().items()}
+        parts = dict(path) if hasattr(path, "train") else {"": path}
+        return {split: Path(getattr(each, "source", each)) for split, each in parts.items()}
     np.save(folder / "new.npy", sources.read(spec.source).features)
     return {"": folder / "new.npy"}
 
@@ -182,7 +182,11 @@ def test_the_content_names_the_store_and_the_place_does_not(name: str, form: str
 
 def places_of(spec: DataSpec) -> list[Path]:
     path = spec.source.name if spec.source.type == "huggingface" else spec.source.path
-    return [Path(each) for each in ([path] if isinstance(path, str) else path.model_dump().values())]
+    return [Path(each) for each in _leaves(path if isinstance(path, str) else path.model_dump())]
+
+
+def _leaves(tree: Any) -> list[str]:
+    return [leaf for each in tree.values() for leaf in _leaves(each)] if isinstance(tree, dict) else [tree]
 
 
 def files_of(spec: DataSpec) -> list[Path]:

@@ -103,7 +103,7 @@ def test_what_a_killed_process_left_is_cleaned(prepared: Prepare, tmp_path: Path
     root = tmp_path / "results" / "store"
     killed = subprocess.run([sys.executable, "-c", KILLED, str(root)], check=False)
     assert killed.returncode == 9
-    assert sorted(path.name[:4] for path in root.iterdir()) == [".loc", "tmp-"]
+    assert {path.name[:4] for path in root.iterdir()} == {".loc", "tmp-"}
     store = prepared(IRIS)
     assert list(root.iterdir()) == [store.path]
     assert len(store.split("train").targets) == store.manifest.sizes["train"]

@@ -56,6 +56,23 @@ def trained(model: Any) -> set[str]:
     return {name for name, weight in model.network.named_parameters() if weight.requires_grad}
 
 
+@pytest.mark.parametrize("type_vocab_size", [1, 2])
+def test_the_texts_of_a_pair_have_types_where_the_model_knows_two(
+    tmp_path: Path, type_vocab_size: int
+) -> None:
+    folder = save_bert(tmp_path / "model", type_vocab_size=type_vocab_size)
+    pairs = DataShape(input_shape=(8,), num_tokens=NUM_TOKENS, padding=0, separator=3)
+    torch.manual_seed(0)
+    model = models.build(spec_of(folder), pairs, 3).eval()
+    tokens, types = [2, 4, 6, 3, 9, 10, 3, 0], [0, 0, 0, 0, 1, 1, 1, 0]
+    given = {"token_type_ids": torch.tensor([types])} if type_vocab_size == 2 else {}
+    is_token = torch.tensor([[int(token != 0) for token in tokens]])
+    ids = torch.tensor([tokens])
+    expected = model.network(input_ids=ids, attention_mask=is_token, **given).logits
+    torch.testing.assert_close(model(ids), expected)
+    assert torch.allclose(build(folder)(ids), expected) == (type_vocab_size == 1)
+
+
 def test_a_language_model_has_an_output_for_each_token_of_the_vocabulary(gpt2: Path) -> None:
     model = build(gpt2, per_token=True)
     assert model.network.config.vocab_size > NUM_TOKENS

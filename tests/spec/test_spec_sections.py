@@ -130,7 +130,7 @@ WRONG = [
     (
         {"task": "regresion"},
         "task must be one of image_classification, tabular_classification, regression, "
-        "text_classification, language_modelling, audio_classification; "
+        "text_classification, language_modelling, audio_classification, translation; "
         "found 'regresion'; did you mean 'regression'?",
     ),
     (
@@ -158,12 +158,12 @@ WRONG = [
     (
         {"data__source": {"type": None}},
         "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text, "
-        "image_folder, audio, huggingface; found null",
+        "parallel_table, parallel_text, image_folder, audio, huggingface; found null",
     ),
     (
         {"data__source": {"type": "sql"}},
         "data.source.type must be one of sklearn, csv, jsonl, parquet, npz, two_class, labelled_text, text, "
-        "image_folder, audio, huggingface; found 'sql'",
+        "parallel_table, parallel_text, image_folder, audio, huggingface; found 'sql'",
     ),
     ({"data__source": {"type": ["csv"]}}, "found ['csv']"),
     (
@@ -252,8 +252,8 @@ WRONG = [
     ),
     (
         {"model": {"type": "cnnn"}},
-        "model.type must be one of mlp, cnn, resnet, rnn, transformer, pretrained; found 'cnnn'; "
-        "did you mean 'cnn'?",
+        "model.type must be one of mlp, cnn, resnet, rnn, transformer, encoder_decoder, pretrained; "
+        "found 'cnnn'; did you mean 'cnn'?",
     ),
     (
         {"model__dropuot": 0.1},

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from kinds import MODEL_TYPES, MODELS, SOURCES, TASKS, model_section, tasks_of
+from kinds import MODEL_TYPES, MODELS, SOURCES, TASKS, AsTheyAre, model_section, tasks_of
 from training_cases import OPTIMIZERS
 from training_gang import is_complete
 from training_reference import train_plainly
@@ -18,9 +18,8 @@ from tuner import models, tasks
 from tuner.data import prepare, read_inputs
 from tuner.records.paths import ExperimentPaths
 from tuner.results.export import ExportedModel, export, measure
-from tuner.spec import METRICS, Experiment
+from tuner.spec import CLASSIFICATION, METRICS, Experiment
 
-CPU = torch.device("cpu")
 pytestmark = pytest.mark.slow
 
 CASES = [(model, task) for model, sections in MODELS.items() for task in tasks_of(sections[0])]
@@ -29,7 +28,6 @@ WAYS = [(1, 0), (2, 0), (2, 3)]
 """Ranks, and ZeRO's stage."""
 NUM_GATHERINGS = 10
 """What gloo has too late now and then is noticed."""
-METRIC = {"regression": "val/loss", "language_modelling": "val/loss"}
 
 
 class Trained:
@@ -52,7 +50,7 @@ class Trained:
             "data": data,
             "model": section,
             "train": settings | train,
-            "search": {"metric": METRIC.get(self.task, "val/accuracy")},
+            "search": {"metric": "val/accuracy" if self.task in CLASSIFICATION else "val/loss"},
             "resources": {"workers": 2},
         }
         path = self.folder / f"{name}.yaml"
@@ -141,15 +139,13 @@ def test_its_export_measures_and_predicts_as_it_did(trained, num_ranks, stage):
     assert best.metrics["model/trained_parameters"] == num_trained
     spec = experiment.resolve({})
     found = exported.predict(read_inputs(validation_file(spec), exported.manifest)[:8])
-    if trained.task == "language_modelling":
-        assert all(isinstance(each["continuation"], str) for each in found)
+    kind = TASKS[trained.task]
+    if kind.tells_tokens:
+        assert all(isinstance(text, str) for each in found for text in each.values())
         return
     x, y = prepare(spec.data, spec.task, paths.store_root).split("val")
     with torch.no_grad():
-        inputs, _ = exported.task.batch(
-            np.array(x[0 : len(x)]), np.zeros(len(x), np.int64), CPU, torch.float32
-        )
-        expected = exported.task.predict(exported.network(inputs))
+        expected = exported.task.predict(exported.network, np.array(x[0 : len(x)]), AsTheyAre(kind))
     assert [each.get("label") for each in found] == [each.get("label") for each in expected]
     assert [numbers_of(each) for each in found] == [pytest.approx(numbers_of(each)) for each in expected]
 

@@ -4,6 +4,7 @@ from tuner.data.batches import Batches, shards
 from tuner.data.inputs import input_names, read_inputs
 from tuner.data.manifest import Manifest
 from tuner.data.order import epoch_order
+from tuner.data.sources import num_bytes
 from tuner.data.sources.two_class import bayes_accuracy
 from tuner.data.store import Split, Store, fingerprint, localised, prepare, preprocess
 from tuner.data.table import Table
@@ -19,6 +20,7 @@ __all__ = [
     "fingerprint",
     "input_names",
     "localised",
+    "num_bytes",
     "prepare",
     "preprocess",
     "read_inputs",

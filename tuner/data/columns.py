@@ -30,8 +30,40 @@ class Columns:
         texts = set(self.text_names)
         return tuple(name for name in self.names if name not in texts)
 
-    def take(self, rows: Indices) -> Columns:
-        return Columns(self.names, self.text_names, self.numbers[rows], self.texts[rows])
+
+@dataclass(frozen=True)
+class StoredColumns:
+    """Rows of `Columns` that may lie on disk: taken column by column, or some rows at a time."""
+
+    whole: Columns
+    rows: Indices
+
+    @property
+    def number_names(self) -> tuple[str, ...]:
+        return self.whole.number_names
+
+    @property
+    def text_names(self) -> tuple[str, ...]:
+        return self.whole.text_names
+
+    def number(self, place: int) -> FloatArray:
+        """[rows] of a column of numbers."""
+        return np.asarray(self.whole.numbers[self.rows, place])
+
+    def text(self, place: int) -> AnyArray:
+        return np.asarray(self.whole.texts[self.rows, place])
+
+    def take(self, rows: Indices) -> StoredColumns:
+        return StoredColumns(self.whole, self.rows[rows])
+
+    def load(self) -> Columns:
+        """All of the rows, in memory."""
+        whole = self.whole
+        numbers = np.ascontiguousarray(whole.numbers[self.rows])
+        return Columns(whole.names, whole.text_names, numbers, whole.texts[self.rows])
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 def no_texts(num_rows: int) -> AnyArray:

@@ -6,15 +6,16 @@ values the smallest one counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tuner.data.columns import Columns
+from tuner.data.columns import Columns, StoredColumns
 from tuner.data.manifest import Column
 from tuner.data.origins import Indices
+from tuner.data.outliers import Bounds, clip_column
 from tuner.data.table import AnyArray, FloatArray
 from tuner.errors import DataError
 from tuner.spec.sections import Constant, Missing
@@ -27,36 +28,46 @@ def is_missing(columns: Columns) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return np.isnan(columns.numbers), np.asarray(pd.isna(columns.texts))
 
 
-def has_gaps(columns: Columns) -> NDArray[np.bool_]:
+def has_gaps(columns: StoredColumns) -> NDArray[np.bool_]:
     """[rows]: whether anything in the row is missing."""
-    numbers, texts = is_missing(columns)
-    return np.asarray(numbers.any(axis=1) | texts.any(axis=1))
+    gaps = np.zeros(len(columns), dtype=bool)
+    for _, missing in _missing_by_column(columns):
+        gaps |= missing
+    return gaps
 
 
-def count_missing(columns: Columns, rows: Mapping[str, Indices]) -> dict[str, dict[str, int]]:
+def count_missing(columns: StoredColumns, rows: Mapping[str, Indices]) -> dict[str, dict[str, int]]:
     """Of each column in which something is missing, in how many rows of each split."""
-    numbers, texts = is_missing(columns)
-    places = {**_with_gaps(columns.number_names, numbers), **_with_gaps(columns.text_names, texts)}
     return {
         name: {split: int(np.count_nonzero(missing[index])) for split, index in rows.items()}
-        for name, missing in places.items()
+        for name, missing in _missing_by_column(columns)
+        if missing.any()
     }
 
 
-def _with_gaps(names: tuple[str, ...], missing: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
-    places = np.flatnonzero(missing.any(axis=0))
-    return {names[place]: missing[:, place] for place in places}
+def _missing_by_column(columns: StoredColumns) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    for place, name in enumerate(columns.number_names):
+        yield name, np.isnan(columns.number(place))
+    for place, name in enumerate(columns.text_names):
+        yield name, np.asarray(pd.isna(columns.text(place)))
 
 
-def fit(train: Columns, how: Missing) -> Fills:
+def fit(train: StoredColumns, how: Missing, limits: Bounds | None) -> Fills:
     """What stands for a missing value in each column; nothing where rows are dropped or refused."""
     if how in ("error", "drop"):
         return {}
     numbers = {
-        name: _of_numbers(train.numbers[:, place], how, name) for place, name in enumerate(train.number_names)
+        name: _of_numbers(clip_column(train.number(place), limits, place), how, name)
+        for place, name in enumerate(train.number_names)
     }
-    texts = {name: _of_texts(train.texts[:, place], how, name) for place, name in enumerate(train.text_names)}
+    texts = {name: _of_texts(train.text(place), how, name) for place, name in enumerate(train.text_names)}
     return {**numbers, **texts}
+
+
+def texts_of(train: StoredColumns, place: int, value: float | str | None) -> AnyArray:
+    """A column of text, with `value` where it is missing."""
+    texts = train.text(place)
+    return texts if value is None else np.where(pd.isna(texts), np.array(value, dtype=object), texts)
 
 
 def apply(columns: Columns, recipe: tuple[Column, ...]) -> Columns:

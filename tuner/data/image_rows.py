@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuner.data.clean import Cleaned, to_classes
-from tuner.data.columns import Columns, no_texts
+from tuner.data.columns import Columns, StoredColumns, no_texts
 from tuner.data.images import decode_files
 from tuner.data.manifest import Dropped
 from tuner.data.origins import Indices, Ledger
-from tuner.data.pixels import Bytes
+from tuner.data.pool import MapChunks
 from tuner.data.rows import Work, check_sizes, known_classes, split, with_known_labels
+from tuner.data.scratch import Picked, Scratch
 from tuner.data.split import SPLITS
 from tuner.data.table import AnyArray, Table
 from tuner.errors import DataError
@@ -24,29 +25,30 @@ from tuner.spec.sections import DataSpec, ImageSpec
 class ImageRows:
     """Prepared splits: (bytes [rows, channels, height, width], class indices [rows])."""
 
-    splits: Mapping[str, tuple[Bytes, AnyArray]]
+    splits: Mapping[str, tuple[Picked, AnyArray]]
     class_names: tuple[str, ...]
     dropped: Mapping[str, Dropped]
 
 
-def prepare_images(table: Table, spec: DataSpec) -> ImageRows:
-    """Of a table of files; DataError where they cannot be trained on."""
+def prepare_images(table: Table, spec: DataSpec, scratch: Scratch, map_chunks: MapChunks) -> ImageRows:
+    """Of a table of files; DataError where they cannot be trained on. The images lie in `scratch`."""
     assert table.origins is not None
     image = spec.image or ImageSpec()
-    images, wrong = decode_files(list(table.features), image.mode, image.size)
+    images, wrong = decode_files(
+        list(table.features), image.mode, image.size, zeros=scratch.zeros, map_chunks=map_chunks
+    )
     ledger = Ledger(table.origins)
     kept = _usable(wrong, len(images), spec.clean.invalid, ledger)
-    images, labels = (images, table.targets) if not wrong else (images[kept], table.targets[kept])
-    targets, class_names = to_classes(Table(kept, labels))
+    targets, class_names = to_classes(Table(kept, table.targets[kept]))
     cleaned = Cleaned(kept, targets, None, class_names)
     no_columns = Columns((), (), np.empty((len(kept), 0), dtype=np.float32), no_texts(len(kept)))
-    work = Work(no_columns, cleaned, kept, ledger)
+    work = Work(StoredColumns(no_columns, np.arange(len(kept))), cleaned, kept, ledger)
     rows = split(work, table.parts, spec)
     rows = with_known_labels(work, rows, spec.clean)
     check_sizes(rows, len(table.targets), spec, is_cut=table.parts is None)
     indices, known_names = known_classes(cleaned, rows["train"])
     assert known_names is not None
-    splits = {name: (images[rows[name]], indices[rows[name]]) for name in SPLITS}
+    splits = {name: (Picked(images, kept[rows[name]]), indices[rows[name]]) for name in SPLITS}
     return ImageRows(splits, known_names, ledger.dropped())
 
 

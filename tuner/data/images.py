@@ -1,20 +1,21 @@
 """Image files as arrays of bytes [rows, channels, height, width].
 
 A file is opened by Pillow, turned as its EXIF data say, laid over white where it is transparent, made RGB or
-grey, and resized bilinearly, antialiased. Threads do that, each with one image at a time; only the result is
-kept. Of an animation the first picture counts.
+grey, and resized bilinearly, antialiased. That is done to some files at a time, and only the result is kept.
+Of an animation the first picture counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tuner.data.pixels import Bytes
+from tuner.data.pool import MapChunks, in_order
 from tuner.data.sources.files import reason
 from tuner.errors import DataError
 
@@ -25,35 +26,52 @@ MOST_PIXELS = 64_000_000
 _MODES = {"rgb": "RGB", "grey": "L"}
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 """What Pillow may take a file for, whatever it is called."""
+_CHUNK_FILES, _CHUNK_BYTES = 64, 1 << 23
+"""The most that a chunk has: files, and bytes of what they become."""
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
 
 def decode_files(
-    files: Sequence[Path], mode: str, size: Size | None, num_threads: int | None = None
+    files: Sequence[Path],
+    mode: str,
+    size: Size | None,
+    *,
+    zeros: Callable[..., Bytes] = np.zeros,
+    map_chunks: MapChunks = in_order,
 ) -> tuple[Bytes, dict[int, str]]:
-    """All images, and of those that cannot be used the row and what is wrong.
+    """All images, and of those that cannot be used, which are black, the row and what is wrong.
 
     Args:
         size: to which they are resized; None: that of the first one that can be used, which all must have.
-        num_threads: None: a few more than cores. The bytes do not depend on it.
+        zeros: makes the array that holds all of them.
     """
     Image.init()  # loads all formats, which the threads would do one by one
-    with ThreadPoolExecutor(num_threads) as pool:
-        shape = size or _first_size(files, mode)
-        images = np.zeros((len(files), Image.getmodebands(_MODES[mode]), *shape), dtype=np.uint8)
+    shape = size or _first_size(files, mode)
+    images = zeros((len(files), Image.getmodebands(_MODES[mode]), *shape), dtype=np.uint8)
+    step = max(1, min(_CHUNK_FILES, _CHUNK_BYTES // max(1, images[:1].nbytes)))
+    chunks = [files[start : start + step] for start in range(0, len(files), step)]
+    wrong: dict[int, str] = {}
+    start = 0
+    for decoded, messages in map_chunks(partial(_decode_chunk, mode=mode, size=size, shape=shape), chunks):
+        images[start : start + len(decoded)] = decoded
+        wrong.update({start + row: message for row, message in messages.items()})
+        start += len(decoded)
+    return images, wrong
 
-        def fill(row: int) -> str | None:
-            try:
-                image = _decode(files[row], mode, size)
-                images[row] = _fitting(image, shape, files[row])
-            except DataError as error:
-                return str(error)
-            return None
 
-        wrong = enumerate(pool.map(fill, range(len(files))))
-        return images, {row: message for row, message in wrong if message is not None}
+def _decode_chunk(
+    files: Sequence[Path], *, mode: str, size: Size | None, shape: Size
+) -> tuple[Bytes, dict[int, str]]:
+    images = np.zeros((len(files), Image.getmodebands(_MODES[mode]), *shape), dtype=np.uint8)
+    wrong = {}
+    for row, file in enumerate(files):
+        try:
+            images[row] = _fitting(_decode(file, mode, size), shape, file)
+        except DataError as error:
+            wrong[row] = str(error)
+    return images, wrong
 
 
 def _first_size(files: Sequence[Path], mode: str) -> Size:

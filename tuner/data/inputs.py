@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tuner.data import audio, clean, fill, images
-from tuner.data.columns import Columns, columns_of, no_texts, rows_of
+from tuner.data.columns import Columns, StoredColumns, columns_of, no_texts, rows_of
 from tuner.data.manifest import Column, Manifest
 from tuner.data.rows import missing_value
 from tuner.data.sources import image_folder
@@ -32,6 +32,7 @@ from tuner.spec.sections import AudioSpec
 
 _TABLES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _ARRAYS = (".npz", ".npy")
+_PAIRS = (".tsv", ".csv")
 _TEXTS = (".txt", ".tsv", ".csv")
 _RECORDINGS = (".wav",)
 
@@ -74,7 +75,8 @@ class _Kind:
 
 def _kind_of(manifest: Manifest) -> _Kind:
     if manifest.tokenizer is not None:
-        return _Kind("texts", _TEXTS)
+        is_pair = isinstance(_text_columns(manifest), list)
+        return _Kind("pairs of texts", _PAIRS) if is_pair else _Kind("texts", _TEXTS)
     if manifest.audio is not None:
         return _Kind("recordings", _RECORDINGS, is_of_folders=True)
     if manifest.source["type"] == "image_folder":
@@ -120,10 +122,19 @@ def _read_image_files(path: Path, manifest: Manifest) -> AnyArray:
 
 
 def _read_texts(path: Path, manifest: Manifest) -> AnyArray:
-    column = str(manifest.source.get("text", "text"))
+    column = _text_columns(manifest)
     texts = read_texts(path, column, "\t" if _suffix(path) == ".tsv" else _csv_delimiter(manifest))
     check_texts(texts)
     return texts
+
+
+def _text_columns(manifest: Manifest) -> str | list[str]:
+    """One, or two of pairs."""
+    is_table_of_pairs = manifest.source["type"] == "parallel_table"
+    columns: str | list[str] = (
+        manifest.source["source"] if is_table_of_pairs else manifest.source.get("text", "text")
+    )
+    return columns
 
 
 def _csv_delimiter(manifest: Manifest) -> str:
@@ -162,7 +173,7 @@ def _check(columns: Columns, recipe: tuple[Column, ...]) -> None:
     clean.check_finite(np.nan_to_num(columns.numbers, posinf=np.inf, neginf=-np.inf), columns.number_names)
     if all(column.fill is not None for column in recipe):
         return
-    gaps = fill.has_gaps(columns)
+    gaps = fill.has_gaps(StoredColumns(columns, np.arange(len(columns.numbers))))
     if gaps.any():
         row = int(np.flatnonzero(gaps)[0])
         raise missing_value(columns, row, f"row {row + 1} (the first one is 1)")

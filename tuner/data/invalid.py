@@ -67,14 +67,17 @@ def _are_bad(targets: AnyArray) -> NDArray[np.bool_]:
 
 
 def _infinite(table: Table, origins: Origins) -> list[Faults]:
-    rows, places = np.nonzero(np.isinf(table.features.reshape(len(table.features), -1)))
-    if not len(rows):
+    features = table.features.reshape(len(table.features), -1)
+    infinite = {place: np.flatnonzero(np.isinf(features[:, place])) for place in range(features.shape[1])}
+    first = min(((rows[0], place) for place, rows in infinite.items() if len(rows)), default=None)
+    if first is None:
         return []
+    row, place = first
     texts = set(table.text_names)
     number_names = [name for name in table.feature_names or () if name not in texts]
-    name = number_names[places[0]] if number_names else f"x{places[0]}"
-    message = f"features must be finite, but feature '{name}' is infinite in {origins.name(rows[0])}; {_FIX}"
-    return [Faults("value_invalid", np.unique(rows), message)]
+    name = number_names[place] if number_names else f"x{place}"
+    message = f"features must be finite, but feature '{name}' is infinite in {origins.name(row)}; {_FIX}"
+    return [Faults("value_invalid", np.unique(np.concatenate([*infinite.values()])), message)]
 
 
 def _said(value: object) -> str:

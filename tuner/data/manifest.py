@@ -74,6 +74,10 @@ class Manifest:
     """Size of the vocabulary."""
     padding: int | None = None
     """The token that fills up short rows; None: every row is full."""
+    separator: int | None = None
+    """Of pairs of texts: the token after which the second one begins; None: no pairs, or none that tells."""
+    target_tokens: float | None = None
+    """Of translations: tokens of a training target, on average."""
 
     columns: tuple[Column, ...] | None = None
     """Of a table, as new rows must have them; None: images, texts, or a store of version 0.1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +14,6 @@ from tuner.data.table import FloatArray
 
 Bytes = NDArray[np.uint8]
 _VALUES = np.arange(256, dtype=np.float64)
-_BLOCK_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ def to_rows(stored: Bytes, moments: standardise.Moments | None) -> FloatArray:
     return rows if moments is None else standardise.apply(rows, *moments)
 
 
-def fit(stored: Bytes, robust: bool) -> standardise.Moments:
-    """As `standardise.fit`, in the memory of a few rows: bytes can be counted."""
-    counts = _counts(stored)
+def fit(blocks: Iterable[Bytes], robust: bool) -> standardise.Moments:
+    """As `standardise.fit`, of rows that come in blocks: bytes can be counted."""
+    counts = _counts(blocks)
     rows = counts.sum(axis=1)
     mean = counts @ _VALUES / rows
     std = np.sqrt((counts * (_VALUES - mean[:, None]) ** 2).sum(axis=1) / rows)
@@ -62,13 +62,12 @@ def fit(stored: Bytes, robust: bool) -> standardise.Moments:
     return standardise.rounded(mean), standardise.rounded(np.where(std > 0, std, 1.0))
 
 
-def _counts(stored: Bytes) -> NDArray[np.int64]:
+def _counts(blocks: Iterable[Bytes]) -> NDArray[np.int64]:
     """[channels, 256]: how often each value occurs."""
-    counts = np.zeros((stored.shape[1], 256), dtype=np.int64)
-    for start in range(0, len(stored), _BLOCK_ROWS):
-        for channel, total in enumerate(counts):
-            total += np.bincount(stored[start : start + _BLOCK_ROWS, channel].ravel(), minlength=256)
-    return counts
+    counts = [
+        [np.bincount(channel.ravel(), minlength=256) for channel in block.swapaxes(0, 1)] for block in blocks
+    ]
+    return np.asarray(np.sum(counts, axis=0, dtype=np.int64))
 
 
 def _quantiles(counts: NDArray[np.int64], share: float) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ new rows what was done with these: bounds, missing values, categories.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,23 +15,45 @@ from numpy.typing import NDArray
 
 from tuner.data import duplicates, encode, fill, outliers
 from tuner.data.clean import Cleaned, clean
-from tuner.data.columns import Columns, no_texts
+from tuner.data.columns import Columns, StoredColumns, no_texts
 from tuner.data.invalid import usable
 from tuner.data.manifest import Column, Dropped
 from tuner.data.origins import Indices, Ledger, Origins
+from tuner.data.scratch import Rows, block_slices
 from tuner.data.split import SPLITS, split_rows
 from tuner.data.table import AnyArray, FloatArray, Table
 from tuner.errors import DataError
 from tuner.spec.sections import CleanSpec, DataSpec
 
-Rows = dict[str, Indices]
+Places = dict[str, Indices]
+
+
+@dataclass(frozen=True)
+class EncodedRows(Rows):
+    """Features of rows, made from their columns some rows at a time."""
+
+    columns: StoredColumns
+    recipe: tuple[Column, ...]
+    how: str
+
+    dtype = np.dtype(np.float32)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return len(self.columns), len(encode.feature_names(self.recipe, self.how))
+
+    def blocks(self) -> Iterator[FloatArray]:
+        num_rows, num_features = self.shape
+        for block in block_slices(num_rows, 4 * num_features):
+            rows = self.columns.take(np.arange(num_rows)[block])
+            yield apply(rows.load(), self.recipe, self.how)
 
 
 @dataclass(frozen=True)
 class TableRows:
     """Prepared splits: (features float32 [rows, features], targets [rows]); not standardised yet."""
 
-    splits: Mapping[str, tuple[FloatArray, AnyArray]]
+    splits: Mapping[str, tuple[EncodedRows, AnyArray]]
     columns: tuple[Column, ...]
     feature_names: tuple[str, ...]
     class_names: tuple[str, ...] | None
@@ -48,13 +70,10 @@ def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
     table, kept = usable(table, task, spec.clean.invalid, ledger)
     if not len(kept):
         raise DataError("data must have rows that can be used, but none can; correct the labels or values")
-    cleaned = clean(_take(table, kept), task)
-    columns = Columns(
-        cleaned.feature_names or (),
-        table.text_names,
-        cleaned.features,
-        no_texts(len(kept)) if table.texts is None else table.texts[kept],
-    )
+    cleaned = clean(replace(table, targets=table.targets[kept]), task)
+    texts = no_texts(len(table.targets)) if table.texts is None else table.texts
+    whole = Columns(cleaned.feature_names or (), table.text_names, cleaned.features, texts)
+    columns = StoredColumns(whole, kept)
     work = Work(columns, cleaned, kept, ledger)
     rows = split(work, table.parts, spec)
     missing = fill.count_missing(columns, rows)
@@ -67,7 +86,7 @@ def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
     targets, class_names = known_classes(cleaned, rows["train"])
     how = spec.encode.categories
     return TableRows(
-        {name: (apply(columns.take(rows[name]), recipe, how), targets[rows[name]]) for name in SPLITS},
+        {name: (EncodedRows(columns.take(rows[name]), recipe, how), targets[rows[name]]) for name in SPLITS},
         recipe,
         encode.feature_names(recipe, how),
         class_names,
@@ -86,7 +105,7 @@ def apply(columns: Columns, recipe: tuple[Column, ...], how: str) -> FloatArray:
 class Work:
     """What the steps look at; their rows are places in it."""
 
-    columns: Columns
+    columns: StoredColumns
     cleaned: Cleaned
     kept: Indices
     """Of each row its place in the table as it was read."""
@@ -99,20 +118,14 @@ class Work:
         return self.ledger.origins.name(int(self.kept[row]))
 
 
-def _take(table: Table, rows: Indices) -> Table:
-    if len(rows) == len(table.targets):
-        return table
-    return replace(table, features=table.features[rows], targets=table.targets[rows])
-
-
-def split(work: Work, parts: AnyArray | None, spec: DataSpec) -> Rows:
+def split(work: Work, parts: AnyArray | None, spec: DataSpec) -> Places:
     """By `parts`, those of the table as it was read, where the source has them."""
     if parts is None:
         return split_rows(work.cleaned, spec.split, name_of=work.name)
     return {name: np.flatnonzero(parts[work.kept] == name) for name in SPLITS}
 
 
-def _without_duplicates(work: Work, rows: Rows) -> Rows:
+def _without_duplicates(work: Work, rows: Places) -> Places:
     again, elsewhere = duplicates.find(work.columns, work.cleaned.targets, rows)
     for name in SPLITS:
         work.drop("duplicate", again[name])
@@ -127,14 +140,14 @@ def _without_duplicates(work: Work, rows: Rows) -> Rows:
     return left
 
 
-def _without_gaps(work: Work, rows: Rows, spec: CleanSpec) -> Rows:
+def _without_gaps(work: Work, rows: Places, spec: CleanSpec) -> Places:
     """Without rows in which something is missing, where it is not to be filled in; DataError on "error"."""
     if spec.missing not in ("error", "drop"):
         return rows
     gaps = fill.has_gaps(work.columns)
     if spec.missing == "error" and gaps.any():
         row = int(np.flatnonzero(gaps)[0])
-        raise missing_value(work.columns, row, work.name(row))
+        raise missing_value(work.columns.take(np.array([row])).load(), 0, work.name(row))
     for name in SPLITS:
         work.drop("value_missing", rows[name][gaps[rows[name]]])
     return {name: rows[name][~gaps[rows[name]]] for name in SPLITS}
@@ -153,12 +166,12 @@ def missing_value(columns: Columns, row: int, row_name: str) -> DataError:
     )
 
 
-def _without_outliers(work: Work, rows: Rows, spec: CleanSpec) -> tuple[Rows, outliers.Bounds | None]:
+def _without_outliers(work: Work, rows: Places, spec: CleanSpec) -> tuple[Places, outliers.Bounds | None]:
     """Bounds to clip to; or only the training rows within them, the other splits being as new rows are."""
     if spec.outliers is None:
         return rows, None
     _check_training(rows)
-    train = work.columns.numbers[rows["train"]]
+    train = work.columns.take(rows["train"])
     limits = outliers.bounds(train, spec.outliers)
     if spec.outliers.action == "clip":
         return rows, limits
@@ -167,7 +180,7 @@ def _without_outliers(work: Work, rows: Rows, spec: CleanSpec) -> tuple[Rows, ou
     return {**rows, "train": rows["train"][~outside]}, None
 
 
-def with_known_labels(work: Work, rows: Rows, spec: CleanSpec) -> Rows:
+def with_known_labels(work: Work, rows: Places, spec: CleanSpec) -> Places:
     names, targets = work.cleaned.class_names, work.cleaned.targets
     if names is None:
         return rows
@@ -185,12 +198,12 @@ def with_known_labels(work: Work, rows: Rows, spec: CleanSpec) -> Rows:
     return known
 
 
-def _check_training(rows: Rows) -> None:
+def _check_training(rows: Places) -> None:
     if not len(rows["train"]):
         raise DataError("the training split must have rows, but cleaning leaves none; relax data.clean")
 
 
-def check_sizes(rows: Rows, num_read: int, spec: DataSpec, is_cut: bool) -> None:
+def check_sizes(rows: Places, num_read: int, spec: DataSpec, is_cut: bool) -> None:
     """DataError for a split without rows, but for a test split that was not asked for."""
     for name in SPLITS:
         may_be_empty = name == "test" and (not is_cut or spec.split.test == 0)
@@ -201,17 +214,17 @@ def check_sizes(rows: Rows, num_read: int, spec: DataSpec, is_cut: bool) -> None
             )
 
 
-def _fit(train: Columns, spec: DataSpec, limits: outliers.Bounds | None) -> tuple[Column, ...]:
+def _fit(train: StoredColumns, spec: DataSpec, limits: outliers.Bounds | None) -> tuple[Column, ...]:
     bounds = {} if limits is None else dict(zip(train.number_names, zip(*limits, strict=True), strict=True))
-    recipe = {name: Column(name=name) for name in train.names}
+    recipe = {name: Column(name=name) for name in train.whole.names}
     for name, (low, high) in bounds.items():
         recipe[name] = replace(recipe[name], low=float(low), high=float(high))
-    clipped = outliers.clip(train, tuple(recipe.values()))
-    for name, value in fill.fit(clipped, spec.clean.missing).items():
+    fills = fill.fit(train, spec.clean.missing, limits)
+    for name, value in fills.items():
         recipe[name] = replace(recipe[name], fill=value)
-    filled = fill.apply(clipped, tuple(recipe.values()))
     for place, name in enumerate(train.text_names):
-        categories = encode.fit(filled.texts[:, place], name, spec.encode.categories)
+        texts = fill.texts_of(train, place, fills.get(name))
+        categories = encode.fit(texts, name, spec.encode.categories)
         recipe[name] = replace(recipe[name], categories=categories)
     return tuple(recipe.values())
 

@@ -8,8 +8,8 @@ is the hash of everything that decides the bytes: the source (a file by its cont
 the code version. It is written to a temporary name under a lock, fsynced and renamed, so a store is whole or
 absent. Image files are stored as bytes, which become standardised float32 rows when they are read (`Pixels`):
 a quarter of the disk and of the page cache. `prepare` holds the files against their checksums, and makes a
-damaged store anew. All rows pass through memory once while they are prepared; training reads them through the
-page cache, shared by all processes of a node.
+damaged store anew. Files of tables, image files and running text are prepared in chunks, of which a few are
+in memory at a time. Training reads rows through the page cache, shared by all processes of a node.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,15 +33,26 @@ from tuner.data.image_rows import prepare_images
 from tuner.data.lock import locked
 from tuner.data.manifest import Manifest
 from tuner.data.pixels import Pixels
+from tuner.data.pool import MapChunks, in_order
 from tuner.data.remote import fetched
 from tuner.data.rows import apply, prepare_rows
+from tuner.data.running_text import Files, prepare_running, write_files
+from tuner.data.scratch import Rows, Scratch, save_rows, scratch_in
 from tuner.data.sources.files import content_sha256, reason
 from tuner.data.split import split_rows
 from tuner.data.table import AnyArray
-from tuner.data.text import prepare_text
+from tuner.data.text import prepare_texts
+from tuner.data.translations import prepare_translations
 from tuner.errors import DataError
-from tuner.spec.metrics import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASKS
-from tuner.spec.sections import DataSpec, ImageFolderSource, PretrainedTokens
+from tuner.spec.sections import (
+    DataSpec,
+    HuggingFaceSource,
+    ImageFolderSource,
+    PretrainedTokens,
+    TableSource,
+    TextSource,
+)
+from tuner.spec.tasks import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASKS, TRANSLATION
 
 CODE_VERSION = 3
 """Raise it when the same source and recipe give other bytes than before."""
@@ -58,6 +69,13 @@ class Arrays(NamedTuple):
     targets: AnyArray
 
 
+class RowsAndTargets(NamedTuple):
+    """One split on its way to disk, whose features come in blocks."""
+
+    features: Rows
+    targets: AnyArray
+
+
 class Split(NamedTuple):
     """One split's rows; memory-mapped and read-only when they come from a store."""
 
@@ -65,6 +83,27 @@ class Split(NamedTuple):
     """Float32 [rows, *input_shape]; int32 tokens [rows, length]."""
     targets: AnyArray
     """[rows]: int64 class indices, or float32 values; [rows, length]: int32 tokens."""
+
+
+@dataclass(frozen=True)
+class StandardisedRows(Rows):
+    """Rows of a table, standardised when they are written."""
+
+    raw: Rows
+    moments: standardise.Moments
+
+    dtype = np.dtype(np.float32)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.raw.shape
+
+    def blocks(self) -> Iterator[AnyArray]:
+        return (standardise.apply(block, *self.moments) for block in self.raw.blocks())
+
+
+Prepared = Arrays | RowsAndTargets
+_Built = tuple[Manifest, Mapping[str, Prepared]]
 
 
 @dataclass(frozen=True)
@@ -120,12 +159,17 @@ class Store:
 
 
 def prepare(
-    spec: DataSpec, task: str, store_root: Path, versions: MutableMapping[str, str] | None = None
+    spec: DataSpec,
+    task: str,
+    store_root: Path,
+    versions: MutableMapping[str, str] | None = None,
+    map_chunks: MapChunks = in_order,
 ) -> Store:
     """Prepare the data of `spec` for `task`, or find it prepared (then files are only read for their hashes).
 
     Args:
         versions: as in `localised`; None: servers are asked for the newest.
+        map_chunks: where the work on the chunks of a source is done; it changes no byte.
 
     Raises:
         DataError: data cannot be used; nothing is left behind then, but files that were fetched.
@@ -140,9 +184,13 @@ def prepare(
             # Another process may have prepared it meanwhile.
             if _find(path) is None:
                 _remove(path)
-                manifest, splits = _build(local, task, sha256)
-                manifest = replace(manifest, source=spec.source.model_dump(mode="json"))
-                _publish(manifest, splits, path)
+                source = spec.source.model_dump(mode="json")
+
+                def build(scratch: Scratch) -> _Built:
+                    manifest, splits = _build(local, task, sha256, scratch, map_chunks)
+                    return replace(manifest, source=source), splits
+
+                _make(path, build)
         store = Store.open(path)
     return store
 
@@ -190,18 +238,44 @@ def _recipe(spec: DataSpec) -> dict[str, Any]:
     return recipe
 
 
-def _build(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
+def _build(spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks) -> _Built:
+    if task == LANGUAGE_MODELLING:
+        return _build_running_text(spec, task, sha256, scratch, map_chunks)
     if task in TEXT_TASKS:
-        return _build_text(spec, task, sha256)
+        return _build_texts(spec, task, sha256)
     if task == AUDIO_CLASSIFICATION:
         return _build_audio(spec, task, sha256)
     if isinstance(spec.source, ImageFolderSource):
-        return _build_image_files(spec, task, sha256)
-    return (_build_images if task == IMAGES else _build_table)(spec, task, sha256)
+        return _build_image_files(spec, task, sha256, scratch, map_chunks)
+    if task == IMAGES:
+        return _build_images(spec, task, sha256)
+    return _build_table(spec, task, sha256, scratch, map_chunks)
 
 
-def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
-    rows = prepare_text(sources.read(spec.source), spec, task)
+def _build_running_text(
+    spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks
+) -> _Built:
+    if isinstance(spec.source, TextSource):
+        files: Files = {None: Path(spec.source.path)}
+    else:
+        files = write_files(sources.read(spec.source), scratch)
+    rows = prepare_running(files, spec, scratch, map_chunks)
+    splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
+    manifest = _manifest(
+        spec,
+        task,
+        sha256,
+        splits,
+        class_names=None,
+        tokenizer=rows.tokenizer.to_json(),
+        num_tokens=rows.tokenizer.num_tokens,
+    )
+    return manifest, splits
+
+
+def _build_texts(spec: DataSpec, task: str, sha256: str) -> _Built:
+    table = sources.read(spec.source)
+    rows = prepare_translations(table, spec) if task == TRANSLATION else prepare_texts(table, spec)
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     manifest = _manifest(
         spec,
@@ -210,13 +284,15 @@ def _build_text(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[
         splits,
         class_names=rows.class_names,
         tokenizer=rows.tokenizer.to_json(),
-        num_tokens=rows.tokenizer.num_tokens,
-        padding=None if task == LANGUAGE_MODELLING else rows.tokenizer.padding,
+        num_tokens=rows.num_tokens,
+        padding=rows.tokenizer.padding,
+        separator=rows.separator,
+        target_tokens=rows.target_tokens,
     )
     return manifest, splits
 
 
-def _build_audio(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
+def _build_audio(spec: DataSpec, task: str, sha256: str) -> _Built:
     rows = audio.prepare_audio(sources.read(spec.source), spec)
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     mean, std = None, None
@@ -238,7 +314,7 @@ def _build_audio(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict
     return manifest, splits
 
 
-def _build_images(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
+def _build_images(spec: DataSpec, task: str, sha256: str) -> _Built:
     cleaned = clean(sources.read(spec.source), task)
     rows = split_rows(cleaned, spec.split)
     splits = {name: Arrays(cleaned.features[index], cleaned.targets[index]) for name, index in rows.items()}
@@ -247,22 +323,27 @@ def _build_images(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dic
     return manifest, _standardised(splits, manifest)
 
 
-def _build_image_files(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
-    rows = prepare_images(sources.read(spec.source), spec)
+def _build_image_files(
+    spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks
+) -> _Built:
+    rows = prepare_images(sources.read(spec.source), spec, scratch, map_chunks)
     train, _ = rows.splits["train"]
-    moments = pixels.fit(train, robust=spec.standardise == "robust") if spec.standardise else None
+    moments = pixels.fit(train.blocks(), robust=spec.standardise == "robust") if spec.standardise else None
     mean, std = moments or (None, None)
-    splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
+    splits = {name: RowsAndTargets(*arrays) for name, arrays in rows.splits.items()}
     manifest = _manifest(
         spec, task, sha256, splits, class_names=rows.class_names, mean=mean, std=std, dropped=rows.dropped
     )
     return manifest, splits
 
 
-def _build_table(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict[str, Arrays]]:
-    rows = prepare_rows(sources.read(spec.source), spec, task)
-    splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
-    mean, std = _moments(splits["train"].features, spec, rows.is_scaled)
+def _build_table(spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks) -> _Built:
+    options: dict[str, Any] = {}
+    if isinstance(spec.source, TableSource | HuggingFaceSource):
+        options = {"zeros": scratch.zeros, "map_chunks": map_chunks}
+    rows = prepare_rows(sources.read(spec.source, **options), spec, task)
+    splits = {name: RowsAndTargets(*arrays) for name, arrays in rows.splits.items()}
+    mean, std = _moments_of_rows(splits["train"].features, spec, rows.is_scaled, scratch)
     target_mean, target_std = (None, None) if rows.class_names else _target_moments(splits["train"].targets)
     manifest = _manifest(
         spec,
@@ -280,11 +361,16 @@ def _build_table(spec: DataSpec, task: str, sha256: str) -> tuple[Manifest, dict
         dropped=rows.dropped,
         missing=rows.missing,
     )
-    return manifest, _standardised(splits, manifest)
+    moments = _moments_of(manifest)
+    if moments is None:
+        return manifest, splits
+    return manifest, {
+        name: RowsAndTargets(StandardisedRows(x, moments), y) for name, (x, y) in splits.items()
+    }
 
 
 def _manifest(
-    spec: DataSpec, task: str, sha256: str, splits: Mapping[str, Arrays], **fields: Any
+    spec: DataSpec, task: str, sha256: str, splits: Mapping[str, Prepared], **fields: Any
 ) -> Manifest:
     """With `fields`; what is left out a store of this kind does not have."""
     common: dict[str, Any] = {
@@ -296,13 +382,18 @@ def _manifest(
     return Manifest(sha256=sha256, task=task, **(common | absent | fields))
 
 
-def preprocess(features: AnyArray, manifest: Manifest) -> AnyArray:
+def preprocess(features: AnyArray, manifest: Manifest, tokenizer: tokens.Tokenizer | None = None) -> AnyArray:
     """Raw rows as the model saw them in training: [rows, *input_shape], of recordings as spectrograms; texts
-    [rows]; or of a table [rows, columns] in the order of `manifest.columns`, objects where a column is text.
+    [rows], pairs of texts [rows, 2]; or of a table [rows, columns] in the order of `manifest.columns`,
+    objects where a column is text.
+
+    `tokenizer`: that of the manifest, where it is read already.
     """
     if manifest.tokenizer is not None:
         (max_length,) = manifest.input_shape
-        return tokens.encode_rows(tokens.from_json(manifest.tokenizer), list(features), max_length)
+        return tokens.encode_rows(
+            tokenizer or tokens.from_json(manifest.tokenizer), features.tolist(), max_length
+        )
     if features.dtype == np.uint8:
         return pixels.to_rows(features, _moments_of(manifest))
     if manifest.columns is not None:
@@ -328,15 +419,18 @@ def _standardised(splits: Mapping[str, Arrays], manifest: Manifest) -> dict[str,
     return {name: Arrays(_standardise(x, manifest), y) for name, (x, y) in splits.items()}
 
 
-def _moments(
-    train: AnyArray, spec: DataSpec, is_scaled: NDArray[np.bool_] | None = None
+def _moments(train: AnyArray, spec: DataSpec) -> standardise.Moments | tuple[None, None]:
+    return standardise.fit(train, robust=spec.standardise == "robust") if spec.standardise else (None, None)
+
+
+def _moments_of_rows(
+    train: Rows, spec: DataSpec, is_scaled: NDArray[np.bool_], scratch: Scratch
 ) -> standardise.Moments | tuple[None, None]:
     """Zero and one for features that are not to be scaled."""
     if not spec.standardise:
         return None, None
-    mean, std = standardise.fit(train, robust=spec.standardise == "robust")
-    if is_scaled is None:
-        return mean, std
+    robust = spec.standardise == "robust"
+    mean, std = standardise.fit_rows(train, robust, lambda: scratch.columns_of(train))
     return (
         tuple(value if scaled else 0.0 for value, scaled in zip(mean, is_scaled, strict=True)),
         tuple(value if scaled else 1.0 for value, scaled in zip(std, is_scaled, strict=True)),
@@ -348,14 +442,12 @@ def _target_moments(targets: AnyArray) -> tuple[float, float]:
     return mean, std
 
 
-def _publish(manifest: Manifest, splits: Mapping[str, Arrays], path: Path) -> None:
+def _make(path: Path, build: Callable[[Scratch], _Built]) -> None:
     temporary = path.with_name(_TEMPORARY + path.name)
     temporary.mkdir()
     try:
-        for name, split in splits.items():
-            for part, values in split._asdict().items():
-                _write_array(temporary / _array_name(name, part), values)
-        _write_bytes(temporary / _MANIFEST, manifest.to_json().encode())
+        with scratch_in(temporary / "scratch") as scratch:
+            _write(temporary, *build(scratch))
         _write_bytes(temporary / _SUMS, _sums(temporary))
         _sync_folder(temporary)
         temporary.rename(path)
@@ -363,6 +455,13 @@ def _publish(manifest: Manifest, splits: Mapping[str, Arrays], path: Path) -> No
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _write(folder: Path, manifest: Manifest, splits: Mapping[str, Prepared]) -> None:
+    for name, split in splits.items():
+        for part, values in split._asdict().items():
+            _write_array(folder / _array_name(name, part), values)
+    _write_bytes(folder / _MANIFEST, manifest.to_json().encode())
 
 
 def _array_name(split: str, part: str) -> str:
@@ -375,9 +474,12 @@ def _sums(folder: Path) -> bytes:
     return "".join(f"{content_sha256(file)}  {file.name}\n" for file in files).encode()
 
 
-def _write_array(path: Path, values: AnyArray) -> None:
+def _write_array(path: Path, values: AnyArray | Rows) -> None:
     with path.open("wb") as file:
-        np.save(file, values)
+        if isinstance(values, Rows):
+            save_rows(file, values)
+        else:
+            np.save(file, values)
         os.fsync(file.fileno())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tuner.data_report.report import Column, DataReport, Numbers
 from tuner.data_report.words import number
+from tuner.spec import LANGUAGE_MODELLING
 
 FEW_ROWS = 10
 IMBALANCE = 20
@@ -129,9 +130,8 @@ def _is_constant(column: Column) -> bool:
 
 def _cut(report: DataReport) -> Iterator[str]:
     assert report.tokens is not None
-    is_running_text = all(split.classes is None for split in report.splits)
     full = report.tokens.full["train"]
-    if not is_running_text and full > MANY_CUT * report.looked_at:
+    if report.task != LANGUAGE_MODELLING and full > MANY_CUT * report.looked_at:
         yield (
             f"{share(full, report.looked_at)} of the training rows fill all {report.input_shape[0]} tokens, "
             "so longer texts were cut; raise data.text.max_length to see whether the ends matter"

@@ -13,6 +13,7 @@ from tuner.data_report import png
 from tuner.data_report.columns import raw_columns, rounded
 from tuner.data_report.numbers import evenly, unscaled
 from tuner.data_report.report import Kind, Sample
+from tuner.spec import TRANSLATION
 
 MOST_CHARACTERS = 400
 MOST_CLASSES = 10
@@ -38,7 +39,10 @@ class Sampler:
             values = tuple(column.shown(0) for column in raw_columns(features[None], self._manifest))
         elif self._kind == "tokens":
             assert self._tokenizer is not None
-            text = _cut(self._tokenizer.decode(features.tolist()))
+            text = self._tokenizer.decode(features.tolist())
+            if self._manifest.task == TRANSLATION:
+                text = f"{text}\n{self._tokenizer.decode(targets.tolist())}".rstrip("\n")
+            text = _cut(text)
         else:
             picture = base64.b64encode(png.picture(self._image(features))).decode()
         label = self._label(targets)

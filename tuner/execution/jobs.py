@@ -20,8 +20,8 @@ from tuner.data.sources.files import expand
 from tuner.errors import DataError, ExperimentError, ResourceError
 from tuner.spec import Experiment
 from tuner.spec.addresses import is_address
-from tuner.spec.metrics import AUDIO_CLASSIFICATION
 from tuner.spec.reading import read_text, write_text
+from tuner.spec.tasks import AUDIO_CLASSIFICATION
 
 MAX_FILE_BYTES = 100 * 2**20
 """A larger file is not sent; put it where every node can read it."""

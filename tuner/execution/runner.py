@@ -23,7 +23,7 @@ from ray import cloudpickle, tune
 from ray._private import worker as ray_worker
 from ray.tune.error import TuneError
 
-from tuner.data import Store, fingerprint, localised, prepare
+from tuner.data import Store, fingerprint, localised, num_bytes, prepare
 from tuner.errors import Interrupted, ResourceError, ResultsError, StorageError, UsageError
 from tuner.execution.bridge import Carriers, Gangs, TuneScheduler, TuneSearcher, trial_name
 from tuner.execution.checks import (
@@ -36,6 +36,7 @@ from tuner.execution.checks import (
 from tuner.execution.conductor import Conductor, Listener, new_state
 from tuner.execution.placement import GangSize, NodeSize, local_node, num_gangs, size_gang
 from tuner.execution.population import Population
+from tuner.execution.ray_data import over_ray_data
 from tuner.execution.resume import catch_up, check_changes, replay, stored_experiment
 from tuner.execution.trainable import TrialRunner
 from tuner.records.environment import environment
@@ -104,7 +105,7 @@ def run_experiment(
         check_pretrained(specs)
         versions: dict[str, str] = {}
         with _undone_where_refused(paths) as made:
-            store_of = _prepare(experiment, specs, paths.store_root, made, versions)
+            store_of = _prepare(experiment, specs, paths.store_root, made, versions, cluster)
             _make_folder(experiment, paths, versions)
             # Opened here, where a database that does not answer leaves nothing behind.
             searcher = _searcher(experiment, paths)
@@ -143,7 +144,7 @@ def resume_experiment(
             specs = list(experiment.representatives())
             check_precision(specs, size)
             check_pretrained(specs)
-            store_of = _prepare(experiment, specs, paths.store_root, [], read_versions(paths))
+            store_of = _prepare(experiment, specs, paths.store_root, [], read_versions(paths), cluster)
             searcher = _searcher(experiment, paths)
             atomic_write(paths.experiment_yaml, experiment.to_yaml())
             _search(experiment, paths, searcher, store_of, size, num_gangs(size, nodes), listeners, cluster)
@@ -375,24 +376,32 @@ def _prepare(
     store_root: Path,
     made: list[Path],
     versions: dict[str, str],
+    cluster: Cluster,
 ) -> Callable[[DataSpec], Path]:
     """Prepares the data of the whole space, as far as it can be listed, and the rest on demand."""
     stores: dict[str, Store] = {}
+    most_bytes = experiment.resources.ray_data_above_mb * 1_000_000
 
-    def store_of(data: DataSpec) -> Store:
+    def store_of(data: DataSpec, *, is_cluster_idle: bool) -> Store:
         key = data.model_dump_json()
         if key not in stores:
             assert experiment.task is not None
             local = localised(data, store_root, versions)
             path = store_root / fingerprint(local, experiment.task)
-            if not path.exists():
+            is_new = not path.exists()
+            if is_new:
                 made.append(path)
-            stores[key] = prepare(data, experiment.task, store_root, versions)
+            # Where gangs have the CPUs, Ray Data would wait for them.
+            if is_new and is_cluster_idle and num_bytes(local.source) > most_bytes:
+                with _quiet_ray(), cluster():
+                    stores[key] = prepare(data, experiment.task, store_root, versions, over_ray_data)
+            else:
+                stores[key] = prepare(data, experiment.task, store_root, versions)
         return stores[key]
 
     for spec in specs:
-        check_fit(spec, store_of(spec.data).manifest)
-    return lambda data: store_of(data).path
+        check_fit(spec, store_of(spec.data, is_cluster_idle=True).manifest)
+    return lambda data: store_of(data, is_cluster_idle=False).path
 
 
 def _make_folder(experiment: Experiment, paths: ExperimentPaths, versions: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from tuner.models.cnn import build_cnn
+from tuner.models.encoder_decoder import build_encoder_decoder
 from tuner.models.mlp import build_mlp
 from tuner.models.pretrained import Pretrained, build_pretrained, check_pretrained, read_config
 from tuner.models.resnet import build_resnet
@@ -21,6 +22,7 @@ from tuner.models.transformer import build_transformer
 from tuner.models.tuning import RateGroups
 from tuner.spec.sections import (
     CnnSpec,
+    EncoderDecoderSpec,
     MlpSpec,
     ModelSpec,
     PretrainedSpec,
@@ -42,6 +44,8 @@ def build(
 ) -> nn.Module:
     """A module from [rows, *data.input_shape] to [rows, num_outputs].
 
+    An encoder-decoder takes two rows at once, [rows, 2, *data.input_shape].
+
     Args:
         per_token: to [rows, length, num_outputs] instead; for models of sequences only.
         config: of a pretrained model, to build it without its weights: what `read_config` gave.
@@ -60,6 +64,9 @@ def build(
             return build_rnn(spec, sequence(data, spec.type), num_outputs, per_token=per_token)
         case TransformerSpec():
             return build_transformer(spec, sequence(data, spec.type), num_outputs, per_token=per_token)
+        case EncoderDecoderSpec():
+            assert per_token, "the experiment was checked: it writes token by token"
+            return build_encoder_decoder(spec, sequence(data, spec.type), num_outputs)
         case PretrainedSpec():
             shape = sequence(data, spec.type)
             return build_pretrained(spec, shape, num_outputs, per_token=per_token, config=config)

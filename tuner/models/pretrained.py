@@ -32,21 +32,24 @@ _FILES = (_CONFIG, "generation_config.json", "model*.safetensors", "model.safete
 class Pretrained(nn.Module):
     """Tokens [rows, length] -> [rows, num_outputs], or [rows, length, num_outputs] of a language model."""
 
-    def __init__(self, spec: PretrainedSpec, network: Any, padding: int | None, num_outputs: int) -> None:
+    def __init__(self, spec: PretrainedSpec, network: Any, data: DataShape, num_outputs: int) -> None:
         super().__init__()
         self.network = network
-        self._padding, self._num_outputs = padding, num_outputs
+        self._padding, self._num_outputs = data.padding, num_outputs
+        self._separator = data.separator if _has_token_types(network.config) else None
         self._decay = spec.tuning.layer_decay if isinstance(spec.tuning, FullTuning) else 1.0
 
     def forward(self, tokens: Tensor) -> Tensor:
         if not len(tokens):
             # Some networks refuse it, but under ZeRO stage 3 every rank must go through every layer.
             return self.forward(tokens.new_zeros(1, *tokens.shape[1:]))[:0]
-        is_token = None
+        is_token, inputs = None, {}
         if self._padding is not None:
             places = torch.arange(tokens.shape[1], device=tokens.device)
             is_token = (places < row_lengths(tokens, self._padding)[:, None]).long()
-        outputs: Tensor = self.network(input_ids=tokens, attention_mask=is_token).logits
+        if self._separator is not None:
+            inputs["token_type_ids"] = _token_types(tokens, self._separator)
+        outputs: Tensor = self.network(input_ids=tokens, attention_mask=is_token, **inputs).logits
         # A model's vocabulary may be larger than its tokenizer's.
         return outputs[..., : self._num_outputs]
 
@@ -73,7 +76,7 @@ def build_pretrained(
     own = _fitted(_config(spec.name) if config is None else _config_of(config), data, num_outputs, per_token)
     network = _load(spec.name, own, per_token) if config is None else _empty(spec.name, own, per_token)
     tuning.apply(network, spec.tuning, trains_head=not per_token)
-    return Pretrained(spec, network, data.padding, num_outputs)
+    return Pretrained(spec, network, data, num_outputs)
 
 
 def read_config(spec: PretrainedSpec) -> dict[str, Any]:
@@ -222,6 +225,16 @@ def _check_is_causal(name: str, config: Any) -> None:
             f"language modelling needs a model whose tokens see only those before them, but {name} is of "
             f"type {config.model_type}; choose a decoder such as GPT-2"
         )
+
+
+def _has_token_types(config: Any) -> bool:
+    return (getattr(config, "type_vocab_size", None) or 0) > 1
+
+
+def _token_types(tokens: Tensor, separator: int) -> Tensor:
+    """[rows, length]: 0 up to the first separator of each row, 1 after it."""
+    separators = (tokens == separator).long()
+    return (separators.cumsum(dim=1) - separators).clamp(max=1)
 
 
 def _num_positions(network: Any) -> int | None:

@@ -20,6 +20,8 @@ class Described(Protocol):
     def num_tokens(self) -> int | None: ...
     @property
     def padding(self) -> int | None: ...
+    @property
+    def separator(self) -> int | None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +34,17 @@ class DataShape:
     """size of the vocabulary; None: the rows are float features"""
     padding: int | None = None
     """the token at the end of short rows, below `num_tokens`; None: every row is full"""
+    separator: int | None = None
+    """the token after which the second text of a pair begins; None: rows are no pairs, or none tells"""
 
     @classmethod
     def of(cls, data: Described) -> DataShape:
-        return cls(input_shape=data.input_shape, num_tokens=data.num_tokens, padding=data.padding)
+        return cls(
+            input_shape=data.input_shape,
+            num_tokens=data.num_tokens,
+            padding=data.padding,
+            separator=data.separator,
+        )
 
 
 def features(data: DataShape, model: str, *, per_token: bool) -> tuple[int, ...]:

@@ -2,10 +2,7 @@
 
 Tokens are looked up in the embedding, steps of numbers go through a linear layer.
 
-The weights begin as in GPT-2: N(0, 0.02^2), biases at zero, and what is added to the residual stream smaller
-by the root of the number of additions. Positions are learned, rotary (Su et al., 2021: pairs of queries and
-keys are turned by an angle that grows with the place), or the waves of Vaswani et al., as large as learned
-ones begin. Angles are computed in float32, whatever the precision of the weights.
+Its blocks, weights and positions are those of `tuner/models/blocks.py`.
 
 A decoder needs no mask for padding: it stands at the end, where no token before it looks. One output a row is
 an encoder's mean over the tokens before the padding, or what a decoder gives at the last of them.
@@ -13,20 +10,13 @@ an encoder's mean over the tokens before the padding, or what a decoder gives at
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tuner.models import recomputing
-from tuner.models.layers import activation
+from tuner.models.blocks import Block, Embedding, Linear, are_seen, waves
 from tuner.models.shapes import DataShape, row_lengths, steps
 from tuner.spec.sections import TransformerSpec
-
-_STD = 0.02
-_SLOWEST = 10_000.0
-_ADDITIONS_PER_BLOCK = 2
 
 
 def build_transformer(
@@ -42,14 +32,14 @@ class _Transformer(nn.Module):
         self._spec, self._padding, self._per_token = spec, data.padding, per_token
         self.embedding = _embedding(spec, data)
         is_learned = spec.positions == "learned"
-        self.positions = _Embedding(data.input_shape[0], spec.width) if is_learned else None
+        self.positions = Embedding(data.input_shape[0], spec.width) if is_learned else None
         self.dropout = nn.Dropout(spec.dropout)
-        self.blocks = nn.ModuleList(_Block(spec) for _ in range(spec.depth))
+        self.blocks = nn.ModuleList(Block(spec, is_causal=spec.kind == "decoder") for _ in range(spec.depth))
         self.norm = nn.LayerNorm(spec.width)
-        self.head = _Linear(spec.width, num_outputs, bias=not spec.tie_embeddings)
+        self.head = Linear(spec.width, num_outputs, bias=not spec.tie_embeddings)
         if spec.tie_embeddings:
             assert per_token, "the experiment was checked: only language models tie their embeddings"
-            assert isinstance(self.embedding, _Embedding)
+            assert isinstance(self.embedding, Embedding)
             assert num_outputs == data.num_tokens, (num_outputs, data)
             self.head.weight = self.embedding.weight
 
@@ -60,7 +50,7 @@ class _Transformer(nn.Module):
         places = torch.arange(rows.shape[1], device=rows.device)
         is_seen = None
         if lengths is not None and self._spec.kind == "encoder":
-            is_seen = (places < lengths[:, None])[:, None, None, :]
+            is_seen = are_seen(lengths, rows.shape[1])
         x = self.dropout(self._embed(rows, places))
         for block in self.blocks:
             x = recomputing.run(block, x, is_seen, recompute=self._spec.checkpointing and self.training)
@@ -74,7 +64,7 @@ class _Transformer(nn.Module):
         if self.positions is not None:
             x = x + self.positions(places)
         if self._spec.positions == "sinusoidal":
-            x = x + _waves(places, self._spec.width).to(x.dtype)
+            x = x + waves(places, self._spec.width).to(x.dtype)
         return x
 
     def _pool(self, x: Tensor, lengths: Tensor | None) -> Tensor:
@@ -88,95 +78,7 @@ class _Transformer(nn.Module):
         return x.masked_fill(~is_token[:, :, None], 0).sum(dim=1) / lengths[:, None].to(x.dtype)
 
 
-class _Block(nn.Module):
-    """Attention, then two linear layers, each behind a norm and added to the stream [rows, length, width]."""
-
-    def __init__(self, spec: TransformerSpec) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(spec.width)
-        self.attention = _Attention(spec)
-        self.feedforward_norm = nn.LayerNorm(spec.width)
-        self.feedforward = nn.Sequential(
-            _Linear(spec.width, spec.feedforward * spec.width),
-            activation(spec.activation),
-            _Linear(spec.feedforward * spec.width, spec.width, std=_std_of_additions(spec)),
-        )
-        self.dropout = nn.Dropout(spec.dropout)
-
-    def forward(self, x: Tensor, is_seen: Tensor | None) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), is_seen))
-        x = x + self.dropout(self.feedforward(self.feedforward_norm(x)))
-        return x
-
-
-class _Attention(nn.Module):
-    """Of `heads` heads, by torch's fused kernels; causal in a decoder."""
-
-    def __init__(self, spec: TransformerSpec) -> None:
-        super().__init__()
-        self._heads, self._dropout = spec.heads, spec.dropout
-        self._is_causal, self._is_rotary = spec.kind == "decoder", spec.positions == "rotary"
-        self.inputs = _Linear(spec.width, 3 * spec.width)
-        self.output = _Linear(spec.width, spec.width, std=_std_of_additions(spec))
-
-    def forward(self, x: Tensor, is_seen: Tensor | None) -> Tensor:
-        """`x` [rows, length, width]; `is_seen` [rows, 1, 1, length], None: all are."""
-        rows, length, width = x.shape
-        inputs = self.inputs(x).view(rows, length, 3, self._heads, width // self._heads)
-        queries, keys, values = inputs.permute(2, 0, 3, 1, 4)
-        if self._is_rotary:
-            queries, keys = _rotated(queries), _rotated(keys)
-        seen = functional.scaled_dot_product_attention(
-            queries,
-            keys,
-            values,
-            attn_mask=is_seen,
-            dropout_p=self._dropout if self.training else 0.0,
-            is_causal=self._is_causal,
-        )
-        outputs: Tensor = self.output(seen.transpose(1, 2).reshape(rows, length, width))
-        return outputs
-
-
-class _Linear(nn.Linear):
-    def __init__(self, num_inputs: int, num_outputs: int, *, std: float = _STD, bias: bool = True) -> None:
-        super().__init__(num_inputs, num_outputs, bias=bias)
-        nn.init.normal_(self.weight, std=std)
-        if bias:
-            nn.init.zeros_(self.bias)
-
-
-class _Embedding(nn.Embedding):
-    def __init__(self, num_embeddings: int, width: int) -> None:
-        super().__init__(num_embeddings, width)
-        nn.init.normal_(self.weight, std=_STD)
-
-
 def _embedding(spec: TransformerSpec, data: DataShape) -> nn.Module:
     if data.num_tokens is None:
-        return _Linear(data.input_shape[1], spec.width)
-    return _Embedding(data.num_tokens, spec.width)
-
-
-def _std_of_additions(spec: TransformerSpec) -> float:
-    return _STD / math.sqrt(spec.depth * _ADDITIONS_PER_BLOCK)
-
-
-def _angles(places: Tensor, num_pairs: int) -> Tensor:
-    """[length] -> [length, num_pairs] in float32: of each pair of numbers at each place."""
-    exponents = torch.arange(num_pairs, device=places.device) / num_pairs
-    return places.float()[:, None] * _SLOWEST**-exponents
-
-
-def _waves(places: Tensor, width: int) -> Tensor:
-    """[length] -> [length, width]: sines, then cosines, of standard deviation 0.02."""
-    angles = _angles(places, -(-width // 2))
-    return math.sqrt(2) * _STD * torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]
-
-
-def _rotated(x: Tensor) -> Tensor:
-    """[rows, heads, length, head width], where number i and i + half of a head are one pair."""
-    angles = _angles(torch.arange(x.shape[2], device=x.device), x.shape[3] // 2)
-    cos, sin = angles.cos(), angles.sin()
-    first, second = x.float().chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1).to(x.dtype)
+        return Linear(data.input_shape[1], spec.width)
+    return Embedding(data.num_tokens, spec.width)

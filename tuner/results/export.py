@@ -24,14 +24,46 @@ from tuner.records.confirmation import Estimate
 from tuner.records.files import atomic_write
 from tuner.records.paths import ExperimentPaths
 from tuner.records.versions import read_versions
-from tuner.results.continuation import continue_text
-from tuner.spec import LANGUAGE_MODELLING, Experiment, PretrainedSpec, TrialSpec
+from tuner.spec import Experiment, PretrainedSpec, TrialSpec
 from tuner.tasks import Task
+from tuner.tasks.continuation import continue_text
 from tuner.training.evaluation import evaluate
 from tuner.training.ranks import Ranks
 
 ROWS, ROWS_OF_TOKENS = 1024, 64
 """Rows a forward pass outside training; tokens become vectors, or as many numbers as the vocabulary has."""
+
+
+class _Prepared:
+    """New rows as training had them; a `tuner.tasks.Preparation`."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._tokenizer = None if manifest.tokenizer is None else tokens.from_json(manifest.tokenizer)
+
+    @property
+    def max_length(self) -> int:
+        (max_length,) = self._manifest.input_shape
+        return max_length
+
+    @property
+    def padding(self) -> int:
+        return self._of_texts.padding
+
+    def rows(self, raw: np.ndarray) -> np.ndarray:
+        return preprocess(raw, self._manifest, self._tokenizer)
+
+    def encode(self, text: str) -> Sequence[int]:
+        encoded: list[int] = self._of_texts.encode(text).tolist()
+        return encoded
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return self._of_texts.decode(tokens)
+
+    @property
+    def _of_texts(self) -> tokens.Tokenizer:
+        assert self._tokenizer is not None, self._manifest.task
+        return self._tokenizer
 
 
 @dataclass(frozen=True)
@@ -87,23 +119,17 @@ class ExportedModel:
 
     @torch.no_grad()
     def predict(self, features: np.ndarray) -> list[dict[str, Any]]:
-        """For raw rows [rows, *input_shape], or texts [rows], one mapping each.
+        """For raw rows [rows, *input_shape], texts [rows], or pairs of texts [rows, 2], one mapping each.
 
-        Label and probability, or value; of a language model the text with which it goes on.
+        Label and probability, or value; of a language model the text with which it goes on; a translation.
         """
-        if self.spec.task == LANGUAGE_MODELLING:
-            return [{"continuation": self.continue_text(text)} for text in features]
-        x = preprocess(features, self.manifest)
-        task = self.task
-        outputs = (self.network(torch.from_numpy(part)) for part in _parts(x, _rows(self.manifest)))
-        return [prediction for output in outputs for prediction in task.predict(output)]
+        task, prepared = self.task, _Prepared(self.manifest)
+        parts = _parts(features, _rows(self.manifest))
+        return [row for part in parts for row in task.predict(self.network, part, prepared)]
 
     def continue_text(self, prompt: str, **options: Any) -> str:
-        """Of a language model: what follows `prompt`; `options` as in `tuner.results.continuation`."""
-        assert self.manifest.tokenizer is not None, self.manifest.task
-        (max_length,) = self.manifest.input_shape
-        tokenizer = tokens.from_json(self.manifest.tokenizer)
-        return continue_text(self.network, tokenizer, prompt, max_length=max_length, **options)
+        """Of a language model: what follows `prompt`; `options` as in `tuner.tasks.continuation`."""
+        return continue_text(self.network, _Prepared(self.manifest), prompt, **options)
 
     @classmethod
     def _load(

@@ -2,7 +2,7 @@
 
 from tuner.spec.domains import Choice, Domain, Float, Int
 from tuner.spec.experiment import Experiment
-from tuner.spec.metrics import CLASSIFICATION, LANGUAGE_MODELLING, METRICS, TASKS, Mode, TaskName
+from tuner.spec.metrics import Mode
 from tuner.spec.sections import (
     Adam,
     AdamW,
@@ -16,6 +16,7 @@ from tuner.spec.sections import (
     CsvSource,
     DataSpec,
     EarlyStop,
+    EncoderDecoderSpec,
     EncodeSpec,
     Extrapolation,
     FreezeThaw,
@@ -57,12 +58,15 @@ from tuner.spec.sections import (
     Zero,
 )
 from tuner.spec.space import Parameter, Space
+from tuner.spec.tasks import CLASSIFICATION, LANGUAGE_MODELLING, METRICS, RULES, TASKS, TRANSLATION, TaskName
 
 __all__ = [
     "CLASSIFICATION",
     "LANGUAGE_MODELLING",
     "METRICS",
+    "RULES",
     "TASKS",
+    "TRANSLATION",
     "Adam",
     "AdamW",
     "Asha",
@@ -79,6 +83,7 @@ __all__ = [
     "Domain",
     "EarlyStop",
     "EncodeSpec",
+    "EncoderDecoderSpec",
     "Experiment",
     "Extrapolation",
     "Float",

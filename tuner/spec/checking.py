@@ -15,15 +15,6 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tuner.spec.domains import is_whole, known, nearest, show
-from tuner.spec.metrics import (
-    AUDIO_CLASSIFICATION,
-    CLASSIFICATION,
-    LANGUAGE_MODELLING,
-    METRICS,
-    ROW_TASKS,
-    TASKS,
-    TEXT_TASKS,
-)
 from tuner.spec.population_rules import check_population
 from tuner.spec.problems import Problems, dotted
 from tuner.spec.reading import KeyPath, SourceMap
@@ -31,12 +22,14 @@ from tuner.spec.scheduler_rules import check_scheduling
 from tuner.spec.searcher_rules import check_grid, check_knowledge, check_metrics
 from tuner.spec.sections import (
     AudioSource,
+    AugmentSpec,
     CleanSpec,
     ConfirmSpec,
     DataSpec,
     EncodeSpec,
     HuggingFaceSource,
     ModelSpec,
+    ParallelSplits,
     PretrainedSpec,
     PretrainedTokens,
     RecoverySpec,
@@ -53,6 +46,15 @@ from tuner.spec.sections import (
     TrialSpec,
 )
 from tuner.spec.space import space_of
+from tuner.spec.tasks import (
+    AUDIO_CLASSIFICATION,
+    CLASSIFICATION,
+    LANGUAGE_MODELLING,
+    METRICS,
+    RULES,
+    TASKS,
+    TEXT_TASKS,
+)
 from tuner.spec.template import locate, materialise, parse
 
 Locate = Callable[[KeyPath], KeyPath]
@@ -91,57 +93,6 @@ _PHRASES = {
 }
 _ONE_VALUE = ("int_type", "float_type", "bool_type", "string_type", "literal_error")
 _TABLE_TASKS = ("tabular_classification", "regression")
-_SOURCE_TASKS: dict[str, tuple[str, ...]] = {
-    "digits": ("image_classification", "tabular_classification"),
-    "iris": ("tabular_classification",),
-    "wine": ("tabular_classification",),
-    "breast_cancer": ("tabular_classification",),
-    "diabetes": ("regression",),
-    "csv": _TABLE_TASKS,
-    "jsonl": _TABLE_TASKS,
-    "parquet": _TABLE_TASKS,
-    "npz": ROW_TASKS,
-    "two_class": ("tabular_classification",),
-    "labelled_text": ("text_classification",),
-    "text": (LANGUAGE_MODELLING,),
-    "image_folder": ("image_classification",),
-    "audio": (AUDIO_CLASSIFICATION,),
-    "huggingface": _TABLE_TASKS,
-    "huggingface with text": (LANGUAGE_MODELLING,),
-    "huggingface with text and label": ("text_classification",),
-}
-_MODEL_TASKS: dict[str, tuple[str, ...]] = {
-    "mlp": (*ROW_TASKS, AUDIO_CLASSIFICATION),
-    "cnn": ("image_classification", AUDIO_CLASSIFICATION),
-    "resnet": ("image_classification", AUDIO_CLASSIFICATION),
-    "rnn": (*TEXT_TASKS, AUDIO_CLASSIFICATION),
-    "transformer": (*TEXT_TASKS, AUDIO_CLASSIFICATION),
-    "pretrained": TEXT_TASKS,
-}
-_CLASSIFICATION_LOSSES = ("auto", "cross_entropy", "bce")
-_LOSSES: dict[str, tuple[str, ...]] = {
-    "image_classification": _CLASSIFICATION_LOSSES,
-    "tabular_classification": _CLASSIFICATION_LOSSES,
-    "regression": ("auto", "mse", "huber"),
-    "text_classification": _CLASSIFICATION_LOSSES,
-    LANGUAGE_MODELLING: ("auto", "cross_entropy"),
-    AUDIO_CLASSIFICATION: _CLASSIFICATION_LOSSES,
-}
-_IMAGE_TASKS = ("image_classification",)
-_AUGMENT_TASKS: dict[str, tuple[str, ...]] = {
-    "rotate": _IMAGE_TASKS,
-    "scale": _IMAGE_TASKS,
-    "translate": _IMAGE_TASKS,
-    "flip": _IMAGE_TASKS,
-    "brightness": _IMAGE_TASKS,
-    "contrast": _IMAGE_TASKS,
-    "cutout": _IMAGE_TASKS,
-    "time_mask": (*_IMAGE_TASKS, AUDIO_CLASSIFICATION),
-    "frequency_mask": (*_IMAGE_TASKS, AUDIO_CLASSIFICATION),
-    "noise": (*ROW_TASKS, AUDIO_CLASSIFICATION),
-    "mixup": (*ROW_TASKS, AUDIO_CLASSIFICATION),
-    "token_dropout": TEXT_TASKS,
-}
 
 
 @dataclass(frozen=True)
@@ -422,8 +373,8 @@ def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tupl
 def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
     source = data.source
     name = _kind(source)
-    if task not in _SOURCE_TASKS[name]:
-        tasks = ", ".join(_SOURCE_TASKS[name])
+    if name not in RULES[task].sources:
+        tasks = ", ".join(each for each, rules in RULES.items() if name in rules.sources)
         yield ("data", "source"), f"must fit the task; found {name} with {task}; {name} allows: {tasks}"
     if data.text is not None and task not in TEXT_TASKS:
         yield ("data", "text"), f"is for tasks that read texts; found it with task {task}; drop it"
@@ -439,7 +390,7 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
             rest = f"is for tables of numbers and text{but}; found it with task {task}; drop it"
             yield ("data", section), rest
     if "split" in data.model_fields_set:
-        if isinstance(getattr(source, "path", None), SplitFiles | TableFiles):
+        if isinstance(getattr(source, "path", None), SplitFiles | TableFiles | ParallelSplits):
             yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
         if isinstance(getattr(source, "splits", None), SplitNames):
             yield ("data", "split"), "is decided by data.source.splits; found both; drop one"
@@ -450,7 +401,7 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _kind(source: Source) -> str:
-    """What decides for which tasks it is, as `_SOURCE_TASKS` calls it."""
+    """What decides for which tasks it is, as `TaskRules.sources` calls it."""
     if isinstance(source, HuggingFaceSource) and source.text is not None:
         return f"{source.type} with text{'' if source.label is None else ' and label'}"
     return source.name if source.type == "sklearn" else source.type
@@ -469,8 +420,8 @@ def _check_group(group: str, source: Source) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _check_model(task: str, model: ModelSpec) -> Iterator[tuple[KeyPath, str]]:
-    if task not in _MODEL_TASKS[model.type]:
-        allowed = ", ".join(name for name, tasks in _MODEL_TASKS.items() if task in tasks)
+    if model.type not in RULES[task].models:
+        allowed = ", ".join(RULES[task].models)
         yield ("model", "type"), f"must fit the task {task}; found {model.type}; allowed: {allowed}"
         return
     is_language_model = task == LANGUAGE_MODELLING
@@ -494,10 +445,10 @@ def _check_tokens(model: ModelSpec, data: DataSpec) -> Iterator[tuple[KeyPath, s
 
 
 def _check_loss(task: str, train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:
-    if train.loss not in _LOSSES[task]:
-        allowed = ", ".join(_LOSSES[task])
+    if train.loss not in RULES[task].losses:
+        allowed = ", ".join(RULES[task].losses)
         yield ("train", "loss"), f"must fit the task {task}; found {train.loss}; allowed: {allowed}"
-    elif train.label_smoothing and task not in (*CLASSIFICATION, LANGUAGE_MODELLING):
+    elif train.label_smoothing and not RULES[task].smooths_labels:
         yield (
             ("train", "label_smoothing"),
             f"needs the loss cross_entropy or bce; found {train.label_smoothing} with task {task}; drop it",
@@ -505,11 +456,12 @@ def _check_loss(task: str, train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _check_augment(task: str, train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:
-    for name, tasks in _AUGMENT_TASKS.items():
+    allowed = RULES[task].augmentations
+    names = ", ".join(allowed) or "none"
+    for name in AugmentSpec.model_fields:
         value = getattr(train.augment, name)
-        if value and task not in tasks:
-            allowed = ", ".join(each for each, tasks in _AUGMENT_TASKS.items() if task in tasks)
-            rest = f"must fit the task {task}; found {value:g}; drop it; allowed: {allowed}"
+        if value and name not in allowed:
+            rest = f"must fit the task {task}; found {value:g}; drop it; allowed: {names}"
             yield ("train", "augment", name), rest
 
 

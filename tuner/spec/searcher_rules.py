@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from tuner.errors import ExperimentError
 from tuner.spec.domains import Choice, Domain, Float, known, show, to_plain
-from tuner.spec.metrics import METRICS
 from tuner.spec.points import as_value, complete_point
 from tuner.spec.reading import KeyPath
 from tuner.spec.sections import Prior, SearchSpec
 from tuner.spec.space import Space
+from tuner.spec.tasks import METRICS
 
 Problem = tuple[KeyPath, str]
 

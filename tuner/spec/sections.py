@@ -23,7 +23,8 @@ from pydantic_core import PydanticCustomError
 from tuner.spec.addresses import is_address, wrong_address
 from tuner.spec.domains import is_number, is_path, is_whole, show
 from tuner.spec.mel import empty_band
-from tuner.spec.metrics import Mode, TaskName
+from tuner.spec.metrics import Mode
+from tuner.spec.tasks import TaskName
 
 
 def broken_rule(text: str) -> PydanticCustomError:
@@ -158,6 +159,37 @@ def _split_names(value: Any) -> Any:
             f"such; found {show(value)}; correct it"
         )
     return value
+
+
+def _one_or_two_columns(value: Any) -> Any:
+    names = [value] if isinstance(value, str) else value
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not is_list or not 1 <= len(set(names)) == len(names) <= 2:
+        raise broken_rule(f"must be the name of a column, or a list of two; found {show(value)}; correct it")
+    return value
+
+
+def _parallel_files(value: Any) -> Any:
+    """What the union of the types would say of a mistake is one sentence a type."""
+    if isinstance(value, ParallelFiles | ParallelSplits):
+        return value
+    is_split = isinstance(value, dict) and "train" in value
+    parts = value if is_split else {"train": value, "val": value}
+    pairs = [pair for part, pair in parts.items() if part != "test" or pair is not None]
+    is_known = {"train", "val"} <= parts.keys() <= ParallelSplits.model_fields.keys()
+    if not is_known or not all(_is_pair_of_files(pair) for pair in pairs):
+        raise broken_rule(
+            "must be a mapping of source and target to a file each, or a mapping of train and val, and test "
+            f"where there is one, to such; found {show(value)}; correct it"
+        )
+    for file in (file for pair in pairs for file in pair.values()):
+        _is_place(file)
+    return value
+
+
+def _is_pair_of_files(value: Any) -> bool:
+    is_pair = isinstance(value, dict) and value.keys() == {"source", "target"}
+    return is_pair and all(isinstance(file, str) for file in value.values())
 
 
 def _as_missing(value: Any) -> Any:
@@ -345,18 +377,74 @@ PathOrSplits = Annotated[Place | SplitFiles, BeforeValidator(_path_or_splits)]
 
 
 class LabelledTextSource(Section):
-    """A table with a column of texts and a column of labels."""
+    """A table with a column of texts, or two of pairs of texts, and a column of labels."""
 
     type: Literal["labelled_text"] = "labelled_text"
     path: PathOrSplits
     """one file, or one a split; relative to the experiment file (in Python: to the working directory)"""
-    text: str = "text"
-    """name of the column of texts"""
+    text: Annotated[str | list[str], BeforeValidator(_one_or_two_columns)] = "text"
+    """name of the column of texts; or of the two columns of pairs of texts, first and second"""
     label: str = "label"
     """name of the column that is predicted"""
     columns: list[str] | None = None
     """names of the columns, where the file has no header row"""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
+
+    @property
+    def text_columns(self) -> list[str]:
+        return [self.text] if isinstance(self.text, str) else self.text
+
+    @model_validator(mode="after")
+    def _label_is_no_text(self) -> "LabelledTextSource":
+        if self.label in self.text_columns:
+            raise broken_rule(
+                f"needs one use for each column; found {show(self.label)} in text and label; name another"
+            )
+        return self
+
+
+class ParallelTableSource(Section):
+    """A table with a column of texts and a column of their translations."""
+
+    type: Literal["parallel_table"] = "parallel_table"
+    path: PathOrSplits
+    """one file, or one a split; relative to the experiment file (in Python: to the working directory)"""
+    source: str = "source"
+    """name of the column of texts"""
+    target: str = "target"
+    """name of the column of translations"""
+    columns: list[str] | None = None
+    """names of the columns, where the file has no header row"""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
+
+    @model_validator(mode="after")
+    def _sides_differ(self) -> "ParallelTableSource":
+        if self.source == self.target:
+            raise broken_rule(f"needs two columns; found {show(self.source)} as source and target; name both")
+        return self
+
+
+class ParallelFiles(Section):
+    """Two files of lines, each line of `target` the translation of the same line of `source`."""
+
+    source: Place
+    target: Place
+
+
+class ParallelSplits(Section):
+    """Two files a split; `data.split` is not used then."""
+
+    train: ParallelFiles
+    val: ParallelFiles
+    test: ParallelFiles | None = None
+
+
+class ParallelTextSource(Section):
+    """Texts and their translations, a line each, in two files."""
+
+    type: Literal["parallel_text"] = "parallel_text"
+    path: Annotated[ParallelFiles | ParallelSplits, BeforeValidator(_parallel_files)]
+    """relative to the experiment file (in Python: to the working directory)"""
 
 
 class TextSource(Section):
@@ -472,6 +560,8 @@ Source = Annotated[
     | TwoClassSource
     | LabelledTextSource
     | TextSource
+    | ParallelTableSource
+    | ParallelTextSource
     | ImageFolderSource
     | AudioSource
     | HuggingFaceSource,
@@ -757,12 +847,9 @@ class RnnSpec(Section):
     """how the tokens of a row become one output; not used by language modelling, with an output a token"""
 
 
-class TransformerSpec(Section):
-    """Pre-norm transformer over a sequence: `depth` blocks of attention with `heads` heads and two layers."""
+class TransformerLayers(Section):
+    """What transformers share."""
 
-    type: Literal["transformer"] = "transformer"
-    kind: Literal["encoder", "decoder"] = "encoder"
-    """encoder: a token sees all others; decoder: only those before it, as language modelling needs"""
     width: Count = 128
     """a multiple of `heads`"""
     depth: Count = 2
@@ -775,12 +862,12 @@ class TransformerSpec(Section):
     """how a token's place counts: a weight, a rotation of queries and keys, or fixed waves"""
     activation: Activation = "gelu"
     tie_embeddings: bool = False
-    """the output layer has the weights of the embedding; for decoders in language modelling"""
+    """the output layer has the weights of the embedding; for language modelling and translation"""
     checkpointing: bool = False
     """compute a block again in the backward pass instead of keeping its activations"""
 
     @model_validator(mode="after")
-    def _heads_share_the_width(self) -> "TransformerSpec":
+    def _heads_share_the_width(self) -> "TransformerLayers":
         if self.width % self.heads:
             multiple = -(-self.width // self.heads) * self.heads
             raise broken_rule(
@@ -795,6 +882,14 @@ class TransformerSpec(Section):
             )
         return self
 
+
+class TransformerSpec(TransformerLayers):
+    """Pre-norm transformer over a sequence: `depth` blocks of attention with `heads` heads and two layers."""
+
+    type: Literal["transformer"] = "transformer"
+    kind: Literal["encoder", "decoder"] = "encoder"
+    """encoder: a token sees all others; decoder: only those before it, as language modelling needs"""
+
     @model_validator(mode="after")
     def _ties_in_decoders(self) -> "TransformerSpec":
         if self.tie_embeddings and self.kind != "decoder":
@@ -802,6 +897,12 @@ class TransformerSpec(Section):
                 f"with tie_embeddings needs kind decoder; found {self.kind}; change it or drop tie_embeddings"
             )
         return self
+
+
+class EncoderDecoderSpec(TransformerLayers):
+    """Pre-norm transformer from one sequence to another: `depth` blocks that read, and `depth` that write."""
+
+    type: Literal["encoder_decoder"] = "encoder_decoder"
 
 
 class FullTuning(Section):
@@ -852,7 +953,7 @@ class PretrainedSpec(Section):
 
 
 ModelSpec = Annotated[
-    MlpSpec | CnnSpec | ResnetSpec | RnnSpec | TransformerSpec | PretrainedSpec,
+    MlpSpec | CnnSpec | ResnetSpec | RnnSpec | TransformerSpec | EncoderDecoderSpec | PretrainedSpec,
     Field(discriminator="type"),
 ]
 
@@ -1285,6 +1386,9 @@ class ResourcesSpec(Section):
     gpus_per_worker: Annotated[Literal["auto"] | float, BeforeValidator(_auto_or_count)] = "auto"
     """auto: one where the cluster has any; below 1, for gangs of one worker: a share of one and of its memory
     """
+    ray_data_above_mb: Annotated[float, Field(ge=0)] = 1024.0
+    """megabytes of image files, running text or tables beyond which Ray Data prepares them, on all nodes,
+    each of which must see them; below, one process does"""
 
 
 class TrialSpec(Section):

@@ -6,6 +6,7 @@ micro-batches and ranks they are added, and one `metrics` call at the end gives 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 AnyArray = NDArray[Any]
+Network = Callable[[Tensor], Tensor]
 
 
 class Targets(Protocol):
@@ -26,10 +28,32 @@ class Targets(Protocol):
     def target_std(self) -> float | None: ...
     @property
     def num_tokens(self) -> int | None: ...
+    @property
+    def padding(self) -> int | None: ...
+    @property
+    def target_tokens(self) -> float | None: ...
+
+
+class Preparation(Protocol):
+    """How new rows become what a network takes, and tokens text; an exported model has one."""
+
+    @property
+    def max_length(self) -> int:
+        """Tokens of a row."""
+
+    @property
+    def padding(self) -> int:
+        """The token that fills up short rows."""
+
+    def rows(self, raw: AnyArray) -> AnyArray:
+        """Raw rows as training had them, [rows, *input_shape]."""
+
+    def encode(self, text: str) -> Sequence[int]: ...
+    def decode(self, tokens: Sequence[int]) -> str: ...
 
 
 class Task(Protocol):
-    """One of classification (softmax or one logit), regression and language modelling."""
+    """What a module of this folder is: see `tuner.tasks` for the names."""
 
     @property
     def num_outputs(self) -> int:
@@ -56,8 +80,13 @@ class Task(Protocol):
     def metrics(self, statistics: Tensor) -> dict[str, float]:
         """Metrics by name, from summed statistics of at least one row."""
 
-    def predict(self, outputs: Tensor) -> list[dict[str, Any]]:
-        """One readable mapping a row."""
+    def predict(self, network: Network, raw: AnyArray, preparation: Preparation) -> list[dict[str, Any]]:
+        """One readable mapping for each of the raw rows; `network` is in evaluation mode, on the CPU."""
+
+
+def outputs_of(network: Network, raw: AnyArray, preparation: Preparation) -> Tensor:
+    """What the network gives for raw rows."""
+    return network(torch.from_numpy(preparation.rows(raw)))
 
 
 def inputs(x: AnyArray, device: torch.device, dtype: torch.dtype) -> Tensor:

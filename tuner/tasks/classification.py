@@ -15,7 +15,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuner.tasks.base import AnyArray, inputs
+from tuner.errors import ExperimentError
+from tuner.spec.sections import TrainSpec
+from tuner.tasks.base import AnyArray, Network, Preparation, Targets, Task, inputs, outputs_of
+
+
+def make(train: TrainSpec, data: Targets) -> Task:
+    """ExperimentError when bce has other than two classes."""
+    assert data.class_names is not None
+    if train.loss != "bce":
+        return SoftmaxClassification(data.class_names, train.label_smoothing)
+    if len(data.class_names) != 2:
+        raise ExperimentError(
+            f"train.loss bce needs two classes, but the data has {len(data.class_names)}; use cross_entropy"
+        )
+    return BinaryClassification(data.class_names, train.label_smoothing)
 
 
 @dataclass(frozen=True)
@@ -79,8 +93,9 @@ class SoftmaxClassification(Classification):
     def classes(self, outputs: Tensor) -> Tensor:
         return outputs.argmax(dim=1)
 
-    def predict(self, outputs: Tensor) -> list[dict[str, Any]]:
+    def predict(self, network: Network, raw: AnyArray, preparation: Preparation) -> list[dict[str, Any]]:
         """{"label": class name, "probability": of that class}"""
+        outputs = outputs_of(network, raw, preparation)
         probabilities, classes = outputs.float().softmax(dim=1).max(dim=1)
         return _predictions(self.class_names, classes, probabilities)
 
@@ -111,8 +126,9 @@ class BinaryClassification(Classification):
     def classes(self, outputs: Tensor) -> Tensor:
         return (outputs[:, 0] > 0).long()
 
-    def predict(self, outputs: Tensor) -> list[dict[str, Any]]:
+    def predict(self, network: Network, raw: AnyArray, preparation: Preparation) -> list[dict[str, Any]]:
         """{"label": class name, "probability": of that class}"""
+        outputs = outputs_of(network, raw, preparation)
         classes = self.classes(outputs)
         sign = 2.0 * classes - 1.0
         return _predictions(self.class_names, classes, (sign * outputs[:, 0].float()).sigmoid())

@@ -1,11 +1,7 @@
-"""Language modelling: the next token of every token, cross-entropy in nats.
-
-Statistics are sums over the tokens: [loss, tokens, right ones]. Perplexity is exp of the mean loss.
-"""
+"""Language modelling: the next token of every token, cross-entropy in nats."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuner.tasks.base import AnyArray, inputs
+from tuner.spec.sections import TrainSpec
+from tuner.tasks.base import AnyArray, Network, Preparation, Targets, Task, inputs
+from tuner.tasks.continuation import continue_text
+from tuner.tasks.per_token import metrics_of, statistics_of
+
+
+def make(train: TrainSpec, data: Targets) -> Task:
+    assert data.num_tokens is not None
+    return LanguageModelling(data.num_tokens, train.label_smoothing)
 
 
 @dataclass(frozen=True)
@@ -42,20 +46,11 @@ class LanguageModelling:
         return functional.cross_entropy(logits, targets.flatten(), label_smoothing=self.label_smoothing)
 
     def statistics(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        logits, tokens = outputs.flatten(0, 1).float(), targets.flatten()
-        loss = functional.cross_entropy(logits, tokens, reduction="sum").double()
-        right = (logits.argmax(dim=1) == tokens).sum().double()
-        return torch.stack([loss, torch.full_like(loss, len(tokens)), right])
+        return statistics_of(outputs.flatten(0, 1), targets.flatten())
 
     def metrics(self, statistics: Tensor) -> dict[str, float]:
-        """loss (nats a token), perplexity, accuracy."""
-        loss, num_tokens, right = statistics.tolist()
-        mean = loss / num_tokens
-        perplexity = math.exp(mean) if mean < 700 else math.inf
-        return {"loss": mean, "perplexity": perplexity, "accuracy": right / num_tokens}
+        return metrics_of(statistics)
 
-    def predict(self, outputs: Tensor) -> list[dict[str, Any]]:
-        """{"token": the most probable one after the row, "probability": of it}"""
-        probabilities, tokens = outputs[:, -1].float().softmax(dim=1).max(dim=1)
-        pairs = zip(tokens.tolist(), probabilities.tolist(), strict=True)
-        return [{"token": token, "probability": probability} for token, probability in pairs]
+    def predict(self, network: Network, raw: AnyArray, preparation: Preparation) -> list[dict[str, Any]]:
+        """{"continuation": the text with which the model goes on}"""
+        return [{"continuation": continue_text(network, preparation, text)} for text in raw]

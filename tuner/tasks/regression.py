@@ -18,7 +18,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuner.tasks.base import AnyArray, inputs
+from tuner.spec.sections import TrainSpec
+from tuner.tasks.base import AnyArray, Network, Preparation, Targets, Task, inputs, outputs_of
+
+
+def make(train: TrainSpec, data: Targets) -> Task:
+    assert data.target_mean is not None
+    assert data.target_std is not None
+    return Regression(data.target_mean, data.target_std, huber=train.loss == "huber")
 
 
 @dataclass(frozen=True)
@@ -61,8 +68,9 @@ class Regression:
         r2 = 1.0 - squared / total if total > 0 else float("nan")
         return {"loss": loss / rows, "mae": absolute / rows * self.target_std, "r2": r2}
 
-    def predict(self, outputs: Tensor) -> list[dict[str, Any]]:
+    def predict(self, network: Network, raw: AnyArray, preparation: Preparation) -> list[dict[str, Any]]:
         """{"value": in the target's unit}"""
+        outputs = outputs_of(network, raw, preparation)
         values = outputs[:, 0].double() * self.target_std + self.target_mean
         return [{"value": value} for value in values.tolist()]
 

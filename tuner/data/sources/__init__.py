@@ -15,6 +15,7 @@ from tuner.data.sources import (
     huggingface,
     image_folder,
     npz_file,
+    parallel,
     sklearn_sets,
     table_files,
     text_files,
@@ -23,7 +24,14 @@ from tuner.data.sources import (
 from tuner.data.sources.files import check_file, check_splits_differ, content_sha256
 from tuner.data.sources.files import table_files as files_of_table
 from tuner.data.table import Table
-from tuner.spec.sections import AudioSource, HuggingFaceSource, ImageFolderSource, Source, TableSource
+from tuner.spec.sections import (
+    AudioSource,
+    HuggingFaceSource,
+    ImageFolderSource,
+    Source,
+    TableSource,
+    TextSource,
+)
 
 _READERS: dict[str, Callable[[Any], Table]] = {
     "audio": audio_files.read,
@@ -31,6 +39,8 @@ _READERS: dict[str, Callable[[Any], Table]] = {
     "huggingface": huggingface.read,
     "image_folder": image_folder.read,
     "jsonl": table_files.read,
+    "parallel_table": parallel.read_table,
+    "parallel_text": parallel.read_files,
     "parquet": table_files.read,
     "npz": npz_file.read,
     "labelled_text": text_files.read_labelled,
@@ -40,10 +50,26 @@ _READERS: dict[str, Callable[[Any], Table]] = {
 }
 
 
-def read(source: Source) -> Table:
-    """Read all rows of `source`; DataError where it cannot be read."""
+def read(source: Source, **options: Any) -> Table:
+    """Read all rows of `source`; DataError where it cannot be read. Tables in files take options."""
     check_splits_differ(source)
-    return _READERS[source.type](source)
+    return _READERS[source.type](source, **options)
+
+
+def num_bytes(source: Source) -> int:
+    """Size of the files of `source` that other nodes may prepare; DataError where they are missing.
+
+    Data sets of the Hub lie in the cache of this node.
+    """
+    if isinstance(source, ImageFolderSource):
+        files = image_folder.read(source).features.tolist()
+    elif isinstance(source, TableSource):
+        files = [path for _, path in files_of_table(source)]
+    elif isinstance(source, TextSource):
+        files = [Path(source.path)]
+    else:
+        return 0
+    return sum(path.stat().st_size for path in files)
 
 
 def identity(source: Source) -> dict[str, Any]:

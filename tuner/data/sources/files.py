@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 from tuner.errors import DataError
-from tuner.spec.sections import Source, SplitFiles, TableFiles, TableSource
+from tuner.spec.sections import ParallelSplits, Source, SplitFiles, TableFiles, TableSource
 
 _BLOCK_BYTES = 1 << 20
 
@@ -59,17 +59,27 @@ def split_paths(path: str | SplitFiles) -> list[tuple[str | None, Path]]:
 
 def check_splits_differ(source: Source) -> None:
     """DataError where a file, or a folder, is given for two splits."""
-    path = getattr(source, "path", None)
-    files = split_files(path) if isinstance(path, TableFiles) else []
-    files = split_paths(path) if isinstance(path, SplitFiles) else files
     first: dict[Path, str | None] = {}
-    for part, file in files:
+    for part, file in _files_of_splits(getattr(source, "path", None)):
         other = first.setdefault(file.resolve(), part)
         if other != part:
             raise DataError(
                 f"every split must have rows of its own, but {file} is given for {other} and {part}; name "
                 "another one, or leave test out"
             )
+
+
+def _files_of_splits(path: object) -> list[tuple[str | None, Path]]:
+    """All that is given split by split, with its split."""
+    match path:
+        case TableFiles():
+            return split_files(path)
+        case SplitFiles():
+            return split_paths(path)
+        case ParallelSplits():
+            parts = path.model_dump(exclude_none=True)
+            return [(part, Path(file)) for part, sides in parts.items() for file in sides.values()]
+    return []
 
 
 def split_files(files: str | list[str] | TableFiles) -> list[tuple[str | None, Path]]:

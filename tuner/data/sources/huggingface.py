@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -20,9 +20,18 @@ import numpy as np
 import pandas as pd
 
 from tuner.data.origins import Origins
+from tuner.data.pool import MapChunks, in_order
 from tuner.data.sources import parquet_file, text_files
 from tuner.data.sources.files import check_file, content_sha256
-from tuner.data.sources.table_files import TableFile, as_table, read_file, texts_of
+from tuner.data.sources.table_files import (
+    Piece,
+    TableFile,
+    Wanted,
+    as_table,
+    pieces_of,
+    read_file,
+    texts_of,
+)
 from tuner.data.table import AnyArray, Table
 from tuner.errors import DataError, ExperimentError
 from tuner.hub import hub_failure, hub_folder
@@ -30,7 +39,8 @@ from tuner.spec.reading import read_text
 from tuner.spec.sections import HuggingFaceSource
 
 _README = "README.md"
-_SUFFIXES = (".parquet", ".arrow", ".csv", ".tsv", ".jsonl")
+_KINDS = {".parquet": "parquet", ".arrow": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl"}
+_SUFFIXES = tuple(_KINDS)
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _CONFIGS = re.compile(r"^configs:.*\n(?:[ -].*\n|\n)*", re.MULTILINE)
 _SHARD = re.compile(r"([\w.]+)-\d+-of-\d+")
@@ -91,26 +101,41 @@ def identity(source: HuggingFaceSource) -> list[list[str | None]]:
     return [[split, content_sha256(path)] for split, path in _files(source)]
 
 
-def read(source: HuggingFaceSource) -> Table:
-    """Rows of a table; texts with labels where the source names a column of texts, and else running text."""
+def read(
+    source: HuggingFaceSource,
+    *,
+    zeros: Callable[..., AnyArray] = np.zeros,
+    map_chunks: MapChunks = in_order,
+) -> Table:
+    """Rows of a table; texts with labels where the source names a column of texts, and else running text.
+
+    Tables take the options of `table_files.read`; texts are read whole.
+    """
     files = _files(source)
-    if source.text is None:
-        assert source.label is not None, source
-        tables = [_table_file(split, path) for split, path in files]
-        return as_table(tables, source.label, source.features, source.drop or [])
-    return _read_texts([_text_file(split, path) for split, path in files], source.text, source.label)
+    if source.text is not None:
+        return _read_texts(files, source.text, source.label)
+    assert source.label is not None, source
+    suffix = files[0][1].suffix
+    return as_table(
+        pieces_of(files, _KINDS[suffix], _DELIMITERS.get(suffix)),
+        _read_piece,
+        Wanted(source.label, source.features, source.drop or []),
+        zeros=zeros,
+        map_chunks=map_chunks,
+    )
 
 
-def _read_texts(files: Sequence[TableFile], text: str, label: str | None) -> Table:
-    texts = np.concatenate([texts_of(file, text) for file in files])
-    sizes = [len(file.frame) for file in files]
-    parts = None if files[0].split is None else np.repeat([str(file.split) for file in files], sizes)
+def _read_texts(files: Sequence[tuple[str | None, Path]], text: str, label: str | None) -> Table:
+    tables = [_text_file(path) for _, path in files]
+    texts = np.concatenate([texts_of(file, text) for file in tables])
+    sizes = [len(file.frame) for file in tables]
+    splits = [str(split) for split, _ in files]
+    parts = None if files[0][0] is None else np.repeat(splits, sizes)
     if label is None:
         return Table(_lines(texts), np.zeros(len(texts), dtype=np.int64), parts=parts)
-    labels = np.concatenate([_labels(file, label) for file in files])
-    return Table(
-        texts, labels, parts=parts, origins=Origins.of_files([str(file.path) for file in files], sizes)
-    )
+    labels = np.concatenate([_labels(file, label) for file in tables])
+    origins = Origins.of_files([str(file.path) for file in tables], sizes)
+    return Table(texts, labels, parts=parts, origins=origins)
 
 
 def _hub_folder(
@@ -267,22 +292,23 @@ def _fnmatch(pattern: str) -> str:
     return pattern.removeprefix("./").replace("**/", "*")
 
 
-def _table_file(split: str | None, path: Path) -> TableFile:
-    if path.suffix in _DELIMITERS:
-        return read_file(path, "csv", _DELIMITERS[path.suffix], split=split)
-    if path.suffix == ".jsonl":
-        return read_file(path, "jsonl", None, split=split)
-    table = parquet_file.read_table(path)
+def _read_piece(piece: Piece, text: Collection[str]) -> TableFile:
+    path, part = piece.path, piece.part
+    kind = _KINDS[path.suffix]
+    if kind != "parquet":
+        return read_file(path, kind, _DELIMITERS.get(path.suffix), text=text, part=part)
+    table = parquet_file.read_table(path, part)
     names = _class_names(table, path)
-    frame = parquet_file.to_frame(table, path)
-    return TableFile(split, path, frame.assign(**{name: _named(frame[name], names[name]) for name in names}))
+    frame = parquet_file.to_frame(table, path, may_be_empty=part is not None)
+    frame = frame.assign(**{name: _named(frame[name], names[name]) for name in names})
+    return TableFile(path, frame, first_row=0 if part is None else part.first_row)
 
 
-def _text_file(split: str | None, path: Path) -> TableFile:
+def _text_file(path: Path) -> TableFile:
     """In CSV all is text here, also what pandas would take for a missing value."""
     if path.suffix in _DELIMITERS:
-        return TableFile(split, path, text_files.read_frame(path, None, _DELIMITERS[path.suffix]))
-    return _table_file(split, path)
+        return TableFile(path, text_files.read_frame(path, None, _DELIMITERS[path.suffix]))
+    return _read_piece(Piece(0, None, path, None), ())
 
 
 def _class_names(table: Any, path: Path) -> dict[str, list[str]]:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from tuner.data.sources.files import reason
+from tuner.data.sources.parts import Part, parts_of_lines
 from tuner.errors import DataError
 
 _LONGEST_WHOLE = 300
 """Digits of a number that is read as a whole one; longer ones are beyond a float."""
 
 
-def read_frame(path: Path) -> pd.DataFrame:
+def parts_of(path: Path, part_bytes: int) -> list[Part]:
+    return parts_of_lines(path, part_bytes)
+
+
+def read_frame(path: Path, part: Part | None = None) -> pd.DataFrame:
     """A frame with at least one row; a key that a line does not have is missing there."""
+    first = 1 if part is None else part.first_line + 1
     try:
-        with path.open("rb") as file:
-            rows = [_row(line, number, path) for number, line in enumerate(file, start=1) if line.strip()]
+        with path.open("rb") if part is None else BytesIO(part.read(path)) as file:
+            rows = [_row(line, number, path) for number, line in enumerate(file, first) if line.strip()]
     except OSError as error:
         raise DataError(f"data must be readable, but {path} is not: {reason(error)}; correct it") from error
-    if not rows:
+    if not rows and part is None:
         raise DataError(f"data must have rows, but {path} has none; give a file with data")
     frame: pd.DataFrame = pd.DataFrame(rows)
     return frame

@@ -1,7 +1,8 @@
-"""Texts: tables with a column of texts and one of labels, and running text."""
+"""Texts: tables with one or two columns of texts and one of labels, and running text."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,33 +30,24 @@ def read_labelled(source: LabelledTextSource) -> Table:
 
 
 def read_running(source: TextSource) -> Table:
-    """The whole file as one text."""
-    path = Path(source.path)
-    return Table(np.array([_decode(path)], dtype=object), np.zeros(1, dtype=np.int64))
+    """The file, one row; `tuner.data.running_text` reads what is in it."""
+    return Table(np.array([Path(source.path)], dtype=object), np.zeros(1, dtype=np.int64))
 
 
-def read_texts(path: Path, column: str, delimiter: str) -> AnyArray:
-    """New texts, without labels: one a line of a .txt file, or the column of a table."""
+def read_texts(path: Path, column: str | list[str], delimiter: str) -> AnyArray:
+    """New texts, without labels: one a line of a .txt file, or the column of a table, or two of pairs."""
     if path.suffix.lower() == ".txt":
-        lines = _decode(path).removesuffix("\n").split("\n")
-        return np.array([line.removesuffix("\r") for line in lines], dtype=object)
+        return read_lines(path)
     frame = read_frame(path, None, delimiter)
-    if column not in frame:
-        raise missing_column(path, column, list(frame.columns))
+    for name in [column] if isinstance(column, str) else column:
+        if name not in frame:
+            raise missing_column(path, name, list(frame.columns))
     return frame[column].to_numpy(dtype=object)
 
 
 def _read_table(path: Path, source: LabelledTextSource) -> tuple[AnyArray, AnyArray]:
     frame = read_frame(path, source.columns, source.delimiter)
-    if source.columns and set(frame.iloc[0]) == set(source.columns):
-        raise DataError(
-            f"data.source.columns is for files without a header row, but the first row of {path} is one: "
-            f"{', '.join(frame.iloc[0])}; leave columns out"
-        )
-    for name in (source.text, source.label):
-        if name not in frame:
-            error = missing_column(path, name, list(frame.columns))
-            raise DataError(f"{error}; without a header row data.source.columns names them") from None
+    check_columns(frame, path, source.columns, [*source.text_columns, source.label])
     missing = np.flatnonzero(frame[source.label].isna())
     if len(missing):
         raise DataError(
@@ -64,6 +56,25 @@ def _read_table(path: Path, source: LabelledTextSource) -> tuple[AnyArray, AnyAr
         )
     texts = frame[source.text].to_numpy(dtype=object)
     return texts, np.array(frame[source.label].astype(str), dtype=np.str_)
+
+
+def read_lines(path: Path) -> AnyArray:
+    """A text a line; the last one may have no end."""
+    lines = _decode(path).removesuffix("\n").split("\n")
+    return np.array([line.removesuffix("\r") for line in lines], dtype=object)
+
+
+def check_columns(frame: pd.DataFrame, path: Path, columns: list[str] | None, needed: Sequence[str]) -> None:
+    """DataError where a needed column is missing, or `columns` is given for a file with a header row."""
+    if columns and set(frame.iloc[0]) == set(columns):
+        raise DataError(
+            f"data.source.columns is for files without a header row, but the first row of {path} is one: "
+            f"{', '.join(frame.iloc[0])}; leave columns out"
+        )
+    for name in needed:
+        if name not in frame:
+            error = missing_column(path, name, list(frame.columns))
+            raise DataError(f"{error}; without a header row data.source.columns names them") from None
 
 
 def read_frame(path: Path, columns: list[str] | None, delimiter: str) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from tuner.data.tokens import Tokenizer
+from tuner.tasks.base import Network, Preparation
 
 NUM_TOKENS = 200
 TEMPERATURE = 0.8
@@ -15,26 +15,27 @@ TEMPERATURE = 0.8
 
 @torch.no_grad()
 def continue_text(
-    network: torch.nn.Module,
-    tokenizer: Tokenizer,
+    network: Network,
+    preparation: Preparation,
     prompt: str,
     *,
-    max_length: int,
     num_tokens: int = NUM_TOKENS,
     temperature: float = TEMPERATURE,
     seed: int = 0,
 ) -> str:
-    """What follows `prompt`: drawn token by token, each from the last `max_length` before it."""
+    """What follows `prompt`: drawn token by token, each from the last ones that fill a row."""
     generator = torch.Generator().manual_seed(seed)
-    tokens = [int(token) for token in tokenizer.encode(prompt)]
+    tokens = [int(token) for token in preparation.encode(prompt)]
     begun = len(tokens)
     for _ in range(num_tokens):
-        tokens.append(_draw(network, tokens[-max_length:], tokenizer.padding, temperature, generator))
-    return tokenizer.decode(tokens[begun:])
+        tokens.append(
+            _draw(network, tokens[-preparation.max_length :], preparation.padding, temperature, generator)
+        )
+    return preparation.decode(tokens[begun:])
 
 
 def _draw(
-    network: torch.nn.Module,
+    network: Network,
     tokens: Sequence[int],
     padding: int,
     temperature: float,
