@@ -16,7 +16,7 @@ ANSWER = re.compile(r"/importance\?")
 SIZED = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
 """Bars are painted when they have got their size, at the end of a frame."""
 IMPORTANCES = [
-    {"name": "optimizer", "importance": 0.6, "spread": 0.1},
+    {"name": "train.optimizer", "importance": 0.6, "spread": 0.1},
     {"name": "model.dropout", "importance": 0.4, "spread": None},
 ]
 
@@ -59,15 +59,15 @@ def test_bars_are_drawn_and_choose_the_parameter_of_the_slices(look: Open) -> No
     looker = _why(look, "/e/halfway#tab=why")
     assert looker.ink(".bars")[0] > 1000
     bars = looker.page.locator(".bar")
-    assert bars.nth(0).get_attribute("aria-label") == "optimizer: 60 % ± 10 %"
+    assert bars.nth(0).get_attribute("aria-label") == "train.optimizer: 60 % ± 10 %"
     assert bars.nth(1).get_attribute("aria-label") == "model.dropout: 40 %"
     chosen = looker.page.get_by_label("Parameter of the slice")
     second = looker.page.get_by_label("Second parameter")
-    assert (chosen.input_value(), second.input_value()) == ("param/optimizer", "param/model.dropout")
+    assert (chosen.input_value(), second.input_value()) == ("param/train.optimizer", "param/model.dropout")
     bars.nth(1).focus()
     looker.press("Enter")
     assert bars.nth(1).get_attribute("aria-pressed") == "true"
-    assert (chosen.input_value(), second.input_value()) == ("param/model.dropout", "param/optimizer")
+    assert (chosen.input_value(), second.input_value()) == ("param/model.dropout", "param/train.optimizer")
 
 
 def test_what_cannot_be_computed_says_why_and_leaves_the_slices(look: Open) -> None:
@@ -98,7 +98,7 @@ def test_slices_follow_the_filters(look: Open) -> None:
     looker.page.locator("#expression").fill("optimizer == sgd")
     looker.settle()
     few, fewer_cells = _saved(looker, "Slice"), _saved(looker, "Two parameters")
-    assert {point["param/optimizer"] for point in few} == {"sgd"}
+    assert {point["param/train.optimizer"] for point in few} == {"sgd"}
     assert 0 < len(few) < len(points)
     assert sum(int(cell["trials"]) for cell in fewer_cells) == len(few)
     values = [float(point["best/val/accuracy"]) for point in few]
@@ -139,8 +139,8 @@ def test_a_link_holds_what_is_chosen_in_the_tab(look: Open) -> None:
     names = ("Metric that parameters mattered for", "Method", "Parameter of the slice", "Second parameter")
     values = [looker.page.get_by_label(name, exact=True).input_value() for name in names]
     assert values[:3] == ["val/loss", "fanova", "param/model.dropout"]
-    looker.page.get_by_label("Second parameter").select_option("param/optimizer")
-    looker.page.wait_for_url("**and=param%2Foptimizer*")
+    looker.page.get_by_label("Second parameter").select_option("param/train.optimizer")
+    looker.page.wait_for_url("**and=param%2Ftrain.optimizer*")
     assert "by=param%2Fmodel.dropout" in looker.page.url
 
 
