@@ -115,7 +115,7 @@ export class ImportanceView {
   }
 
   /** `scale`: pixels of the importance 1. */
-  #paintBar(context, { name, importance, spread }, y, left, scale) {
+  #paintBar(context, { importance, spread }, name, y, left, scale) {
     context.fillStyle = colours().text;
     context.textAlign = "right";
     context.fillText(fitted(context, name, left - 18), left - 8, y);
