@@ -94,7 +94,7 @@ class CellsPlot extends PointsPlot {
     const head = [x, y].flatMap((name) => [`${name} from`, `${name} to`]);
     const ends = (bins, index, column) =>
       column.labels ? [column.labels[index], column.labels[index]] : bins.ends(index);
-    const lines = [...(this.cells?.values() ?? [])].map(({ i, j, values }) => [
+    const lines = [...(this.x ? this.cells.values() : [])].map(({ i, j, values }) => [
       ...ends(this.bins[0], i, this.store.trials.column(x)),
       ...ends(this.bins[1], j, this.store.trials.column(y)),
       values.length,

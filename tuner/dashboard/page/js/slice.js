@@ -1,4 +1,4 @@
-// A parameter against the metric: a dot a trial, with median and quartiles of the shown trials in bins of the parameter.
+// A parameter against the metric: a dot a trial, with median and quartiles of the shown ones in bins.
 import { binsOf, quartiles } from "./bins.js";
 import { Card } from "./card.js";
 import { colours } from "./colours.js";
