@@ -9,8 +9,8 @@ they never outgrow the object store. Every node must see the files of the source
 from __future__ import annotations
 
 import logging
-import pickle
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tuner.errors import TunerError
@@ -30,26 +30,32 @@ def over_ray_data(function: Callable[[Any], Any], chunks: Sequence[Any]) -> Iter
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
     dataset = data.from_items(
-        [{"chunk": pickle.dumps(chunk)} for chunk in chunks],
+        [{"chunk": _Held(chunk)} for chunk in chunks],
         override_num_blocks=-(-len(chunks) // _CHUNKS_PER_TASK),
     ).map(_Work(function))
     for row in dataset.iter_rows():
-        result, error = pickle.loads(row["result"])
-        if error is not None:
-            raise error
-        yield result
+        held = row["result"]
+        if held.error is not None:
+            raise held.error
+        yield held.value
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A value that Ray Data shall leave as it is: arrays it would take for columns; or the user's error."""
+
+    value: Any = None
+    error: TunerError | None = None
 
 
 class _Work:
-    """A row's chunk to its result, or to the error that is the user's."""
+    """A row's chunk to its result."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self._function = function
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        result, wrong = None, None
         try:
-            result = self._function(pickle.loads(row["chunk"]))
+            return {"result": _Held(self._function(row["chunk"].value))}
         except TunerError as error:
-            wrong = error
-        return {"result": pickle.dumps((result, wrong))}
+            return {"result": _Held(error=error)}
