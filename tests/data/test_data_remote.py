@@ -223,7 +223,7 @@ def test_a_folder_of_images_is_fetched_with_its_folders(tmp_path: Path) -> None:
     for name in ("cat/1.png", "dog/1.png"):
         system.pipe(f"/bucket/pictures/{name}", name.encode())
     source = remote.fetched(ImageFolderSource(path="memory://bucket/pictures"), tmp_path, {})
-    assert (Path(source.path) / "dog" / "1.png").read_bytes() == b"dog/1.png"  # type: ignore[union-attr,arg-type]
+    assert (Path(source.path) / "dog" / "1.png").read_bytes() == b"dog/1.png"
 
 
 @pytest.fixture

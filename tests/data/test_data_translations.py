@@ -69,7 +69,7 @@ def test_two_files_a_split_and_the_tokenizer_of_both_training_sides(tmp_path: Pa
     }
     store = prepare(of_files(path), TASK, tmp_path / "store")
     assert store.manifest.sizes == {"train": 3, "val": 1, "test": 0}
-    assert from_json(str(store.manifest.tokenizer)).characters == "abxy"  # type: ignore[attr-defined]
+    assert from_json(str(store.manifest.tokenizer)).characters == "abxy"
     assert store.manifest.target_tokens == 3.0
     assert decoded(store, "val") == [("a\ufffd", "x\ufffd\n")]
 

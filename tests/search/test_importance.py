@@ -32,7 +32,7 @@ def tried(num_trials: int = 60, sign: int = 1) -> list[Tried]:
 @pytest.mark.parametrize("method", ["ped_anova", "fanova"])
 @pytest.mark.parametrize(("mode", "sign"), [("min", 1), ("max", -1)])
 def test_what_matters_comes_first(method: Method, mode: str, sign: int) -> None:
-    found = importances(SPACE, tried(sign=sign), mode, method)  # type: ignore[arg-type]
+    found = importances(SPACE, tried(sign=sign), mode, method)
     assert found[0].name == "much"
     assert sum(each.share for each in found) == pytest.approx(1.0)
     assert [each.share for each in found] == sorted((each.share for each in found), reverse=True)
