@@ -14,18 +14,15 @@ const OF_A_TRIAL = [
   },
 ];
 
-/** Gives the command and says what becomes of it; the answer, null where there is none. */
+const ASKED = "asked; the search answers when a trial reports …";
+
+/** Gives the command and says what becomes of it; the answer. */
 async function give(api, command, what) {
-  tell(`${what}: asked. The search answers when a trial reports …`, "waits");
-  try {
-    const answer = await api.command(command);
-    const kind = answer.is_done === null ? "waits" : answer.is_done ? "done" : "refused";
-    tell(`${what}: ${answer.is_done === false ? "refused: " : ""}${answer.reason}`, kind);
-    return answer;
-  } catch (error) {
-    tell(`${what}: ${error.message}`, "refused");
-    return null;
-  }
+  tell(`${what}: ${ASKED}`, "waits");
+  const answer = await api.command(command).catch(({ message }) => ({ is_done: false, reason: message }));
+  const kind = answer.is_done === null ? "waits" : answer.is_done ? "done" : "refused";
+  tell(`${what}${kind === "refused" ? " is refused" : ""}: ${answer.reason}`, kind);
+  return answer;
 }
 
 /** Asks whether it is meant, and gives the command. */
@@ -64,13 +61,12 @@ async function enqueue(api, form, dialog, command, what) {
   const params = form.params();
   if (!params) return;
   dialog.wait(true);
-  dialog.status.textContent = "Asked. The search answers when a trial reports …";
-  const answer = await give(api, { ...command, params }, what);
+  dialog.status.textContent = ASKED;
+  const { is_done, reason, fields } = await give(api, { ...command, params }, what);
   dialog.wait(false);
-  if (answer && answer.is_done !== false) dialog.close();
-  form.complain(answer?.fields ?? {});
-  const isAtFields = Boolean(answer?.fields);
-  dialog.status.textContent = isAtFields ? "" : (answer?.reason ?? "It was not taken: see below.");
+  if (is_done !== false) dialog.close();
+  dialog.status.textContent = fields ? "" : reason;
+  form.complain(fields ?? {});
 }
 
 function button(text, onclick) {
