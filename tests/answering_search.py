@@ -1,4 +1,4 @@
-"""A search that only answers: it holds an experiment's folder as one that runs, and says to commands what it is told to.
+"""A search that only answers: it holds a folder as one that runs, and says to commands what it is told to.
 
 with AnsweringSearch(paths, {"stop": (True, "it stops at its next report")}) as search:
     ...
