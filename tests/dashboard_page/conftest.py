@@ -100,8 +100,8 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def look(browser: Any, address: str) -> Iterator[Callable[..., Looker]]:
-    """Opens a path; at the end no page may have had a fault."""
+def look(browser: Any, address: str, serve: Callable[..., str]) -> Iterator[Callable[..., Looker]]:
+    """Opens a path; at the end no page may have had a fault. Servers (`serve`) outlive the pages."""
     lookers: list[Looker] = []
 
     def open_(path: str, at: str = address, **context: Any) -> Looker:
