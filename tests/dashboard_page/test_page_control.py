@@ -96,6 +96,7 @@ def test_a_page_that_only_reads_has_no_buttons(look: Open, paths: ExperimentPath
 def test_where_nothing_runs_there_are_notes_only(look: Open, controlled: str) -> None:
     looker = look(f"/e/halfway?token={TOKEN}#trial=1", at=controlled)
     assert looker.page.locator(".control:visible").count() == 0
+    looker.page.get_by_text("Note and tags").click()
     assert looker.page.get_by_label("Note", exact=True).is_visible()
 
 
@@ -199,6 +200,7 @@ def test_a_refusal_says_why_and_keeps_the_form(look: Open, paths: ExperimentPath
 
 def test_a_note_and_tags_are_written_shown_and_filtered(page: Looker, paths: ExperimentPaths) -> None:
     open_trial(page, 3)
+    page.page.get_by_text("Note and tags").click()
     page.page.get_by_label("Note", exact=True).fill(HOSTILE)
     page.page.get_by_label("Tags", exact=True).fill("good, <b>odd</b> good")
     press(page, "Save")
@@ -211,6 +213,7 @@ def test_a_note_and_tags_are_written_shown_and_filtered(page: Looker, paths: Exp
     assert page.page.locator(".card-table .tag").all_inner_texts() == ["good", "<b>odd</b>"]
     assert page.page.evaluate("document.body.dataset.broken === undefined")
     open_trial(page, 4)
+    page.page.get_by_text("Note and tags").click()
     page.page.get_by_label("Note", exact=True).fill("a draft")
     page.press("Escape")
     open_trial(page, 3)
@@ -233,6 +236,7 @@ def test_no_serious_fault_in_forms_and_answers(
 ) -> None:
     looker = look(f"/e/halfway?token={TOKEN}#trial=1", at=controlled, color_scheme=theme)
     open_trial(looker, row_in(paths, TrialState.RUNNING).number)
+    looker.page.get_by_text("Note and tags").click()
     looker.page.evaluate(AXE.read_text())
     press(looker, "Clone with changes …", ".panel")
     looker.page.get_by_label("model.dropout", exact=True).fill("7")

@@ -21,7 +21,8 @@ async function give(api, command, what) {
   tell(`${what}: ${ASKED}`, "waits");
   const answer = await api.command(command).catch(({ message }) => ({ is_done: false, reason: message }));
   const kind = answer.is_done === null ? "waits" : answer.is_done ? "done" : "refused";
-  tell(`${what}${kind === "refused" ? " is refused" : ""}: ${answer.reason}`, kind);
+  // What is wrong with a value stands at its field.
+  tell(answer.fields ? "" : `${what}${kind === "refused" ? " is refused" : ""}: ${answer.reason}`, kind);
   return answer;
 }
 

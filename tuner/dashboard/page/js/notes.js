@@ -11,8 +11,15 @@ export class NoteSection {
     this.api = api;
     this.trial = trial;
     this.body = el("div");
-    this.element = el("section", { class: "section", hidden: true }, el("h3", {}, "Note and tags"), this.body);
+    this.element = el(
+      "details",
+      { class: "section", hidden: true },
+      el("summary", {}, "Note and tags"),
+      this.body,
+    );
     if (store.detail.control) this.#makeForm();
+    const { text, tags } = drafts.get(trial) ?? this.#noted;
+    this.element.open = Boolean(text || tags);
   }
 
   get #noted() {
