@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuner.api import enqueue, resume, run, stop_trial
+    from tuner.api import enqueue, pause_trial, resume, run, stop_trial, unpause_trial
     from tuner.errors import TunerError
     from tuner.results.result import Result
     from tuner.spec import Choice, Experiment, Float, Int
@@ -29,9 +29,11 @@ __all__ = [
     "Trial",
     "TunerError",
     "enqueue",
+    "pause_trial",
     "resume",
     "run",
     "stop_trial",
+    "unpause_trial",
 ]
 
 _HOMES = {
@@ -43,9 +45,11 @@ _HOMES = {
     "Trial": "tuner.training.report",
     "TunerError": "tuner.errors",
     "enqueue": "tuner.api",
+    "pause_trial": "tuner.api",
     "resume": "tuner.api",
     "run": "tuner.api",
     "stop_trial": "tuner.api",
+    "unpause_trial": "tuner.api",
 }
 
 

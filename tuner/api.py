@@ -86,6 +86,30 @@ def stop_trial(folder: str | Path, number: int) -> Answer | None:
     return ask(Result.open(folder).paths, Command("stop", trial=number))
 
 
+def pause_trial(folder: str | Path, number: int) -> Answer | None:
+    """Tells the search that runs in the experiment's folder, in another process, to pause one trial.
+
+    It is saved at its next report and gives its gang free, until `unpause_trial`, also when the search is
+    resumed in between. While a trial is paused the search does not end by itself. Returns what the search
+    answered, None where it has not within 30 s.
+
+    Raises:
+        ResultsError: nothing runs there.
+    """
+    return ask(Result.open(folder).paths, Command("pause", trial=number))
+
+
+def unpause_trial(folder: str | Path, number: int) -> Answer | None:
+    """Tells the search that runs in the experiment's folder to go on with a trial that was told to pause.
+
+    Returns what the search answered, None where it has not within 30 s.
+
+    Raises:
+        ResultsError: nothing runs there.
+    """
+    return ask(Result.open(folder).paths, Command("unpause", trial=number))
+
+
 def enqueue(folder: str | Path, params: Mapping[str, Any], *, like: int | None = None) -> Answer | None:
     """Tells the search that runs in the experiment's folder, in another process, what to try next.
 

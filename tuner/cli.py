@@ -49,6 +49,7 @@ Set = Annotated[
 Folder = Annotated[
     Path, typer.Argument(metavar="DIR", help="an experiment's folder, e.g. results/digits_cnn")
 ]
+Trial = Annotated[int, typer.Option(metavar="N", help="the trial's number")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 Results = Annotated[
     Path, typer.Option(metavar="DIR", help="the experiment gets a folder of its name in there")
@@ -218,6 +219,18 @@ def stop(
         raise ResultsError(f"only a search that runs can be stopped, but nothing runs in {folder}.")
     paths.leave.touch()
     print(f"asked {holder} to stop; go on with: tuner resume {folder}")
+
+
+@app.command()
+def pause(folder: Folder, trial: Trial) -> None:
+    """Pause a trial of a search that runs: saved at its next report, until tuner unpause."""
+    _print_answer(folder, f"trial {trial}", tuner.pause_trial(folder, trial))
+
+
+@app.command()
+def unpause(folder: Folder, trial: Trial) -> None:
+    """Go on with a trial that was told to pause."""
+    _print_answer(folder, f"trial {trial}", tuner.unpause_trial(folder, trial))
 
 
 @app.command()

@@ -12,7 +12,9 @@ from tuner.records.states import TrialState
 from tuner.search.ahead import make_asker
 from tuner.search.factory import make_searcher
 from tuner.search.none import NoStopping
+from tuner.search.scheduler import Action, Decision
 from tuner.spec import Choice, Experiment, Float
+from tuner.training.report import Report
 
 FULL = 4
 
@@ -143,14 +145,121 @@ def test_one_like_another_trial_with_changes(tmp_path):
     assert params[1:3] == [{"x": 0.75, "kind": "a", "kind.a.z": 0.5}, {"x": 0.25, "kind": "b"}]
 
 
+def test_a_running_trial_pauses_at_its_next_report_and_the_search_waits_for_it(tmp_path):
+    search = Search(tmp_path).begin().told(Command("pause", trial=0))
+    search.gangs.run()
+    assert search.answers() == [(True, "it pauses at its next report")]
+    assert [row.state for row in search.rows.values()] == [TrialState.PAUSED, *[TrialState.COMPLETE] * 3]
+    assert search.rows[0].reports == 2
+    assert not search.conductor.is_over
+    assert search.conductor.waits_for == [0]
+    search.told(Command("unpause", trial=0)).run()
+    assert search.answers()[1:] == [(True, "it goes on with the next free gang")]
+    assert all((row.state, row.reports) == (TrialState.COMPLETE, FULL) for row in search.rows.values())
+    assert search.conductor.is_over
+
+
+def test_a_paused_trial_stays_so_when_the_search_goes_on_in_another_process(tmp_path):
+    search = Search(tmp_path).begin().told(Command("pause", trial=0))
+    search.gangs.run()
+    search.conductor.close("the driver ended")
+    for _ in range(2):
+        search = Search(tmp_path)
+        search.gangs.run()
+        assert search.rows[0].state is TrialState.PAUSED
+        assert search.conductor.waits_for == [0]
+        search.conductor.close("the driver ended")
+    search = Search(tmp_path).told(Command("unpause", trial=0)).run()
+    assert (search.rows[0].state, search.rows[0].reports) == (TrialState.COMPLETE, FULL)
+
+
+def test_a_trial_is_unpaused_while_it_is_still_saved(tmp_path):
+    search = Search(tmp_path).begin().told(Command("pause", trial=0))
+    search.conductor.take_cut()
+    decision = search.conductor.on_report(0, Report(2, {"loss": 0.0}), ["node"])
+    assert decision == Decision(Action.PAUSE, "somebody told it to pause", value=0.0)
+    search.told(Command("unpause", trial=0))
+    assert search.conductor.next() is None, "its gang is not free"
+    search.conductor.on_saved(0)
+    assert search.conductor.next().number == 0
+
+
+def test_what_the_scheduler_goes_on_with_waits_for_whoever_paused_it(tmp_path):
+    search = Search(tmp_path, scheduler=PausesAt(1, resumed=[0, 1, 2, 3])).begin()
+    assert search.rows[0].state is TrialState.PAUSED
+    search.told(Command("pause", trial=0))
+    search.gangs.run()
+    assert search.answers() == [(True, "it is paused")]
+    assert [row.state for row in search.rows.values()] == [TrialState.PAUSED, *[TrialState.COMPLETE] * 3]
+    search.told(Command("unpause", trial=0)).run()
+    assert (search.rows[0].state, search.rows[0].reports) == (TrialState.COMPLETE, FULL)
+
+
+def test_what_the_scheduler_has_not_gone_on_with_waits_for_it_when_it_is_unpaused(tmp_path):
+    search = Search(tmp_path, scheduler=PausesAt(1, resumed=[1, 2, 3])).begin()
+    search.told(Command("pause", trial=0))
+    search.gangs.run()
+    assert search.rows[0].state is TrialState.PAUSED
+    search.told(Command("unpause", trial=0)).run()
+    assert search.answers()[1] == (True, "it goes on when the scheduler says so")
+    assert search.rows[0].reason == "paused at report 1 and not among those that went on"
+
+
+def test_a_paused_trial_is_stopped_by_a_command_and_by_a_rule(tmp_path):
+    told = Search(tmp_path / "told").begin().told(Command("pause", trial=0))
+    told.gangs.run()
+    told.told(Command("stop", trial=0)).run()
+    assert (told.rows[0].state, told.rows[0].reason) == (TrialState.STOPPED, "somebody told it to stop")
+    ruled = Search(tmp_path / "ruled", make_experiment(stop={"patience": 2})).begin()
+    ruled.told(Command("pause", trial=0)).run()
+    assert ruled.rows[0].state is TrialState.STOPPED
+    assert "improved" in ruled.rows[0].reason
+
+
+def test_a_trial_that_waits_after_a_fault_is_paused_at_once(tmp_path):
+    search = Search(tmp_path).begin()
+    search.conductor.on_fault(0, "lost", "its node is gone")
+    search.told(Command("pause", trial=0))
+    assert search.conductor.take_cut() == []
+    assert search.answers() == [(True, "it is paused")]
+    assert search.rows[0].state is TrialState.PAUSED
+    search.gangs.run()
+    assert search.rows[0].reports == 1
+
+
+def test_a_fault_of_a_trial_that_is_told_to_pause_pauses_it(tmp_path):
+    search = Search(tmp_path).begin().told(Command("pause", trial=0))
+    search.conductor.take_cut()
+    search.conductor.on_fault(0, "lost", "its node is gone")
+    assert search.rows[0].state is TrialState.PAUSED
+    search.conductor._begins_at_s.clear()
+    assert search.conductor.next().number == 1
+
+
+def test_a_fresh_run_is_paused_like_any_other(tmp_path):
+    search = Search(tmp_path, make_experiment(trials=1, confirm={"top": 1, "seeds": 2}))
+    while 1 not in search.rows:
+        search.gangs._take_on()
+        search.gangs._step(search.gangs._training[-1])
+    search.told(Command("pause", trial=1))
+    search.gangs.run()
+    assert [row.state.value for row in search.rows.values()] == ["COMPLETE", "PAUSED", "COMPLETE"]
+    assert search.conductor.waits_for == [1]
+    search.told(Command("unpause", trial=1)).run()
+    assert search.conductor.is_over
+
+
 REFUSED = [
+    (Command("pause", trial=7), "a command must name one of 1 trials; found 7"),
+    (Command("unpause", trial=7), "a command must name one of 1 trials; found 7"),
+    (Command("unpause", trial=0), "was told to pause can be told to go on; trial 0 was not, and is RUNNING"),
     (Command("stop", trial=7), "a command must name one of 1 trials; found 7"),
     (Command("stop"), "a command must name one of 1 trials; found None"),
     (Command("enqueue", trial=7), "a command must name one of 1 trials; found 7"),
     (Command("enqueue", params={"y": 1.0}), "'y' is not a parameter of the space"),
     (Command("enqueue", params={"x": 7.0}), "x must lie in {'float': [0.0, 1.0]}; found 7.0"),
     (Command("enqueue", params={"kind": "b", "kind.a.z": 0.1}), "only exists where kind is 'a'"),
-    (Command("explode"), "a search can be told to stop or enqueue a trial; found 'explode'"),
+    (Command("explode"), "a search can be told to stop, pause, unpause, enqueue; found 'explode'"),
 ]
 
 
@@ -163,12 +272,30 @@ def test_what_is_refused(tmp_path, command, words):
     assert all(row.state is TrialState.COMPLETE for row in search.rows.values())
 
 
-def test_an_ended_trial_cannot_be_stopped(tmp_path):
+@pytest.mark.parametrize(("name", "done"), [("stop", "stopped"), ("pause", "paused")])
+def test_an_ended_trial_is_left_as_it_is(tmp_path, name, done):
     search = Search(tmp_path, make_experiment(trials=1)).run()
-    search = Search(tmp_path, make_experiment(trials=2)).told(Command("stop", trial=0)).run()
+    search = Search(tmp_path, make_experiment(trials=2)).told(Command(name, trial=0)).run()
     assert search.answers() == [
-        (False, "a trial can be stopped until it has ended, but trial 0 is COMPLETE: trained")
+        (False, f"a trial can be {done} until it has ended, but trial 0 is COMPLETE: trained")
     ]
+
+
+def test_a_trial_is_not_paused_twice(tmp_path):
+    search = Search(tmp_path).begin().told(Command("pause", trial=0), Command("pause", trial=0))
+    search.gangs.run()
+    assert search.answers()[1] == (
+        False,
+        "a trial is paused until it is told to go on, and trial 0 already is",
+    )
+
+
+def test_without_checkpoints_nothing_is_paused(tmp_path):
+    experiment = make_experiment(checkpoints=False)
+    search = Search(tmp_path, experiment).begin().told(Command("pause", trial=0)).run()
+    ((is_done, reason),) = search.answers()
+    assert not is_done
+    assert "trials of this search have none" in reason
 
 
 def test_a_fresh_run_cannot_be_stopped(tmp_path):

@@ -32,7 +32,7 @@ from tuner.execution.decisions import DecisionLog
 from tuner.execution.memory import kind_of, micro_batch_of, smaller_micro_batch, with_micro_batch
 from tuner.execution.state import ON_A_GANG, SearchState, directions, metrics_that_count
 from tuner.execution.stopwatch import Stopwatch
-from tuner.execution.verdicts import TOLD_TO_STOP, Judge, Verdict
+from tuner.execution.verdicts import TOLD_TO_PAUSE, TOLD_TO_STOP, Judge, Verdict
 from tuner.records.checkpoints import drop_checkpoints, newest_sound, take_over
 from tuner.records.commands import Command, Inbox
 from tuner.records.confirmation import note
@@ -58,6 +58,7 @@ Listener = Callable[["Conductor"], None]
 
 TABLE_PERIOD_S = 1.0
 """`trials.csv` is rewritten at most this often while trials end, and once at the end."""
+SAVED_TO_LEAVE = "saved where it stands, to go on another time"
 MAX_BACKOFF_S = 60.0
 """Between a fault and the trial's next beginning; the first time a second, then twice as long each time."""
 
@@ -166,17 +167,26 @@ class Conductor:
     @property
     def _num_busy(self) -> int:
         """Gangs that have a trial or are promised one. One that pauses keeps its gang until it is saved."""
-        rows = self.rows
-        return len(list(self._on_gangs())) + sum(
-            rows[number].state is TrialState.QUEUED for number in self._pausing
-        )
+        others = [
+            row
+            for row in self._on_gangs()
+            if row.number not in self._pausing or row.state is TrialState.QUEUED
+        ]
+        return len(self._pausing) + len(others)
+
+    @property
+    def waits_for(self) -> list[int]:
+        """The trials that somebody has paused, where the search has nothing to do before they go on."""
+        held = self._state.held
+        has_other = self._num_busy > 0 or any(row.number not in held for row in self._waiting_rows())
+        return [] if has_other or not self.is_exhausted else sorted(held)
 
     def next(self) -> TrialJob | None:
         """The trial that a free gang trains next: one that was interrupted or is paused, or a new one.
 
         None when no gang is free, while a suggestion is still drawn, and while nothing may begin. When
-        nothing is left to begin or to go on with and nothing runs, the search is over; then come the fresh
-        runs that confirm its best.
+        nothing is left to begin or to go on with, nothing runs and nobody has paused a trial, the search is
+        over; then come the fresh runs that confirm its best.
         """
         self.raise_trouble()
         self._leave_if_asked()
@@ -191,7 +201,7 @@ class Conductor:
         if found is None and self.is_exhausted:
             # The scheduler has not heard yet that the last trial has begun.
             found = self._resume()
-        is_idle = self._num_busy == 0 and not self._waiting_rows()
+        is_idle = self._num_busy == 0 and not self._waiting_rows() and not self._state.held
         if found is None and self.is_exhausted and is_idle:
             self._end_search()
             return self._confirm()
@@ -212,12 +222,17 @@ class Conductor:
         if number not in self._pausing:
             return
         self._pausing.remove(number)
-        self._pause(number)
+        answer = self._state.answers.get(number)
+        if answer is not None and answer.action is Action.CONTINUE:
+            # The scheduler knows nothing of it: to it the trial only takes long.
+            self._leave_gang(number, TOLD_TO_PAUSE)
+        else:
+            self._pause(number)
 
     def on_report(self, number: int, report: Report, nodes: Sequence[str] = ()) -> Decision:
         """A report of a running trial: decides how the trial goes on, and writes it down."""
         if report.has_left:
-            return self._leave_gang(number)
+            return self._leave_gang(number, SAVED_TO_LEAVE)
         if report.fault is not None:
             self.on_fault(number, report.fault, report.reason)
             return Decision(Action.STOP, report.reason)
@@ -236,6 +251,9 @@ class Conductor:
         decision = verdict.decision
         if decision.action is not Action.STOP and self.rows[number].state.is_finished():
             return Decision(Action.STOP, self.rows[number].reason, value=decision.value)
+        if decision.action is Action.CONTINUE and number in self._state.held:
+            self._pausing.add(number)
+            return Decision(Action.PAUSE, TOLD_TO_PAUSE, value=decision.value)
         return decision
 
     def on_fault(self, number: int, fault: Fault, reason: str) -> None:
@@ -280,10 +298,11 @@ class Conductor:
     def _answer(self, command: Command) -> None:
         """The line first: what was accepted and not done then is done when the search goes on."""
         has_room = not self.is_exhausted and self._asker.has_room()
-        line = answer(command, self._state, self.experiment.space, has_room=has_room)
+        line = answer(command, self._state, self.experiment, has_room=has_room)
         self._happens("COMMAND", command.trial, **line)
         if command.key in self._state.enqueued:
             self._asker.enqueue(command.key, line["params"])
+        self._tell_listeners()
 
     def _stop_as_told(self) -> None:
         """Ends the trials that no report will end."""
@@ -295,7 +314,7 @@ class Conductor:
     def _let_go(self, rows: Iterable[TrialRow]) -> None:
         """Trials that nobody waits for when the run leaves: they go on from what they have saved."""
         for row in list(rows):
-            self._leave_gang(row.number)
+            self._leave_gang(row.number, SAVED_TO_LEAVE)
             self._cut.append(row.number)
 
     def _on_gangs(self) -> Iterator[TrialRow]:
@@ -390,7 +409,8 @@ class Conductor:
         """The next interrupted trial whose time has come."""
         now_s = self._clock()
         for row in self._waiting_rows():
-            if self._begins_at_s.get(row.number, now_s) <= now_s:
+            is_due = self._begins_at_s.get(row.number, now_s) <= now_s
+            if is_due and row.number not in self._state.held:
                 self._begins_at_s.pop(row.number, None)
                 self._state.interrupted.discard(row.number)
                 return self._job(row.number, row.params, row.seed)
@@ -410,7 +430,7 @@ class Conductor:
             else:
                 under_way = {} if is_paused else {"under_way": True}
                 self._happens("RESUME", row.number, report=row.reports, reason=resume.reason, **under_way)
-            if is_paused:
+            if is_paused and row.number not in self._state.held:
                 return self._job(row.number, row.params)
         return None
 
@@ -607,9 +627,8 @@ class Conductor:
             self._begins_at_s[number] = self._clock() + wait_s
         self._tell_listeners()
 
-    def _leave_gang(self, number: int) -> Decision:
-        """The trial is saved, and goes on when the search does."""
-        reason = "saved where it stands, to go on another time"
+    def _leave_gang(self, number: int, reason: str) -> Decision:
+        """The trial is saved, and goes on another time."""
         self._happens("LEAVE", number, reason=reason, **self._lap(number, stop=True))
         self._tell_listeners()
         return Decision(Action.STOP, reason)

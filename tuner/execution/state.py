@@ -59,6 +59,8 @@ class SearchState:
         """keys of the commands that have an answer"""
         self.told_to_stop: set[int] = set()
         """trials that somebody wants to end"""
+        self.held: set[int] = set()
+        """trials that somebody has paused: none of them gets a gang until told otherwise"""
         self.enqueued: dict[str, dict[str, Any]] = {}
         """key -> parameters, of the configurations that somebody wants to be tried"""
         self.num_suggested = 0
@@ -89,8 +91,7 @@ class SearchState:
         """A process begins to drive the search: whatever was on a gang of the one before is not any more."""
         for row in self.rows.values():
             if row.state in ON_A_GANG:
-                row.state = TrialState.QUEUED
-                self.interrupted.add(row.number)
+                self._wait_for_gang(row)
 
     def _begin(self, line: Line) -> None:
         number, confirms = line["trial"], line.get("confirms")
@@ -129,7 +130,9 @@ class SearchState:
 
     def _resume(self, line: Line) -> None:
         row = self.rows[line["trial"]]
-        if not line.get("under_way"):
+        if not line.get("under_way") and row.number in self.held:
+            self._wait_for_gang(row)
+        elif not line.get("under_way"):
             row.state = advance(row.state, TrialState.QUEUED)
         self.answers.pop(row.number, None)
 
@@ -140,9 +143,8 @@ class SearchState:
 
     def _retry(self, line: Line) -> None:
         row = self.rows[line["trial"]]
-        row.state = TrialState.QUEUED
+        self._wait_for_gang(row)
         row.retries += 1
-        self.interrupted.add(row.number)
         self._note_time(row, line)
         if line["fault"] == "memory":
             self.micro_batches[line["kind"]] = line["micro_batch"]
@@ -166,22 +168,39 @@ class SearchState:
         left = self.rows.values() if line["trial"] is None else [self.rows[line["trial"]]]
         for row in left:
             if row.state in ON_A_GANG:
-                row.state = TrialState.QUEUED
-                self.interrupted.add(row.number)
+                self._wait_for_gang(row)
                 if line["trial"] is not None:
                     self._note_time(row, line)
 
     def _command(self, line: Line) -> None:
         self.answered.add(line["key"])
-        if line["is_done"] and line["name"] == "stop":
+        if not line["is_done"]:
+            return
+        if line["name"] == "stop":
             self.told_to_stop.add(line["trial"])
-        elif line["is_done"]:
+        elif line["name"] == "enqueue":
             self.enqueued[line["key"]] = dict(line["params"])
+        else:
+            self._hold(self.rows[line["trial"]], line["name"] == "pause")
+
+    def _hold(self, row: TrialRow, is_held: bool) -> None:
+        if is_held:
+            self.held.add(row.number)
+        else:
+            self.held.discard(row.number)
+        if row.number in self.interrupted:
+            self._wait_for_gang(row)
+
+    def _wait_for_gang(self, row: TrialRow) -> None:
+        """The trial has none; one that somebody has paused does not get one either."""
+        row.state = TrialState.PAUSED if row.number in self.held else TrialState.QUEUED
+        self.interrupted.add(row.number)
 
     def _end_trial(self, row: TrialRow, line: Line) -> None:
         row.state = advance(row.state, TrialState(line["state"]))
         row.reason = line["reason"]
         self.interrupted.discard(row.number)
+        self.held.discard(row.number)
         self.answers.pop(row.number, None)
         self.num_faults.pop(row.number, None)
         if row.confirms is None:

@@ -18,8 +18,8 @@ from tuner.spec import SearchSpec
 from tuner.spec.domains import known, show
 from tuner.training.report import Objective, Report
 
-TOLD_TO_STOP = "somebody told it to stop"
-"""The reason of a trial that a command ended."""
+TOLD_TO_STOP, TOLD_TO_PAUSE = "somebody told it to stop", "somebody told it to pause"
+"""The reasons of what a command did to a trial."""
 
 
 @dataclass(frozen=True)
