@@ -41,6 +41,7 @@ SEARCHES = {
     "patience": {"scheduler": {"type": "asha", "variant": "promotion"}, "stop": {"patience": 4}},
     "paused": {"scheduler": "none", "sampler": "random"},
     "paused_twice": {"scheduler": {"type": "asha", "variant": "promotion"}},
+    "cloned": {"scheduler": {"type": "asha", "variant": "promotion"}, "sampler": "tpe"},
 }
 
 
@@ -52,6 +53,12 @@ TOLD = {
         7: Command("unpause", trial=6, key="d"),
     },
     "paused_twice": {2: Command("pause", trial=0, key="a"), 6: Command("unpause", trial=0, key="b")},
+    "cloned": {
+        1: Command("clone", trial=0, params={"x": 0.35}, key="a"),
+        2: Command("pause", trial=0, key="b"),
+        4: Command("clone", trial=0, params={"y": 0.2}, key="c"),
+        6: Command("unpause", trial=0, key="d"),
+    },
 }
 """When a gang gets that trial, the search is told this."""
 
@@ -179,7 +186,17 @@ def train(conductor, job, fuse):
 def outcome(conductor):
     rows = read_trials(conductor.paths.trials_csv)
     return [
-        (row.number, row.state, row.reason, row.params, row.best, row.reports, row.confirms, row.seed)
+        (
+            row.number,
+            row.state,
+            row.reason,
+            row.params,
+            row.best,
+            row.reports,
+            row.confirms,
+            row.seed,
+            row.donor,
+        )
         for row in rows
     ]
 

@@ -44,7 +44,7 @@ class SearchState:
         self.started: set[int] = set()
         """trials that have had a gang"""
         self.copies: set[int] = set()
-        """trials that went on from another one's state"""
+        """trials that began or went on from another one's state"""
         self.interrupted: set[int] = set()
         """trials that wait for a gang, to go on where they were"""
         self.answers: dict[int, Answer] = {}
@@ -63,6 +63,8 @@ class SearchState:
         """trials that somebody has paused: none of them gets a gang until told otherwise"""
         self.enqueued: dict[str, dict[str, Any]] = {}
         """key -> parameters, of the configurations that somebody wants to be tried"""
+        self.clones: dict[str, int] = {}
+        """key -> donor, of those that have not begun and will from a checkpoint of the donor's"""
         self.num_suggested = 0
         self.is_over = False
         self.end_reason: str | None = None
@@ -94,11 +96,19 @@ class SearchState:
                 self._wait_for_gang(row)
 
     def _begin(self, line: Line) -> None:
-        number, confirms = line["trial"], line.get("confirms")
+        number, confirms, donor = line["trial"], line.get("confirms"), line.get("donor")
         self.num_suggested += confirms is None
         self.rows[number] = TrialRow(
-            number, TrialState.QUEUED, dict(line["params"]), confirms=confirms, seed=line.get("seed")
+            number,
+            TrialState.QUEUED,
+            dict(line["params"]),
+            confirms=confirms,
+            seed=line.get("seed"),
+            donor=donor,
         )
+        if donor is not None:
+            self.copies.add(number)
+            del self.clones[line["key"]]
 
     def _start(self, line: Line) -> None:
         row = self.rows[line["trial"]]
@@ -178,8 +188,10 @@ class SearchState:
             return
         if line["name"] == "stop":
             self.told_to_stop.add(line["trial"])
-        elif line["name"] == "enqueue":
+        elif line["name"] in ("enqueue", "clone"):
             self.enqueued[line["key"]] = dict(line["params"])
+            if line["name"] == "clone":
+                self.clones[line["key"]] = line["trial"]
         else:
             self._hold(self.rows[line["trial"]], line["name"] == "pause")
 

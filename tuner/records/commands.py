@@ -29,7 +29,7 @@ class Command:
     """What is asked of a search."""
 
     name: str
-    """`stop`, `pause` or `unpause` a trial; `enqueue` a configuration."""
+    """`stop`, `pause`, `unpause` or `clone` a trial; `enqueue` a configuration."""
     trial: int | None = None
     """That trial; or one whose parameters the enqueued one has where `params` does not say otherwise."""
     params: Mapping[str, Any] = field(default_factory=dict)
