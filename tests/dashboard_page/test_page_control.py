@@ -26,7 +26,13 @@ pytestmark = pytest.mark.browser
 Open = Callable[..., Looker]
 TOKEN = "a-token-of-some-length"
 PATIENCE_S = 120.0
-ANSWERS = {"stop": (True, "it stops at its next report"), "enqueue": (True, "it is tried next")}
+ANSWERS = {
+    "stop": (True, "it stops at its next report"),
+    "pause": (True, "it pauses at its next report"),
+    "unpause": (False, "only a trial that was told to pause can be told to go on"),
+    "enqueue": (True, "it is tried next"),
+    "clone": (False, "a clone begins from a checkpoint"),
+}
 HOSTILE = "<img src=x onerror=document.body.dataset.broken=1>"
 
 
@@ -115,10 +121,22 @@ def test_a_trial_is_stopped_after_a_question(
     assert [(command.name, command.trial) for command in search.asked] == [("stop", number)]
 
 
+def test_a_trial_is_paused_without_a_question(
+    page: Looker, search: AnsweringSearch, paths: ExperimentPaths
+) -> None:
+    number = row_in(paths, TrialState.RUNNING).number
+    open_trial(page, number)
+    press(page, "Pause", ".panel")
+    the_answer(page, f"Pause trial {number}: it pauses at its next report")
+    assert [(command.name, command.trial) for command in search.asked] == [("pause", number)]
+
+
 def test_an_ended_trial_has_nothing_to_stop(page: Looker, paths: ExperimentPaths) -> None:
     open_trial(page, row_in(paths, TrialState.COMPLETE, TrialState.STOPPED).number)
-    assert not page.page.get_by_role("button", name="Stop …", exact=True).is_visible()
-    assert page.page.get_by_role("button", name="Clone with changes …").is_visible()
+    for name in ("Stop …", "Pause", "Unpause"):
+        assert not page.page.get_by_role("button", name=name, exact=True).is_visible()
+    press(page, "Clone with changes …", ".panel")
+    assert not page.page.get_by_label("from its checkpoint, not from scratch").is_visible()
 
 
 def test_the_search_is_stopped_by_keys(page: Looker, paths: ExperimentPaths) -> None:
@@ -184,6 +202,19 @@ def test_a_trial_is_cloned_with_changes(
     (command,) = search.asked
     assert (command.name, command.trial) == ("enqueue", row.number)
     assert command.params == row.params | {"model.dropout": 0.25}
+
+
+def test_a_clone_from_the_checkpoint_is_another_command(
+    page: Looker, search: AnsweringSearch, paths: ExperimentPaths
+) -> None:
+    row = row_in(paths, TrialState.RUNNING)
+    open_trial(page, row.number)
+    press(page, "Clone with changes …", ".panel")
+    page.page.get_by_label("from its checkpoint, not from scratch").check()
+    press(page, "Enqueue", "dialog")
+    page.page.locator("dialog [role=alert]").get_by_text("a clone begins from a checkpoint").wait_for()
+    (command,) = search.asked
+    assert (command.name, command.trial, command.params) == ("clone", row.number, row.params)
 
 
 def test_a_refusal_says_why_and_keeps_the_form(look: Open, paths: ExperimentPaths, controlled: str) -> None:

@@ -1,15 +1,20 @@
 // What may be told to a search that runs, where the dashboard was started with --control: buttons at the experiment and
 // at each trial, and what became of it. Without --control none of it is there.
+import { check } from "./column_menu.js";
 import { Configuration } from "./configuration.js";
 import { openDialog, tell } from "./dialog.js";
 import { el } from "./dom.js";
 
-/** Buttons of a trial: in which states, and what is to be said before it is done. */
+const UNFINISHED = ["QUEUED", "RUNNING", "PAUSED"];
+
+/** Buttons of a trial: in which states, and what is to be said before it is done where it cannot be undone. */
 const OF_A_TRIAL = [
+  { name: "pause", text: "Pause", states: ["QUEUED", "RUNNING"] },
+  { name: "unpause", text: "Unpause", states: ["PAUSED"] },
   {
     name: "stop",
     text: "Stop",
-    states: ["QUEUED", "RUNNING", "PAUSED"],
+    states: UNFINISHED,
     sure: "It ends at its next report and never goes on. The search does.",
   },
 ];
@@ -39,7 +44,7 @@ function confirm(api, command, what, sure) {
   });
 }
 
-/** Asks for a configuration, beginning with that of a trial if there is one, and enqueues it. */
+/** Asks for a configuration and enqueues it, or clones a trial with changes: from its checkpoint while there is one. */
 async function configure(store, api, trial = null) {
   const what = trial === null ? "Enqueue a configuration" : `Clone trial ${trial}`;
   let params = {};
@@ -50,11 +55,14 @@ async function configure(store, api, trial = null) {
     return;
   }
   const form = new Configuration(store.detail.axes, params);
+  const onward = check("from its checkpoint, not from scratch", false);
+  onward.label.hidden = !UNFINISHED.includes(stateOf(store, trial));
+  const name = () => (onward.box.checked ? "clone" : "enqueue");
   openDialog({
     title: trial === null ? what : `${what} with changes`,
-    content: form.element,
+    content: [form.element, onward.label],
     action: "Enqueue",
-    submit: (dialog) => enqueue(api, form, dialog, { name: "enqueue", trial }, what),
+    submit: (dialog) => enqueue(api, form, dialog, { name: name(), trial }, what),
   });
 }
 
@@ -97,9 +105,12 @@ export class TrialControl {
   constructor(store, api, trial) {
     this.store = store;
     this.trial = trial;
-    this.buttons = OF_A_TRIAL.map(({ name, text, sure }) =>
-      button(`${text} …`, () => confirm(api, { name, trial }, `${text} trial ${trial}`, sure)),
-    );
+    this.buttons = OF_A_TRIAL.map(({ name, text, sure }) => {
+      const [command, what] = [{ name, trial }, `${text} trial ${trial}`];
+      return sure
+        ? button(`${text} …`, () => confirm(api, command, what, sure))
+        : button(text, () => give(api, command, what));
+    });
     this.element = el(
       "div",
       { class: "menu-row control", role: "group", "aria-label": "Tell the search about this trial", hidden: true },
@@ -109,11 +120,15 @@ export class TrialControl {
   }
 
   update() {
-    const { trials } = this.store;
-    const state = trials.column("state")?.text(trials.rowOf.get(this.trial));
+    const state = stateOf(this.store, this.trial);
     OF_A_TRIAL.forEach(({ states }, index) => (this.buttons[index].hidden = !states.includes(state)));
     this.element.hidden = !isControlled(this.store);
   }
+}
+
+function stateOf({ trials }, number) {
+  const row = trials.rowOf.get(number);
+  return row === undefined ? null : trials.column("state").text(row);
 }
 
 function isControlled(store) {
