@@ -305,7 +305,7 @@ FORM = """(target) => {
   const form = document.body.appendChild(document.createElement("form"));
   Object.assign(form, { method: "post", action: target, enctype: "text/plain" });
   const field = form.appendChild(document.createElement("input"));
-  Object.assign(field, { name: '{"name": "stop", "params": {"', value: '": 1}}' });
+  Object.assign(field, { name: '{"name": "stop", "more": "', value: '"}' });
   form.submit();
 }"""
 
@@ -357,13 +357,13 @@ SLOW_SEARCH = """
 import sys, time, tuner
 
 def train(config, trial):
-    for step in range(1, 121):
+    for step in range(trial.num_reports + 1, 121):
         time.sleep(0.25)
         yield {"loss": config["x"] + 1 / step}
 
 space = {"x": tuner.Float(0.0, 1.0), "kind": tuner.Choice(["a", "b"])}
 experiment = tuner.Experiment(
-    name="slow", train=train, space=space, metric="loss", max_reports=120, trials=8,
+    name="slow", train=train, space=space, metric="loss", max_reports=120, trials=8, checkpoints=True,
     sampler="random", scheduler="none", gpus_per_worker=0,
 )
 tuner.run(experiment, results=sys.argv[1])
@@ -412,6 +412,13 @@ def test_a_search_that_runs_obeys(
     the_answer(looker, "Stop trial 0: it stops at its next report")
     looker.page.locator(".card-table .badge.state-stopped").first.wait_for(timeout=PATIENCE_S * 1000)
     looker.page.locator(".card-table").get_by_text("somebody told it to stop").wait_for()
+    looker.press("Escape")
+
+    open_trial(looker, 2)
+    press(looker, "Pause", ".panel")
+    looker.page.locator(".panel .badge.state-paused").wait_for(timeout=PATIENCE_S * 1000)
+    press(looker, "Unpause", ".panel")
+    the_answer(looker, "Unpause trial 2: it goes on with the next free gang")
     looker.press("Escape")
 
     press(looker, "Enqueue a configuration …")
