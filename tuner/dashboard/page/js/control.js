@@ -60,7 +60,11 @@ async function configure(store, api, trial = null) {
   const name = () => (onward.box.checked ? "clone" : "enqueue");
   openDialog({
     title: trial === null ? what : `${what} with changes`,
-    content: [form.element, onward.label],
+    content: [
+      trial === null ? el("p", { class: "muted" }, "What is left empty is drawn by the search.") : null,
+      form.element,
+      onward.label,
+    ],
     action: "Enqueue",
     submit: (dialog) => enqueue(api, form, dialog, { name: name(), trial }, what),
   });
