@@ -12,7 +12,7 @@ import pytest
 import yaml
 from cli_program import Program, tree
 
-from tuner.execution.decisions import read_decisions
+from tuner.execution.decisions import Line, read_decisions
 from tuner.records.lock import hold
 from tuner.records.paths import ExperimentPaths
 from tuner.records.states import TrialState
@@ -101,15 +101,16 @@ def test_what_does_not_run_cannot_be_stopped(program: Program, folder: Path) -> 
     [
         (
             ["stop", "--trial", "3"],
-            "only a search that runs can be told to stop, but nothing runs in results/left",
+            "only a search that runs takes the command stop, but nothing runs in results/left",
         ),
         (
             ["enqueue", "--set", "model.width=9"],
-            "only a search that runs can be told to enqueue, but nothing",
+            "only a search that runs takes the command enqueue, but nothing",
         ),
-        (["pause", "--trial", "3"], "only a search that runs can be told to pause, but nothing runs"),
-        (["unpause", "--trial", "3"], "only a search that runs can be told to unpause, but nothing runs"),
-        (["clone", "--trial", "3"], "only a search that runs can be told to clone, but nothing runs"),
+        (["pause", "--trial", "3"], "only a search that runs takes the command pause, but nothing runs"),
+        (["unpause", "--trial", "3"], "only a search that runs takes the command unpause, but nothing runs"),
+        (["gangs", "1"], "only a search that runs takes the command gangs, but nothing runs"),
+        (["clone", "--trial", "3"], "only a search that runs takes the command clone, but nothing runs"),
         (["enqueue", "--set", "width"], "--set needs path=value"),
     ],
 )
@@ -200,6 +201,32 @@ def test_a_clone_goes_on_from_its_donors_weights(program: Program, folder: Path)
     assert first[1] < before[1], "it is no beginner"
 
 
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_search_goes_on_with_fewer_gangs_and_with_more(program: Program, folder: Path) -> None:
+    alone = {"resources": {"workers": 1}, "confirm": None}
+    (folder / "left.yaml").write_text(yaml.safe_dump(EXPERIMENT | alone))
+    driver = start(folder, "run", "left.yaml", "--set", "search.scheduler=none", "--set", "train.epochs=60")
+    paths = ExperimentPaths(folder / "results" / "left")
+    wait_for_reports(paths, 2)
+    assert "can have 1 to" in program("gangs", "results/left", "99").err
+    assert program("gangs", "results/left", "1").out == (
+        "gangs: what trains is saved, and goes on with 1 gang\n"
+    )
+    wait_for_reports(paths, len(heard(paths)) + 5)
+    assert program("gangs", "results/left", "2").status == 0
+    assert driver.wait(PATIENCE_S) == 0, (folder / "out.txt").read_text()
+    rows = Result.open(paths.root).rows
+    assert [(row.state, row.reports) for row in rows] == [(TrialState.COMPLETE, 60)] * 4
+    assert all(row.retries == 0 for row in rows)
+    lines = list(read_decisions(paths.decisions))
+    fewer, more = [
+        index for index, line in enumerate(lines) if line.get("name") == "gangs" and line["is_done"]
+    ]
+    alone_then = [line["trial"] for line in lines[fewer:more] if line["action"] == "START"]
+    assert len(alone_then) == 1
+
+
 def start(folder: Path, *words: str) -> "subprocess.Popen[bytes]":
     """`tuner ...` as a process of its own; what it prints goes to a file."""
     with (folder / "out.txt").open("ab") as out:
@@ -209,7 +236,11 @@ def start(folder: Path, *words: str) -> "subprocess.Popen[bytes]":
 
 def wait_for_reports(paths: ExperimentPaths, number: int) -> None:
     """Until so many reports of the search and its fresh runs have been heard."""
-    wait_until(lambda: sum("metrics" in line for line in read_decisions(paths.decisions)) >= number)
+    wait_until(lambda: len(heard(paths)) >= number)
+
+
+def heard(paths: ExperimentPaths) -> list[Line]:
+    return [line for line in read_decisions(paths.decisions) if "metrics" in line]
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
