@@ -29,11 +29,11 @@ class Command:
     """What is asked of a search."""
 
     name: str
-    """`stop`, `pause`, `unpause` or `clone` a trial; `enqueue` a configuration."""
+    """`stop`, `pause`, `unpause` or `clone` a trial; `enqueue` a configuration; set the number of `gangs`."""
     trial: int | None = None
     """That trial; or one whose parameters the enqueued one has where `params` does not say otherwise."""
     params: Mapping[str, Any] = field(default_factory=dict)
-    """Parameter to value, as `search.points` has them."""
+    """Parameter to value, as `search.points` has them; or `gangs` to their number."""
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -99,7 +99,7 @@ def _holder(paths: ExperimentPaths, name: str) -> str:
     holder = holder_of(paths.lock)
     if holder is None:
         raise ResultsError(
-            f"only a search that runs can be told to {name}, but nothing runs in {paths.root}; "
+            f"only a search that runs takes the command {name}, but nothing runs in {paths.root}; "
             f"go on with it by: tuner resume {paths.root}"
         )
     return holder

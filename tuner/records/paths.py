@@ -114,8 +114,13 @@ class ExperimentPaths:
 
     @property
     def leave(self) -> Path:
-        """While it exists, gangs save their trials and return."""
+        """Asks the run to save its trials and end."""
         return self.root / ".leave"
+
+    @property
+    def give_back(self) -> Path:
+        """While it exists, gangs save their trials and return."""
+        return self.root / ".give_back"
 
     @property
     def store_root(self) -> Path:
