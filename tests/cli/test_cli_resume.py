@@ -101,16 +101,16 @@ def test_what_does_not_run_cannot_be_stopped(program: Program, folder: Path) -> 
     [
         (
             ["stop", "--trial", "3"],
-            "only a search that runs takes the command stop, but nothing runs in results/left",
+            "only a search that runs can be told to stop, but nothing runs in results/left",
         ),
         (
             ["enqueue", "--set", "model.width=9"],
-            "only a search that runs takes the command enqueue, but nothing",
+            "only a search that runs can be told to enqueue, but nothing",
         ),
-        (["pause", "--trial", "3"], "only a search that runs takes the command pause, but nothing runs"),
-        (["unpause", "--trial", "3"], "only a search that runs takes the command unpause, but nothing runs"),
-        (["gangs", "1"], "only a search that runs takes the command gangs, but nothing runs"),
-        (["clone", "--trial", "3"], "only a search that runs takes the command clone, but nothing runs"),
+        (["pause", "--trial", "3"], "only a search that runs can be told to pause, but nothing runs"),
+        (["unpause", "--trial", "3"], "only a search that runs can be told to unpause, but nothing runs"),
+        (["gangs", "1"], "only a search that runs can be told to change its gangs, but nothing runs"),
+        (["clone", "--trial", "3"], "only a search that runs can be told to clone, but nothing runs"),
         (["enqueue", "--set", "width"], "--set needs path=value"),
     ],
 )

@@ -63,8 +63,9 @@ def ask(paths: ExperimentPaths, command: Command, wait_s: float = WAIT_S) -> Ans
     Raises ResultsError where no search runs.
     """
     if holder_of(paths.lock) is None:
+        asked = "change its gangs" if command.name == "gangs" else command.name
         raise ResultsError(
-            f"only a search that runs takes the command {command.name}, but nothing runs in {paths.root}; "
+            f"only a search that runs can be told to {asked}, but nothing runs in {paths.root}; "
             f"go on with it by: tuner resume {paths.root}"
         )
     answers = _Tail(paths.decisions, os.path.getsize(paths.decisions))
