@@ -91,7 +91,7 @@ def test_what_does_not_run_cannot_be_stopped(program: Program, folder: Path) -> 
     ended = program("stop", "results/left")
     assert (ended.status, ended.err) == (
         2,
-        "tuner: only a search that runs takes the command stop, but nothing runs in results/left; "
+        "tuner: only a search that runs can be told to stop, but nothing runs in results/left; "
         "go on with it by: tuner resume results/left\n",
     )
     assert not paths.leave.exists()
@@ -102,16 +102,16 @@ def test_what_does_not_run_cannot_be_stopped(program: Program, folder: Path) -> 
     [
         (
             ["stop", "--trial", "3"],
-            "only a search that runs takes the command stop, but nothing runs in results/left",
+            "only a search that runs can be told to stop, but nothing runs in results/left",
         ),
         (
             ["enqueue", "--set", "model.width=9"],
-            "only a search that runs takes the command enqueue, but nothing",
+            "only a search that runs can be told to enqueue, but nothing",
         ),
-        (["pause", "--trial", "3"], "only a search that runs takes the command pause, but nothing runs"),
-        (["unpause", "--trial", "3"], "only a search that runs takes the command unpause, but nothing runs"),
-        (["gangs", "1"], "only a search that runs takes the command gangs, but nothing runs"),
-        (["clone", "--trial", "3"], "only a search that runs takes the command clone, but nothing runs"),
+        (["pause", "--trial", "3"], "only a search that runs can be told to pause, but nothing runs"),
+        (["unpause", "--trial", "3"], "only a search that runs can be told to unpause, but nothing runs"),
+        (["gangs", "1"], "only a search that runs can be told to change its gangs, but nothing runs"),
+        (["clone", "--trial", "3"], "only a search that runs can be told to clone, but nothing runs"),
         (["enqueue", "--set", "width"], "--set needs path=value"),
     ],
 )

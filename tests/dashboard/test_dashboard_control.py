@@ -250,9 +250,7 @@ def test_where_nothing_runs_nothing_is_asked(api: TestClient, paths: ExperimentP
     for body in (STOP, {"name": "stop"}):
         answer = api.post(COMMANDS, json=body).json()
         assert answer["is_done"] is False
-        assert answer["reason"].startswith(
-            "only a search that runs takes the command stop, but nothing runs in"
-        )
+        assert answer["reason"].startswith("only a search that runs can be told to stop, but nothing runs in")
     assert not paths.commands.exists()
     assert not paths.leave.exists()
 

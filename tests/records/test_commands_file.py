@@ -73,6 +73,6 @@ def test_an_answer_is_that_of_the_command(tmp_path):
 
 def test_where_nothing_runs_nobody_is_asked(tmp_path):
     paths = ExperimentPaths(tmp_path)
-    with pytest.raises(ResultsError, match="only a search that runs takes the command stop"):
+    with pytest.raises(ResultsError, match="only a search that runs can be told to stop"):
         ask(paths, Command("stop", trial=3))
     assert not paths.commands.exists()
