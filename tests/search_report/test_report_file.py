@@ -22,7 +22,7 @@ from tuner.search_report import answers, bundle, html
 from tuner.search_report.words.parts import Listing, Section, Table
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "recorded" / "0.1.0"
-HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\ud800"
+HOSTILE = "</script><img src=x onerror=alert(1)>\u2028"
 
 
 class Tags(HTMLParser):
@@ -38,6 +38,9 @@ class Tags(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.found.append(tag)
         self._block = dict(attributes).get("id") if tag == "script" else None
+
+    def handle_endtag(self, tag: str) -> None:
+        self._block = None
 
     def handle_data(self, data: str) -> None:
         if self._block:
@@ -107,11 +110,11 @@ def test_the_words_of_strangers_are_no_markup(folder: Path) -> None:
 
 
 def test_sections_are_escaped_wherever_they_have_text() -> None:
-    bad = "<b onclick='x'>\"&"
+    bad = "<b onclick='x'>\"&\ud800"
     section = Section(bad, (bad,), (Table((bad, bad), ((bad, bad),)),), (Listing(bad, bad),))
     page = html.page(bad, bad, [section], {"data": "AAAA"})
     assert "b" not in Tags(page).found
-    assert page.count("&lt;b onclick=&#x27;x&#x27;&gt;&quot;&amp;") == 11
+    assert page.count("&lt;b onclick=&#x27;x&#x27;&gt;&quot;&amp;\\ud800") == 12
 
 
 # --- other folders ---
@@ -157,7 +160,7 @@ def test_a_folder_of_several_experiments_asks_for_one(folder: Path) -> None:
 
 
 def test_a_folder_of_nothing_has_no_report(tmp_path: Path) -> None:
-    with pytest.raises(ResultsError, match="event files"):
+    with pytest.raises(ResultsError, match="or TensorBoard logs"):
         tuner.report(tmp_path)
 
 
@@ -168,8 +171,8 @@ def test_the_file_must_be_one_in_a_folder(folder: Path, out: str) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_an_error_in_words(folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot be written \(File name too long\); name another by --out"):
-        tuner.report(folder, folder / f"{'x' * 300}.html")
+    with pytest.raises(UsageError, match=r"/proc/x.html cannot be written \(.*\); name another by --out"):
+        tuner.report(folder, "/proc/x.html")
 
 
 # --- what is left out ---
@@ -179,10 +182,10 @@ def test_a_file_that_cannot_be_written_is_an_error_in_words(folder: Path) -> Non
     ("sizes", "num_compared", "ends", "shares"),
     [
         ([100, 100], 1, 20, [100, 100]),
-        ([100_000, 100_000, 100_000], 1, 2000, [30_000, 15_000, 15_000]),
-        ([100_000, 100_000, 50], 0, 2000, [20_000, 20_000, 50]),
-        ([10_000, 100_000, 100_000], 1, 2000, [10_000, 25_000, 25_000]),
-        ([100_000] * 4, 1, 25_000, [30_000, 25_000, 0, 0]),
+        ([200_000, 200_000, 200_000], 1, 2000, [60_000, 30_000, 30_000]),
+        ([200_000, 200_000, 50], 0, 2000, [40_000, 40_000, 50]),
+        ([20_000, 200_000, 200_000], 1, 2000, [20_000, 50_000, 50_000]),
+        ([200_000] * 4, 1, 50_000, [60_000, 50_000, 0, 0]),
         ([], 0, 0, []),
     ],
 )
@@ -206,7 +209,7 @@ def test_shuffled_numbers_pack_better() -> None:
     )
     plain = curve_bytes.encode(points, "")
     begin = 4 + int.from_bytes(plain[:4], "little")
-    assert len(gzip.compress(answers.shuffled(plain, begin))) < 0.6 * len(gzip.compress(plain))
+    assert len(gzip.compress(answers.shuffled(plain, begin))) < 0.7 * len(gzip.compress(plain))
 
 
 def test_of_many_decisions_those_that_tell_something_are_kept() -> None:

@@ -267,7 +267,7 @@ def test_it_says_how_to_get_the_same_again() -> None:
     commands, params, file = section.listings
     assert "# it was started by: tuner run 'a b.yaml'" in commands.text
     assert "tuner run 'my results/by_hand'/experiment.yaml --name by_hand_again" in commands.text
-    assert params.text == "train.lr: 0.03\ntrain.optimizer: adam"
+    assert params.text == "{train.lr: 0.03, train.optimizer: adam}"
     assert file.text == "name: by_hand"
     assert "The search's seed is 7; the fresh runs of trial 2 had 13 and 14." in text(section)
     assert ("torch", "2.6") in lines(section)

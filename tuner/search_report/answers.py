@@ -23,7 +23,7 @@ import pandas as pd
 from tuner.dashboard import curve_bytes
 from tuner.dashboard.following import Followed
 
-MOST_POINTS = 60_000
+MOST_POINTS = 120_000
 MOST_DECISIONS = 10_000
 DIGITS = 6
 TIME_STEP_S = 0.25

@@ -14,7 +14,7 @@ def again(outcome: Outcome) -> Section:
     listings = [Listing("Commands", "\n".join(_commands(outcome)))]
     if winner is not None:
         params = write_text(dict(winner.params)).rstrip()
-        listings.append(Listing(f"Parameters of trial {winner.number}, exactly", params))
+        listings.append(Listing(f"Trial {winner.number} exactly, as search.points takes it", params))
     listings.append(Listing("The experiment file, as resolved", outcome.file.rstrip()))
     sentences, tables = _sentences(outcome, winner), _versions(outcome)
     return Section("How to get it again", tuple(sentences), tuple(tables), tuple(listings))

@@ -32,9 +32,8 @@ def failed(outcome: Outcome) -> Section:
         if (number := sum(row.state is state for row in bad))
     ]
     total = len(outcome.rows)
-    sentence = (
-        f"{count(len(bad), 'trial')} of {total} ({share(len(bad) / total)}) came to no good: {listed(parts)}."
-    )
+    part = share(len(bad) / total)
+    sentence = f"{len(bad)} of {count(total, 'trial')} ({part}) came to no good: {listed(parts)}."
     groups = grouped(bad)
     rows = [_row(group) for group in groups[:MOST_GROUPS]]
     left = sum(map(len, groups[MOST_GROUPS:]))
