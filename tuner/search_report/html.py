@@ -84,7 +84,7 @@ def _hash(text: str) -> str:
 def _section(section: Section) -> Iterator[str]:
     yield f"<section><h2>{_text(section.title)}</h2>"
     yield from (f"<p>{_text(sentence)}</p>" for sentence in section.sentences)
-    yield from map(_table, section.tables)
+    yield f'<div class="tables">{"".join(map(_table, section.tables))}</div>'
     yield from map(_listing, section.listings)
     yield "</section>"
 
@@ -96,11 +96,11 @@ def _table(table: Table) -> str:
         f'<tr><th scope="row">{_text(first)}</th>{"".join(f"<td>{_text(cell)}</td>" for cell in rest)}</tr>'
         for first, *rest in table.rows
     )
-    return f'<div class="scroll"><table>{top}<tbody>{rows}</tbody></table></div>'
+    return f'<div class="scroll" tabindex="0"><table>{top}<tbody>{rows}</tbody></table></div>'
 
 
 def _listing(listing: Listing) -> str:
-    return f"<h3>{_text(listing.title)}</h3><pre>{_text(listing.text)}</pre>"
+    return f'<h3>{_text(listing.title)}</h3><pre tabindex="0">{_text(listing.text)}</pre>'
 
 
 def _text(text: str) -> str:

@@ -18,7 +18,7 @@ def held(packed: Packed, folder: str) -> Section:
 def _sentences(packed: Packed, folder: str) -> Iterator[str]:
     yield (
         "The views below need no server and no network. Their numbers have six digits, those of curves five. "
-        f"Logs and checkpoints are in {folder}, which shows with: tuner dashboard {shlex.quote(folder)}."
+        f"Logs and checkpoints are not in it; tuner dashboard {shlex.quote(folder)} shows them."
     )
     whole = [kept.tag for kept in packed.kept if kept.num_kept == kept.num_points]
     thinned = [kept for kept in packed.kept if 0 < kept.num_kept < kept.num_points]

@@ -61,7 +61,7 @@ def _confirmed(outcome: Outcome, confirmation: Confirmation, winner: Confirmed) 
             str(trial.number),
             estimate_text(trial.score) if trial.score else "–",
             number(trial.search_value),
-            number(trial.optimism),
+            small(trial.optimism) if trial.optimism is not None else "–",
             f"{len(trial.runs)}{f', {trial.num_failed} failed' if trial.num_failed else ''}",
         )
         for trial in confirmation.ranking
