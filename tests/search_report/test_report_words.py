@@ -58,8 +58,8 @@ def test_what_was_searched_has_budget_states_data_and_space() -> None:
         "2 trials began: 1 COMPLETE and 1 STOPPED. All trials and 1 fresh run together took 3.17 min.",
     )
     facts = dict(lines(section))
-    assert facts["data"] == "type sklearn, name digits"
-    assert facts["model"] == "type cnn"
+    assert facts["data"] == "sklearn (name digits)"
+    assert facts["model"] == "cnn"
     assert facts["scheduler"] == "asha (factor 3)"
     assert lines(section, 1) == [
         (LR, "0.0001 to 1, log", ""),
@@ -239,7 +239,7 @@ def test_failures_of_one_reason_stand_together_whatever_their_numbers() -> None:
     ]
     section = failed(outcome(rows))
     assert section.sentences == (
-        "3 of 4 trials (75 %) came to no good: 2 failed and 1 diverged.",
+        "3 of 4 trials (75 %) did not end well: 2 failed and 1 diverged.",
         "1 trial began again after a fault, 2 times in all.",
     )
     assert lines(section) == [

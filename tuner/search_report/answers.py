@@ -58,19 +58,19 @@ def pack(now: Followed, importances: Mapping[str, Json]) -> Packed:
         importances: method -> the dashboard's answer for the searched metric.
     """
     details, decisions = now.details(), now.decisions()
+    told = telling(decisions)
     curves = list(_curves(now.curves, details["metrics"], len(details["objectives"])))
     held = [(kept, content) for kept, content in curves if kept.num_kept]
     answers = {
         "details": details | {"metrics": [kept.tag for kept, _ in held]},
         "trials": now.trials(now.numbers),
         "importances": importances,
-        "decisions": telling(decisions),
+        "decisions": told,
         "timeline": now.timeline(),
     }
     texts = {name: _packed(json.dumps(rounded(answer)).encode()) for name, answer in answers.items()}
     blocks = {f"curves{index}": _packed(content) for index, (_, content) in enumerate(held)}
-    num_held = _length(answers["decisions"])
-    return Packed(texts | blocks, tuple(kept for kept, _ in curves), _length(decisions), num_held)
+    return Packed(texts | blocks, tuple(kept for kept, _ in curves), _length(decisions), _length(told))
 
 
 def rounded(value: Any) -> Any:
@@ -136,13 +136,15 @@ def coarse(points: pd.DataFrame) -> pd.DataFrame:
     mantissa, exponent = np.frexp(points["value"].to_numpy())
     value = np.ldexp(np.round(mantissa * MANTISSA) / MANTISSA, exponent)
     wall_time_s = np.round(points["wall_time_s"].to_numpy() / TIME_STEP_S) * TIME_STEP_S
-    return points.assign(value=value, wall_time_s=wall_time_s)
+    coarser: pd.DataFrame = points.assign(value=value, wall_time_s=wall_time_s)
+    return coarser
 
 
 def shuffled(encoded: bytes, begin: int) -> bytes:
     """Of the numbers from `begin` on all first bytes, all second ones, and so on."""
     numbers = np.frombuffer(encoded, np.uint8, offset=begin).reshape(-1, 8)
-    return encoded[:begin] + numbers.T.tobytes()
+    together: bytes = numbers.T.tobytes()
+    return encoded[:begin] + together
 
 
 def _header(encoded: bytes) -> tuple[int, Json]:

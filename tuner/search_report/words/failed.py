@@ -33,7 +33,7 @@ def failed(outcome: Outcome) -> Section:
     ]
     total = len(outcome.rows)
     part = share(len(bad) / total)
-    sentence = f"{len(bad)} of {count(total, 'trial')} ({part}) came to no good: {listed(parts)}."
+    sentence = f"{len(bad)} of {count(total, 'trial')} ({part}) did not end well: {listed(parts)}."
     groups = grouped(bad)
     rows = [_row(group) for group in groups[:MOST_GROUPS]]
     left = sum(map(len, groups[MOST_GROUPS:]))

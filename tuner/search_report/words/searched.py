@@ -60,9 +60,9 @@ def _facts(outcome: Outcome) -> list[tuple[str, str]]:
     facts = {
         "task": str(settings.get("task", "")).replace("_", " "),
         "trained by": settings.get("function", ""),
-        "data": _pairs(settings.get("data", {}).get("source")),
+        "data": _named(settings.get("data", {}).get("source")),
         "split": _pairs(settings.get("data", {}).get("split")),
-        "model": _pairs(_fixed(settings.get("model"))),
+        "model": _named(_fixed(settings.get("model"))),
         "objectives": ", ".join(f"{metric} ({mode})" for metric, mode in outcome.objectives.items()),
         "constraints": ", ".join(
             f"{metric}: {_pairs(bound)}" for metric, bound in search.get("constraints", {}).items()
