@@ -84,7 +84,8 @@ def _hash(text: str) -> str:
 def _section(section: Section) -> Iterator[str]:
     yield f"<section><h2>{_text(section.title)}</h2>"
     yield from (f"<p>{_text(sentence)}</p>" for sentence in section.sentences)
-    yield f'<div class="tables">{"".join(map(_table, section.tables))}</div>'
+    if section.tables:
+        yield f'<div class="tables">{"".join(map(_table, section.tables))}</div>'
     yield from map(_listing, section.listings)
     yield "</section>"
 

@@ -88,7 +88,7 @@ def _single_runs(outcome: Outcome) -> Section:
     best, *others = outcome.ranked
     value = best.best[outcome.metric]
     sentences = [f"Trial {best.number} has the best {outcome.metric}: {number(value)}, in a single run."]
-    if others:
+    if others and others[0].number != outcome.searched[0].number:
         lead = outcome.lead(value, others[0].best[outcome.metric])
         sentences.append(f"Trial {others[0].number}, the next best, is {small(lead)} behind.")
     sentences += _first(outcome, best.number, value, None)
