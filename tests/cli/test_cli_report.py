@@ -18,5 +18,5 @@ def test_it_is_written_into_the_folder_or_where_it_was_asked_for(program: Progra
 
 def test_what_cannot_be_reported_is_one_sentence(program: Program, tmp_path: Path) -> None:
     ended = program("report", tmp_path / "nothing")
-    assert (ended.status, ended.out) == (1, "")
+    assert (ended.status, ended.out) == (2, "")
     assert ended.err.startswith("tuner: a report is of a folder of results")

@@ -1,5 +1,6 @@
 """Reports in a real browser, opened from disk."""
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,16 @@ def test_a_report_has_words_and_every_view(read: Open) -> None:
         assert back > 500
         assert main > 500
     assert reader.page.locator(".card-table .grid-row").count() > 3
+
+
+def test_a_thousand_trials_fit(look: Open, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+        make = importlib.import_module("make_results").make
+    make(tmp_path / "many", trials=1000, reports=100, gangs=16, seed=0, full=False, done=True)
+    file = tuner.report(tmp_path / "many")
+    assert file.stat().st_size < MOST_BYTES
+    assert look("", at=file.as_uri()).shown() > 1000
 
 
 def test_a_brush_reaches_the_table_and_the_address(read: Open) -> None:
