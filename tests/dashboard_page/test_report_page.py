@@ -60,11 +60,22 @@ def test_a_brush_reaches_the_table_and_the_address(read: Open) -> None:
     assert "#f=" in reader.page.evaluate("location.href")
 
 
+def test_a_link_with_a_selection_leads_to_the_views_and_links_to_the_parts_keep_it(read: Open) -> None:
+    reader = read("halfway", "#q=state+==+STOPPED")
+    assert " of 118 " in reader.text(".count")
+    shown, at_views = reader.shown(), reader.page.evaluate("scrollY")
+    reader.page.get_by_role("link", name="In words").click()
+    reader.settle()
+    assert reader.page.evaluate("scrollY") < at_views
+    assert reader.shown() == shown
+
+
 def test_a_trial_opens_with_curves_and_decisions(read: Open) -> None:
     reader = read("halfway", "#trial=1")
     reader.page.locator(".panel .spark canvas").first.wait_for()
     assert reader.page.locator(".panel .spark").count() > 3
     assert "Decisions" in reader.text(".panel .panel-body")
+    assert "Checkpoints" not in reader.text(".panel .panel-body")
     reader.page.locator(".panel summary", has_text="Log").click()
     reader.page.get_by_text("trials/00001/log.txt").wait_for()
 

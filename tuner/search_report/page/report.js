@@ -5,6 +5,14 @@ import { Experiment } from "./experiment.js";
 
 const views = document.getElementById("views");
 
+/** The address holds the selection, so links to the parts leave it alone. */
+function scrollOn(link) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    document.querySelector(link.getAttribute("href")).scrollIntoView();
+  });
+}
+
 function show() {
   const page = new Experiment(document.body.dataset.name);
   fill(views, page.element);
@@ -20,6 +28,8 @@ function show() {
       el("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick: change }, "◐"),
     );
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  document.querySelectorAll(".top nav a").forEach(scrollOn);
+  if (location.hash.length > 1) views.scrollIntoView();
   page.start();
 }
 
