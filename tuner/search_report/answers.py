@@ -68,7 +68,7 @@ def pack(now: Followed, importances: Mapping[str, Json]) -> Packed:
         "decisions": told,
         "timeline": now.timeline(),
     }
-    texts = {name: _packed(json.dumps(rounded(answer)).encode()) for name, answer in answers.items()}
+    texts = {name: _packed(_json(answer)) for name, answer in answers.items()}
     blocks = {f"curves{index}": _packed(content) for index, (_, content) in enumerate(held)}
     return Packed(texts | blocks, tuple(kept for kept, _ in curves), _length(decisions), _length(told))
 
@@ -151,6 +151,10 @@ def _header(encoded: bytes) -> tuple[int, Json]:
     """Where the numbers begin, and what stands before them."""
     (length,) = struct.unpack_from("<I", encoded)
     return 4 + length, json.loads(encoded[4 : 4 + length])
+
+
+def _json(answer: Mapping[str, Any]) -> bytes:
+    return json.dumps(rounded(answer), allow_nan=False, separators=(",", ":")).encode()
 
 
 def _packed(content: bytes) -> str:
