@@ -2,8 +2,8 @@
 
     python benchmarks/dashboard.py [--trials 1000 10000] [--reports 100] [--repeats 3]
 
-Needs `pip install -e '.[bench,browser]'` and Debian's chromium. Each server runs and has answered once.
-A first view is complete when nothing has changed for `QUIET_S`: no element, no request, no task of 50 ms; its
+Needs `pip install -e '.[bench,browser]'` and Debian's chromium. Each server has nothing
+left to do when it is opened first. A view is complete when nothing has changed for `QUIET_S`: no element, no request, no task of 50 ms; its
 time is that of the last of these since the navigation began. Each opening is a new page with an empty cache.
 The second table is ours alone: from the end of a brush along an axis until all views are painted, and what
 a running search costs in a second, of the server's and of the page's time.
@@ -34,6 +34,7 @@ CHROMIUM = "/usr/bin/chromium"
 GANGS = 16
 QUIET_S, LIMIT_S = 2.0, 180.0
 LIVE_S = 20.0
+MOST_WHOLE = 1000
 LINES_A_SECOND = 8
 """What sixteen gangs write that report every two seconds."""
 WATCH = """
@@ -80,16 +81,10 @@ OURS = Peer(
 PEERS = [
     OURS,
     Peer(
-        "optuna-dashboard: importance, history, parallel coordinates",
+        "optuna-dashboard: history, importance, timeline",
         lambda folder, port: optuna_dashboard(folder, port),
         lambda folder: "/dashboard/studies/0",
-        ".js-plotly-plot",
-    ),
-    Peer(
-        "optuna-dashboard: its table of trials",
-        lambda folder, port: optuna_dashboard(folder, port),
-        lambda folder: "/dashboard/studies/0/trialTable",
-        "table tbody tr",
+        "#graph-timeline .plotly",
     ),
     Peer(
         "TensorBoard: time series",
@@ -101,7 +96,7 @@ PEERS = [
         "TensorBoard: HParams, its table",
         lambda folder, port: tensorboard(folder, port),
         lambda folder: "/#hparams",
-        "tf-hparams-table-view vaadin-grid",
+        "text=Show Metrics",
     ),
 ]
 
@@ -126,9 +121,10 @@ def served(peer: Peer, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
         peer.command(folder, port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        address = f"http://localhost:{port}"
+        address, server = f"http://localhost:{port}", psutil.Process(process.pid)
         wait_until_answered(address, process)
-        yield address, psutil.Process(process.pid)
+        wait_until_idle(server)
+        yield address, server
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -151,6 +147,19 @@ def wait_until_answered(address: str, process: Any) -> None:
         except urllib.error.URLError:
             time.sleep(0.2)
     raise SystemExit(f"no answer from {address}")
+
+
+def wait_until_idle(server: psutil.Process) -> None:
+    """TensorBoard reads all logs before anybody asks, in a process of its own."""
+    until_s = time.monotonic() + LIMIT_S
+    before, now = -1.0, tree_s(server)
+    while now - before > 0.05 * QUIET_S and time.monotonic() < until_s:
+        time.sleep(QUIET_S)
+        before, now = now, tree_s(server)
+
+
+def tree_s(server: psutil.Process) -> float:
+    return sum(server_s(process) for process in [server, *server.children(recursive=True)])
 
 
 # --- pages -------------------------------------------------------------------------------------------------
@@ -247,16 +256,18 @@ def compare(browser: Any, folders: dict[int, Path], repeats: int) -> Part:
         with ExitStack() as stack:
             places = {peer.name: stack.enter_context(served(peer, folder))[0] for peer in PEERS}
             found: dict[str, list[float]] = {peer.name: [] for peer in PEERS}
-            for _ in range(repeats):
+            for _ in range(1 + repeats):
                 for peer in PEERS:
                     found[peer.name].append(first_view_s(browser, peer, places[peer.name], folder))
             brush = brush_s(browser, places[OURS.name], folder)
-        ours = statistics.median(found[OURS.name])
-        for name, times_s in found.items():
-            seconds = statistics.median(times_s)
+        ours = statistics.median(found[OURS.name][1:])
+        for name, (first, *later) in found.items():
+            seconds = statistics.median(later)
             brushed = f"{brush:.2f}" if name == OURS.name else "-"
-            rows.append([name, f"{trials:,}", f"{seconds:.2f}", f"{seconds / ours:.1f}", brushed])
-    return Part("First view", ["page", "trials", "s until complete", "times tuner", "s a brush"], rows)
+            times = f"{seconds / ours:.1f}"
+            rows.append([name, f"{trials:,}", f"{first:.2f}", f"{seconds:.2f}", times, brushed])
+    header = ["page", "trials", "first opening s", "later ones s", "times tuner", "s a brush"]
+    return Part("Until all is shown", header, rows)
 
 
 def main() -> None:
@@ -269,11 +280,11 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     load = psutil.getloadavg()[0]
-    sizes = {"reports": arguments.reports, "gangs": GANGS, "seed": 0, "full": True, "done": False}
+    sizes = {"reports": arguments.reports, "gangs": GANGS, "seed": 0, "done": False}
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as scratch, sync_playwright() as playwright:
         folders = {trials: Path(scratch, f"made_{trials}") for trials in arguments.trials}
         for trials, folder in folders.items():
-            make(folder, trials=trials, **sizes)
+            make(folder, trials=trials, full=trials <= MOST_WHOLE, **sizes)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         parts = [compare(browser, folders, arguments.repeats)]
         server, page = live_shares(browser, Path(scratch, "live"), arguments.live, arguments.reports)
@@ -283,11 +294,18 @@ def main() -> None:
         version = browser.version
     peers = ", ".join(f"{name} {metadata.version(name)}" for name in ("optuna-dashboard", "tensorboard"))
     facts = {
-        "work": f"{arguments.reports} points a curve; median of {arguments.repeats} openings, in turns",
+        "work": f"{arguments.reports} points a curve, and of more than {MOST_WHOLE:,} trials most are cut early",
+        "times": f"median of {arguments.repeats} later openings, in turns",
         "with": f"Chromium {version}, headless, 1440 x 900; {peers}",
         "load": f"{load:.1f} before it began (1 minute); its own comes on top",
     }
-    write_page("dashboard", "The dashboard beside others", facts, parts, is_complete=True)
+    write_page(
+        "dashboard",
+        "The dashboard beside others",
+        facts,
+        parts,
+        is_complete=arguments.trials == [1000, 10_000],
+    )
 
 
 if __name__ == "__main__":
