@@ -2,11 +2,10 @@
 
     python benchmarks/dashboard.py [--trials 1000 10000] [--reports 100] [--repeats 3]
 
-Needs `pip install -e '.[bench,browser]'` and Debian's chromium. Each server has nothing
-left to do when it is opened first. A view is complete when nothing has changed for `QUIET_S`: no element, no request, no task of 50 ms; its
-time is that of the last of these since the navigation began. Each opening is a new page with an empty cache.
-The second table is ours alone: from the end of a brush along an axis until all views are painted, and what
-a running search costs in a second, of the server's and of the page's time.
+Needs `pip install -e '.[bench,browser]'` and Debian's chromium. When a page is opened first its server has nothing
+left to do. A view is complete when for `QUIET_S` nothing has changed: no element, request or task of 50 ms; its
+time is that of the last of these since the navigation began. Each opening has an empty cache. The second table is
+ours alone: what a search that runs costs the server and the page.
 """
 
 import argparse
@@ -294,7 +293,7 @@ def main() -> None:
         version = browser.version
     peers = ", ".join(f"{name} {metadata.version(name)}" for name in ("optuna-dashboard", "tensorboard"))
     facts = {
-        "work": f"{arguments.reports} points a curve, and of more than {MOST_WHOLE:,} trials most are cut early",
+        "work": f"{arguments.reports} points a curve; of more than {MOST_WHOLE:,} trials most are cut early",
         "times": f"median of {arguments.repeats} later openings, in turns",
         "with": f"Chromium {version}, headless, 1440 x 900; {peers}",
         "load": f"{load:.1f} before it began (1 minute); its own comes on top",
