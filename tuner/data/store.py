@@ -38,6 +38,8 @@ from tuner.data.remote import fetched
 from tuner.data.rows import apply, prepare_rows
 from tuner.data.running_text import Files, prepare_running, write_files
 from tuner.data.scratch import Rows, Scratch, save_rows, scratch_in
+from tuner.data.shard_cache import ShardCache
+from tuner.data.sharded import ShardedArray
 from tuner.data.sources.files import content_sha256, reason
 from tuner.data.split import split_rows
 from tuner.data.table import AnyArray
@@ -79,10 +81,20 @@ class RowsAndTargets(NamedTuple):
 class Split(NamedTuple):
     """One split's rows; memory-mapped and read-only when they come from a store."""
 
-    features: AnyArray | Pixels
+    features: AnyArray | Pixels | ShardedArray
     """Float32 [rows, *input_shape]; int32 tokens [rows, length]."""
-    targets: AnyArray
+    targets: AnyArray | ShardedArray
     """[rows]: int64 class indices, or float32 values; [rows, length]: int32 tokens."""
+
+    @property
+    def stored_features(self) -> AnyArray | ShardedArray:
+        return self.features.stored if isinstance(self.features, Pixels) else self.features
+
+    def release(self) -> None:
+        """The shards that were read up to here are not needed for now; without a cache there are none."""
+        for part in (self.stored_features, self.targets):
+            if isinstance(part, ShardedArray):
+                part.release()
 
 
 @dataclass(frozen=True)
@@ -132,8 +144,12 @@ class Store:
         except OSError:
             return False
 
-    def split(self, name: str) -> Split:
-        """The rows of "train", "val" or "test", memory-mapped; DataError when they are not there."""
+    def split(self, name: str, cache: ShardCache | None = None) -> Split:
+        """The rows of "train", "val" or "test", memory-mapped; DataError when they are not there.
+
+        Args:
+            cache: through which their arrays are read.
+        """
         try:
             arrays = Arrays(
                 *(
@@ -144,12 +160,17 @@ class Store:
         except Exception as error:
             # What numpy raises for a damaged file depends on the place of the damage.
             raise self._damaged(name, reason(error)) from error
-        features, targets = arrays
+        features, targets = (self._through(cache, array) for array in arrays)
         if len(targets) != self.manifest.sizes[name] or len(features) != len(targets):
             raise self._damaged(name, f"it has {len(features)} rows and {len(targets)} targets")
         if features.dtype == np.uint8:
             return Split(Pixels(features, _moments_of(self.manifest)), targets)
         return Split(features, targets)
+
+    def _through(self, cache: ShardCache | None, array: np.memmap[Any, Any]) -> AnyArray | ShardedArray:
+        if cache is None or not array.nbytes or not array.flags.c_contiguous:
+            return array
+        return ShardedArray(array, self.manifest.sha256, cache)
 
     def _damaged(self, name: str, found: str) -> DataError:
         return DataError(

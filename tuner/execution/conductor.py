@@ -530,7 +530,8 @@ class Conductor:
             return TrialJob(**common, function=self.experiment.function, config=config, max_reports=most)
         spec = self._fitting(self.experiment.resolve(params))
         spec = spec if seed is None else spec.with_seed(seed)
-        return TrialJob(**common, spec=spec, store=self._store_of(spec.data))
+        cache = self.experiment.resources.shard_cache
+        return TrialJob(**common, spec=spec, store=self._store_of(spec.data), shard_cache=cache)
 
     def _fitting(self, spec: TrialSpec) -> TrialSpec:
         """With the micro-batch that trials of this kind have been found to need."""
