@@ -81,12 +81,12 @@ class _Listed:
 
 class _InBlocks:
     def __init__(self, num_rows: int, seed: int, epoch: int, blocks: Blocks) -> None:
-        self._num_rows, self._seed, self._epoch, self._blocks = num_rows, seed, epoch, blocks
-        self._order = epoch_order(-(-num_rows // blocks.num_rows), seed, epoch)
-        ends = np.cumsum(
-            np.minimum(blocks.num_rows, num_rows - self._order.astype(np.int64) * blocks.num_rows)
-        )
-        self._starts = np.concatenate([[0], ends[blocks.window - 1 : -1 : blocks.window]])
+        self._num_rows, self._seed, self._epoch = num_rows, seed, epoch
+        self._block_rows, self._width = min(blocks.num_rows, num_rows), blocks.window
+        self._first_rows = epoch_order(-(-num_rows // self._block_rows), seed, epoch).astype(np.int64)
+        self._first_rows *= self._block_rows
+        ends = np.cumsum(np.minimum(self._block_rows, num_rows - self._first_rows))
+        self._starts = np.concatenate([[0], ends[self._width - 1 : -1 : self._width]])
         self._latest = (-1, np.empty(0, np.int64))
 
     def __call__(self, places: Places) -> NDArray[np.int64]:
@@ -107,9 +107,8 @@ class _InBlocks:
     def _rows_of(self, window: int) -> NDArray[np.int64]:
         """In their order; the latest window is kept, for places are mostly asked for one after the other."""
         if self._latest[0] != window:
-            num_rows, width = self._blocks
-            blocks = self._order[window * width : (window + 1) * width].astype(np.int64)
-            rows = (blocks[:, None] * num_rows + np.arange(num_rows)).ravel()
+            first_rows = self._first_rows[window * self._width : (window + 1) * self._width]
+            rows = (first_rows[:, None] + np.arange(self._block_rows)).ravel()
             rows = rows[rows < self._num_rows]
             _generator(self._seed, self._epoch, window + 1).shuffle(rows)
             self._latest = (window, rows)

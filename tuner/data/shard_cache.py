@@ -1,11 +1,11 @@
 """A size-limited cache of shards on a disk of this node, which all processes of the node share.
 
     cache = ShardCache(Path("/scratch"), limit_bytes=10**12, shard_bytes=64 * 10**6)
-    cache.shard("1f0c/train_features.0-4096", num_bytes, blocks)    # bytes, memory-mapped; None: there is no room
+    cache.shard("1f0c/train_features.0-4096", num_bytes, blocks)    # bytes, memory-mapped; None: no room
 
-A shard is copied by one process, under a temporary name, while others that want it wait. It has a lock, which is
-held shared for as long as its bytes are mapped, by the mapping itself. When the limit is reached, the shards
-that nobody has mapped go, least recently mapped first; when that is not enough there is no room. What a killed
+A shard is copied by one process, under a temporary name, while others that want it wait. Its lock is held
+shared for as long as its bytes are mapped, by the mapping itself. When the limit is reached, the shards that
+nobody has mapped go, least recently mapped first; when that is not enough there is no room. What a killed
 process was copying is not locked: it is copied anew or goes.
 
 Names change under the lock of the whole folder; copying and reading are outside of it.
@@ -86,7 +86,7 @@ class ShardCache:
         return self.path / _FOLDER
 
     def _begin(self, path: Path, num_bytes: int) -> BinaryIO | None:
-        """The file that this process is to fill; None when another one has filled it meanwhile, or given up."""
+        """The file that this process is to fill; None when another one has filled it, or has given up."""
         with locked(self._folder):
             if _size(path) == num_bytes:
                 return None
