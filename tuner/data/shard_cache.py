@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,7 +143,6 @@ def _mapped(path: Path, num_bytes: int) -> Bytes | None:
             fcntl.flock(file, fcntl.LOCK_SH)
             if not is_at(file.fileno(), path) or os.fstat(file.fileno()).st_size != num_bytes:
                 return None
-            os.utime(file.fileno())
             return _bytes_of(file)
     except FileNotFoundError:
         return None
@@ -150,6 +150,8 @@ def _mapped(path: Path, num_bytes: int) -> Bytes | None:
 
 def _bytes_of(file: BinaryIO) -> Bytes:
     """The mapping has the file open, and so holds its lock, when `file` is closed."""
+    now = time.time_ns()
+    os.utime(file.fileno(), ns=(now, now))
     return np.asarray(np.memmap(file, np.uint8, mode="r"))
 
 
