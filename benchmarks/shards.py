@@ -5,7 +5,7 @@
 
 Rows a second: shuffled batches of 256 rows as torch tensors, in one process, one thread. The store and the
 cache lie on one disk and the store is in the page cache, so what a slower file system would add to a copy is
-not measured. A cold cache is empty before each epoch. Each epoch has an order of its own; the best one counts.
+not measured. A cold cache is empty before each epoch. Each epoch has an order of its own; the best counts.
 
 Memory: four processes take all training rows and hold what is mapped meanwhile; `Pss` of
 /proc/PID/smaps_rollup.

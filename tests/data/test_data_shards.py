@@ -319,7 +319,8 @@ def test_what_a_killed_process_was_copying_makes_room(tmp_path: Path) -> None:
 def test_processes_that_are_killed_while_they_read_harm_nobody(tmp_path: Path) -> None:
     store, cache, queue = make_store(tmp_path / "store"), cache_in(tmp_path / "cache", 1_000), SPAWN.Queue()
     for _ in range(3):
-        doomed = readers(store, cache, 2, SPAWN.Queue())
+        unheard = SPAWN.Queue()
+        doomed = readers(store, cache, 2, unheard)
         while not any(name.endswith(".copying") for name in names_in(cache)):
             assert doomed[0].is_alive()
         for process in doomed:

@@ -24,9 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.data.order import Blocks, Order, Rows, order_of
-from tuner.data.pixels import Pixels
 from tuner.data.sharded import ShardedArray
-from tuner.data.store import Split
+from tuner.data.store import Features, Split
 from tuner.data.table import AnyArray
 from tuner.errors import DataError
 from tuner.spec.sections import BlockShuffle, FullShuffle, Shuffle
@@ -124,7 +123,7 @@ def _blocks(shuffle: Shuffle, split: Split) -> Blocks | None:
     return Blocks(max(1, int(shuffle.block_mb * 1_000_000) // row_bytes), shuffle.window)
 
 
-def _arrays(split: Split) -> tuple[AnyArray | Pixels | ShardedArray, AnyArray | ShardedArray]:
+def _arrays(split: Split) -> tuple[Features, AnyArray | ShardedArray]:
     """Without numpy's class of memory-mapped arrays, which makes each gather slower."""
     features, targets = split
     return (

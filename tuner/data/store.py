@@ -78,10 +78,13 @@ class RowsAndTargets(NamedTuple):
     targets: AnyArray
 
 
+Features = AnyArray | Pixels | ShardedArray
+
+
 class Split(NamedTuple):
     """One split's rows; memory-mapped and read-only when they come from a store."""
 
-    features: AnyArray | Pixels | ShardedArray
+    features: Features
     """Float32 [rows, *input_shape]; int32 tokens [rows, length]."""
     targets: AnyArray | ShardedArray
     """[rows]: int64 class indices, or float32 values; [rows, length]: int32 tokens."""
@@ -167,9 +170,10 @@ class Store:
             return Split(Pixels(features, _moments_of(self.manifest)), targets)
         return Split(features, targets)
 
-    def _through(self, cache: ShardCache | None, array: np.memmap[Any, Any]) -> AnyArray | ShardedArray:
+    def _through(self, cache: ShardCache | None, array: AnyArray) -> AnyArray | ShardedArray:
         if cache is None or not array.nbytes or not array.flags.c_contiguous:
             return array
+        assert isinstance(array, np.memmap)
         return ShardedArray(array, self.manifest.sha256, cache)
 
     def _damaged(self, name: str, found: str) -> DataError:
