@@ -117,6 +117,7 @@ def test_stored_bytes_are_standardised_as_without_a_cache(tmp_path: Path) -> Non
     assert isinstance(cached.features, Pixels)
     assert isinstance(cached.features.stored, ShardedArray)
     assert_same_rows(of_an_epoch(cached), of_an_epoch(store.split("train")))
+    assert cached.features[5:5].shape == (0, 1, 1, 3)
 
 
 def test_an_array_in_the_order_of_columns_is_read_without_the_cache(tmp_path: Path) -> None:
@@ -258,7 +259,7 @@ def readers(store: Store, cache: ShardCache, num_processes: int, queue: Any) -> 
     return processes
 
 
-@pytest.mark.parametrize("limit", [0, 500, 2_000, 10**6])
+@pytest.mark.parametrize("limit", [500, 2_000])
 def test_two_processes_read_the_rows_and_keep_the_limit(tmp_path: Path, limit: int) -> None:
     store, cache, queue = make_store(tmp_path / "store"), cache_in(tmp_path / "cache", limit), SPAWN.Queue()
     processes = readers(store, cache, 2, queue)
@@ -316,9 +317,10 @@ def test_what_a_killed_process_was_copying_makes_room(tmp_path: Path) -> None:
     assert files_of(cache) == {"b": 10}
 
 
+@pytest.mark.slow
 def test_processes_that_are_killed_while_they_read_harm_nobody(tmp_path: Path) -> None:
     store, cache, queue = make_store(tmp_path / "store"), cache_in(tmp_path / "cache", 1_000), SPAWN.Queue()
-    for _ in range(3):
+    for _ in range(2):
         unheard = SPAWN.Queue()
         doomed = readers(store, cache, 2, unheard)
         while not any(name.endswith(".copying") for name in names_in(cache)):

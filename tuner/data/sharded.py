@@ -63,12 +63,19 @@ class ShardedArray:
         return self.take(np.arange(start, stop), axis=0)
 
     def take(self, rows: NDArray[Any], axis: Literal[0]) -> AnyArray:
+        shards, places = np.divmod(rows, self._shard_rows)
+        order = np.argsort(shards, kind="stable")
+        shards, places = shards[order], places[order]
+        ends = np.flatnonzero(np.diff(shards, append=-1)) + 1
         taken = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        shards = rows // self._shard_rows
-        for shard in np.unique(shards).tolist():
-            places = np.flatnonzero(shards == shard)
-            taken[places] = self._rows_of(shard).take(rows[places] - shard * self._shard_rows, axis=axis)
-        return taken
+        start = 0
+        for end in ends.tolist():
+            # With "raise" numpy would gather into a buffer of its own first.
+            self._rows_of(int(shards[start])).take(
+                places[start:end], axis=axis, out=taken[start:end], mode="clip"
+            )
+            start = end
+        return taken.take(np.argsort(order), axis=0)
 
     def release(self) -> None:
         """The cache may drop what was read up to here."""
