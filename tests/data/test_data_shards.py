@@ -153,23 +153,23 @@ class Counting(ShardCache):
 
 
 def test_the_shards_that_nobody_needs_go_least_recently_used_first(tmp_path: Path) -> None:
-    cache = cache_in(tmp_path, limit_bytes=30)
+    cache = cache_in(tmp_path, limit_bytes=40)
 
     def shard(name: str) -> Any:
         return cache.shard(f"store/{name}", 10, lambda: [name.encode() * 10])
 
     held = shard("a")
-    for name in "bcbd":  # d takes the place of c
+    for name in "bcdbde":  # e takes the place of c
         assert bytes(shard(name)) == name.encode() * 10
-    assert sorted(files_of(cache)) == ["a", "b", "d"]
-    others = [shard("b"), shard("d")]
+    assert sorted(files_of(cache)) == ["a", "b", "d", "e"]
+    others = [shard(name) for name in "bde"]
     assert shard("c") is None, "all are in use"
     assert bytes(held) == b"a" * 10
     del held
     assert bytes(shard("c")) == b"c" * 10
-    assert sorted(files_of(cache)) == ["b", "c", "d"]
-    assert [bytes(one)[:1] for one in others] == [b"b", b"d"]
-    assert cache.shard("store/large", 31, list) is None
+    assert sorted(files_of(cache)) == ["b", "c", "d", "e"]
+    assert [bytes(one)[:1] for one in others] == [b"b", b"d", b"e"]
+    assert cache.shard("store/large", 41, list) is None
 
 
 def test_other_files_of_the_folder_stay(tmp_path: Path) -> None:
