@@ -5,7 +5,8 @@
 
 Rows a second: shuffled batches of 256 rows as torch tensors, in one process, one thread. The store and the
 cache lie on one disk and the store is in the page cache, so what a slower file system would add to a copy is
-not measured. A cold cache is empty before each epoch. Each epoch has an order of its own; the best counts.
+not measured. A cold cache is empty before each epoch. Epochs, each with its own order, take turns; the best
+of each kind counts.
 
 Memory: four processes take all training rows and hold what is mapped meanwhile; `Pss` of
 /proc/PID/smaps_rollup.
@@ -22,7 +23,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import mean, stdev
@@ -49,6 +51,21 @@ SHAPES: dict[str, tuple[int, tuple[int, ...], str]] = {
 FULL, BLOCK = FullShuffle(), BlockShuffle(block_mb=SHARD_MB, window=WINDOW)
 
 
+@dataclass
+class Case:
+    """One way to read the rows, an epoch after the other."""
+
+    name: str
+    shuffle: Shuffle
+    cache: ShardCache | None = None
+    is_cold: bool = False
+    rates: list[Rate] = field(default_factory=list)
+
+    @property
+    def best(self) -> Rate:
+        return Rate(max(rate.wall for rate in self.rates), max(rate.cpu for rate in self.rates))
+
+
 class Counting(ShardCache):
     """Counts the bytes that it copies."""
 
@@ -56,66 +73,86 @@ class Counting(ShardCache):
 
     def shard(self, name: str, num_bytes: int, blocks: Callable[[], Any]) -> Any:
         def counted() -> Any:
-            type(self).num_copied += num_bytes
+            object.__setattr__(self, "num_copied", self.num_copied + num_bytes)
             return blocks()
 
         return super().shard(name, num_bytes, counted)
 
 
-def epochs(store: Store, cache: ShardCache | None, shuffle: Shuffle) -> Iterator[int]:
-    """The rows of one epoch after the other."""
-    split = store.split("train", cache)
+def epochs(store: Store, case: Case) -> Iterator[None]:
+    """An epoch each time; notes its rate."""
+    split = store.split("train", case.cache)
     batches = Batches(
-        split, batch_size=BATCH_SIZE, micro_batch=BATCH_SIZE, rank=0, num_ranks=1, seed=0, shuffle=shuffle
+        split,
+        batch_size=BATCH_SIZE,
+        micro_batch=BATCH_SIZE,
+        rank=0,
+        num_ranks=1,
+        seed=0,
+        shuffle=case.shuffle,
     )
     for epoch in itertools.count():
-        num_rows = 0
+        if case.is_cold:
+            assert case.cache is not None
+            shutil.rmtree(case.cache.path, ignore_errors=True)
+        wall, cpu, num_rows = perf_counter(), process_time(), 0
         for [(x, y)] in batches.epoch(epoch):
             num_rows += len(torch.from_numpy(x))
             torch.from_numpy(y)
-        yield num_rows
+        case.rates.append(Rate(num_rows / (perf_counter() - wall), num_rows / (process_time() - cpu)))
+        yield
 
 
 def rates_part(title: str, folder: Path, num_rounds: int) -> Part:
     rows = make_rows(*SHAPES[title])
     store = make_store(rows, folder / "store")
     all_bytes, shard_bytes = rows.x.nbytes + rows.y.nbytes, int(SHARD_MB * 1_000_000)
-    cases: dict[str, tuple[int | None, Shuffle, bool]] = {
-        "memory-mapped store, full shuffle": (None, FULL, False),
-        "memory-mapped store, block shuffle": (None, BLOCK, False),
-        "cache of all, warm, full shuffle": (2 * all_bytes, FULL, False),
-        "cache of all, warm, block shuffle": (2 * all_bytes, BLOCK, False),
-        "cache of all, cold, block shuffle": (2 * all_bytes, BLOCK, True),
-        "cache of a quarter, block shuffle": (all_bytes // 4, BLOCK, False),
-        "cache of a quarter, full shuffle": (all_bytes // 4, FULL, False),
-    }
-    cells, first = [], None
-    for place, (name, (limit, shuffle, is_cold)) in enumerate(cases.items()):
-        cache = None if limit is None else Counting(folder / f"cache_{place}", limit, shard_bytes)
-        rate, copied = best_rate(epochs(store, cache, shuffle), num_rounds, cache if is_cold else None)
-        first = first or rate
-        shares = (rate.wall / first.wall, rate.cpu / first.cpu)
-        shown = "-" if cache is None else f"{copied / all_bytes:.2f}"
-        cells.append([name, f"{rate.wall:,.0f}", *(f"{share:.2f}" for share in shares), shown])
-        shutil.rmtree(folder / f"cache_{place}", ignore_errors=True)
-        print(cells[-1], file=sys.stderr, flush=True)
+
+    def cache(name: str, limit: int) -> Counting:
+        return Counting(folder / name, limit, shard_bytes)
+
+    cases = [
+        Case("memory-mapped store, full shuffle", FULL),
+        Case("memory-mapped store, block shuffle", BLOCK),
+        Case("cache of all, warm, full shuffle", FULL, cache("warm_full", 2 * all_bytes)),
+        Case("cache of all, warm, block shuffle", BLOCK, cache("warm_block", 2 * all_bytes)),
+        Case("cache of all, cold, block shuffle", BLOCK, cache("cold_block", 2 * all_bytes), is_cold=True),
+        Case("cache of a quarter, block shuffle", BLOCK, cache("quarter_block", all_bytes // 4)),
+        Case("cache of a quarter, full shuffle", FULL, cache("quarter_full", all_bytes // 4)),
+    ]
+    copied = measure(store, cases, num_rounds)
+    first, cells = cases[0].best, []
+    for case, num_copied in zip(cases, copied, strict=True):
+        best = case.best
+        cells.append(
+            [
+                case.name,
+                f"{best.wall:,.0f}",
+                f"{best.wall / first.wall:.2f}",
+                f"{best.cpu / first.cpu:.2f}",
+                "-" if case.cache is None else f"{num_copied / num_rounds / all_bytes:.2f}",
+            ]
+        )
     header = ["", "rows/s", "of the first row", "by CPU time", "copied an epoch, of all rows"]
     return Part(f"{title}: {len(rows.y):,} rows, {all_bytes / 1e6:.0f} MB", header, cells)
 
 
-def best_rate(of_epochs: Iterator[int], num_rounds: int, emptied: ShardCache | None) -> tuple[Rate, float]:
-    """And the bytes that were copied in an epoch; the first epoch does not count where the cache is warm."""
-    if emptied is None:
-        next(of_epochs)
-    rates, before = [], Counting.num_copied
-    for _ in range(num_rounds):
-        if emptied is not None:
-            shutil.rmtree(emptied.path, ignore_errors=True)
-        wall, cpu = perf_counter(), process_time()
-        num_rows = next(of_epochs)
-        rates.append(Rate(num_rows / (perf_counter() - wall), num_rows / (process_time() - cpu)))
-    best = Rate(max(rate.wall for rate in rates), max(rate.cpu for rate in rates))
-    return best, (Counting.num_copied - before) / num_rounds
+def measure(store: Store, cases: Sequence[Case], num_rounds: int) -> list[int]:
+    """Epochs of all cases in turn, after one that does not count; the bytes that each copied."""
+    running = [epochs(store, case) for case in cases]
+    before: list[int] = []
+    for place in range(num_rounds + 1):
+        for each in running:
+            next(each)
+        if place == 0:
+            before = [_num_copied(case) for case in cases]
+            for case in cases:
+                case.rates.clear()
+    return [_num_copied(case) - copied for case, copied in zip(cases, before, strict=True)]
+
+
+def _num_copied(case: Case) -> int:
+    return case.cache.num_copied if isinstance(case.cache, Counting) else 0
 
 
 # --- memory --------------------------------------------------------------------------------------------
