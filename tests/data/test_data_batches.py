@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,16 @@ def test_a_block_shuffle_is_a_fixed_order() -> None:
     assert rows(0, 0) == [5, 4, 6, 7, 3, 8, 1, 2, 0, 9, 11, 10]
     assert rows(0, 1) != rows(0, 0)
     assert rows(1, 0) != rows(0, 0)
+
+
+def test_a_block_shuffle_lists_one_window_of_very_many_rows() -> None:
+    num_rows = 1_000_000_000
+    tracemalloc.start()
+    rows = order.order_of(num_rows, 0, 0, order.Blocks(10_000, 8))(np.arange(0, num_rows, 50_000_000))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(np.unique(rows)) == 20
+    assert peak < 10e6
 
 
 def test_places_in_a_block_shuffle_are_as_if_they_were_drawn() -> None:

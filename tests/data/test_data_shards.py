@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.data import Batches, Manifest, ShardCache, Split, Store, shards
-from tuner.data.lock import locked
 from tuner.data.pixels import Pixels
 from tuner.data.sharded import ShardedArray
 from tuner.errors import DataError
@@ -208,11 +207,12 @@ def test_a_store_that_was_cut(tmp_path: Path) -> None:
         split.features[35:36]
 
 
-def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["file", "/proc/nowhere"])
+def test_a_folder_that_cannot_be_used(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
-    split = make_store(tmp_path / "store").split("train", cache_in(tmp_path / "file"))
+    split = make_store(tmp_path / "store").split("train", cache_in(tmp_path / name))
     with pytest.raises(
-        DataError, match=r"shard_cache\.path must be a folder .*/file is not .*; name another"
+        DataError, match=r"shard_cache\.path must be a folder .*(file|nowhere) is not .*; name another"
     ):
         split.features[0:1]
 
@@ -265,7 +265,7 @@ def test_two_processes_read_the_rows_and_keep_the_limit(tmp_path: Path, limit: i
     processes = readers(store, cache, 2, queue)
     most = 0
     while any(process.is_alive() for process in processes):
-        with locked(tmp_path / "cache" / "tuner_shards"):
+        with cache.locked():
             most = max(most, used_bytes(cache))
         processes[0].join(timeout=0.01)
     assert [queue.get(timeout=60) for _ in processes] == ["", ""]

@@ -17,7 +17,8 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -25,7 +26,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.data.lock import is_at, locked
+from tuner.data.lock import is_at
 from tuner.data.sources.files import reason
 from tuner.errors import DataError
 from tuner.spec.sections import ShardCacheSpec
@@ -82,13 +83,21 @@ class ShardCache:
             ) from error
         return found
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """No file is begun, renamed or removed meanwhile by another process."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
     @property
     def _folder(self) -> Path:
         return self.path / _FOLDER
 
     def _begin(self, path: Path, num_bytes: int) -> BinaryIO | None:
         """The file that this process is to fill; None when another one has filled it, or has given up."""
-        with locked(self._folder):
+        with self.locked():
             if _size(path) == num_bytes:
                 return None
             path.unlink(missing_ok=True)
@@ -130,7 +139,7 @@ class ShardCache:
         except BaseException:
             _copying(path).unlink()
             raise
-        with locked(self._folder):
+        with self.locked():
             _copying(path).rename(path)
             fcntl.flock(file, fcntl.LOCK_SH)
             return _bytes_of(file)
