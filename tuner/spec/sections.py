@@ -188,8 +188,12 @@ def _parallel_files(value: Any) -> Any:
             "must be a mapping of source and target to a file each, or a mapping of train and val, and test "
             f"where there is one, to such; found {show(value)}; correct it"
         )
-    for file in (file for pair in pairs for file in pair.values()):
-        _is_place(file)
+    for pair in pairs:
+        for file in pair.values():
+            _is_place(file)
+        if pair["source"] == pair["target"]:
+            found = show(pair["source"])
+            raise broken_rule(f"must be two files; found {found} as source and target; name both")
     return value
 
 
