@@ -43,7 +43,7 @@ from tuner.data.sharded import ShardedArray
 from tuner.data.sources.files import content_sha256, reason
 from tuner.data.split import split_rows
 from tuner.data.table import AnyArray
-from tuner.data.text import prepare_texts
+from tuner.data.text import TextRows, prepare_texts
 from tuner.data.translations import prepare_translations
 from tuner.errors import DataError
 from tuner.spec.sections import (
@@ -284,23 +284,16 @@ def _build_running_text(
         files: Files = {None: Path(spec.source.path)}
     else:
         files = write_files(sources.read(spec.source), scratch)
-    rows = prepare_running(files, spec, scratch, map_chunks)
-    splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
-    manifest = _manifest(
-        spec,
-        task,
-        sha256,
-        splits,
-        class_names=None,
-        tokenizer=rows.tokenizer.to_json(),
-        num_tokens=rows.tokenizer.num_tokens,
-    )
-    return manifest, splits
+    return _of_tokens(prepare_running(files, spec, scratch, map_chunks), spec, task, sha256)
 
 
 def _build_texts(spec: DataSpec, task: str, sha256: str) -> _Built:
     table = sources.read(spec.source)
     rows = prepare_translations(table, spec) if task == TRANSLATION else prepare_texts(table, spec)
+    return _of_tokens(rows, spec, task, sha256)
+
+
+def _of_tokens(rows: TextRows, spec: DataSpec, task: str, sha256: str) -> _Built:
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     manifest = _manifest(
         spec,
@@ -310,7 +303,7 @@ def _build_texts(spec: DataSpec, task: str, sha256: str) -> _Built:
         class_names=rows.class_names,
         tokenizer=rows.tokenizer.to_json(),
         num_tokens=rows.num_tokens,
-        padding=rows.tokenizer.padding,
+        padding=rows.padding,
         separator=rows.separator,
         target_tokens=rows.target_tokens,
     )
