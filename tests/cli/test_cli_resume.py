@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 from cli_program import Program, tree
 
-from tuner.execution.decisions import read_decisions
+from tuner.execution.decisions import Line, read_decisions
 from tuner.records.lock import hold
 from tuner.records.paths import ExperimentPaths
 from tuner.records.states import TrialState
@@ -90,7 +91,8 @@ def test_what_does_not_run_cannot_be_stopped(program: Program, folder: Path) -> 
     ended = program("stop", "results/left")
     assert (ended.status, ended.err) == (
         2,
-        "tuner: only a search that runs can be stopped, but nothing runs in results/left.\n",
+        "tuner: only a search that runs can be told to stop, but nothing runs in results/left; "
+        "go on with it by: tuner resume results/left\n",
     )
     assert not paths.leave.exists()
 
@@ -106,6 +108,10 @@ def test_what_does_not_run_cannot_be_stopped(program: Program, folder: Path) -> 
             ["enqueue", "--set", "model.width=9"],
             "only a search that runs can be told to enqueue, but nothing",
         ),
+        (["pause", "--trial", "3"], "only a search that runs can be told to pause, but nothing runs"),
+        (["unpause", "--trial", "3"], "only a search that runs can be told to unpause, but nothing runs"),
+        (["gangs", "1"], "only a search that runs can be told to change its gangs, but nothing runs"),
+        (["clone", "--trial", "3"], "only a search that runs can be told to clone, but nothing runs"),
         (["enqueue", "--set", "width"], "--set needs path=value"),
     ],
 )
@@ -140,6 +146,88 @@ def test_a_search_is_told_what_to_stop_and_what_to_try(program: Program, folder:
     assert [row.state for row in rows[1:]] == [TrialState.COMPLETE] * 4
 
 
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_paused_trial_waits_for_its_word_also_when_the_search_is_resumed(
+    program: Program, folder: Path
+) -> None:
+    (folder / "left.yaml").write_text(yaml.safe_dump(EXPERIMENT | {"confirm": None}))
+    driver = start(folder, "run", "left.yaml", "--set", "search.trials=2", "--set", "search.scheduler=none")
+    paths = ExperimentPaths(folder / "results" / "left")
+    wait_for_reports(paths, 1)
+    assert program("pause", "results/left", "--trial", "0").out == "trial 0: it pauses at its next report\n"
+    wait_until(lambda: "waiting: nothing is left" in (folder / "out.txt").read_text())
+    driver.send_signal(signal.SIGKILL)
+    driver.wait(PATIENCE_S)
+    driver = start(folder, "resume", "results/left")
+    wait_until(lambda: [line["action"] for line in read_decisions(paths.decisions)].count("OPEN") == 2)
+    assert program("unpause", "results/left", "--trial", "0").out == (
+        "trial 0: it goes on with the next free gang\n"
+    )
+    assert driver.wait(PATIENCE_S) == 0
+    rows = Result.open(paths.root).rows
+    assert [(row.state, row.reports) for row in rows] == [(TrialState.COMPLETE, 40)] * 2
+    assert rows[0].retries == 0
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_clone_goes_on_from_its_donors_weights(program: Program, folder: Path) -> None:
+    changes = {
+        "model": {"type": "mlp", "width": {"int": [8, 16]}, "dropout": {"float": [0.0, 0.5]}},
+        "search": EXPERIMENT["search"] | {"trials": 3, "scheduler": "none"},
+        "confirm": None,
+    }
+    (folder / "left.yaml").write_text(yaml.safe_dump(EXPERIMENT | changes))
+    driver = start(folder, "run", "left.yaml")
+    paths = ExperimentPaths(folder / "results" / "left")
+    wait_for_reports(paths, 1)
+    program("pause", "results/left", "--trial", "0")
+    wait_until(lambda: any(line["action"] == "LEAVE" for line in read_decisions(paths.decisions)))
+    ended = program("clone", "results/left", "--trial", "0", "--set", "model.width=9")
+    assert (ended.status, ended.out) == (2, "")
+    assert "found model.width; from scratch one like it is tried by: tuner enqueue DIR --like 0" in ended.err
+    assert program("clone", "results/left", "--trial", "0", "--set", "model.dropout=0.0").out.startswith(
+        "the clone: it begins next from the newest checkpoint of trial 0"
+    )
+    assert program("unpause", "results/left", "--trial", "0").status == 0
+    assert driver.wait(PATIENCE_S) == 0, (folder / "out.txt").read_text()
+    result = Result.open(paths.root)
+    [clone] = [row for row in result.rows if row.donor is not None]
+    assert (clone.donor, clone.state, clone.reports) == (0, TrialState.COMPLETE, 40)
+    assert clone.params == result.rows[0].params | {"model.dropout": 0.0}
+    first, *_ = curve(result, "train/loss", clone.number)
+    before = dict(curve(result, "train/loss", 0))
+    assert first[0] > 1
+    assert first[1] < before[1], "it is no beginner"
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_search_goes_on_with_fewer_gangs_and_with_more(program: Program, folder: Path) -> None:
+    alone = {"resources": {"workers": 1}, "confirm": None}
+    (folder / "left.yaml").write_text(yaml.safe_dump(EXPERIMENT | alone))
+    driver = start(folder, "run", "left.yaml", "--set", "search.scheduler=none", "--set", "train.epochs=60")
+    paths = ExperimentPaths(folder / "results" / "left")
+    wait_for_reports(paths, 2)
+    assert "can have 1 to" in program("gangs", "results/left", "99").err
+    assert program("gangs", "results/left", "1").out == (
+        "gangs: what trains is saved, and goes on with 1 gang\n"
+    )
+    wait_for_reports(paths, len(heard(paths)) + 5)
+    assert program("gangs", "results/left", "2").status == 0
+    assert driver.wait(PATIENCE_S) == 0, (folder / "out.txt").read_text()
+    rows = Result.open(paths.root).rows
+    assert [(row.state, row.reports) for row in rows] == [(TrialState.COMPLETE, 60)] * 4
+    assert all(row.retries == 0 for row in rows)
+    lines = list(read_decisions(paths.decisions))
+    fewer, more = [
+        index for index, line in enumerate(lines) if line.get("name") == "gangs" and line["is_done"]
+    ]
+    alone_then = [line["trial"] for line in lines[fewer:more] if line["action"] == "START"]
+    assert len(alone_then) == 1
+
+
 def start(folder: Path, *words: str) -> "subprocess.Popen[bytes]":
     """`tuner ...` as a process of its own; what it prints goes to a file."""
     with (folder / "out.txt").open("ab") as out:
@@ -149,9 +237,17 @@ def start(folder: Path, *words: str) -> "subprocess.Popen[bytes]":
 
 def wait_for_reports(paths: ExperimentPaths, number: int) -> None:
     """Until so many reports of the search and its fresh runs have been heard."""
+    wait_until(lambda: len(heard(paths)) >= number)
+
+
+def heard(paths: ExperimentPaths) -> list[Line]:
+    return [line for line in read_decisions(paths.decisions) if "metrics" in line]
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
     until_s = time.monotonic() + PATIENCE_S
-    while sum("metrics" in line for line in read_decisions(paths.decisions)) < number:
-        assert time.monotonic() < until_s, (paths.root.parent.parent / "out.txt").read_text()
+    while not is_so():
+        assert time.monotonic() < until_s, Path("out.txt").read_text()
         time.sleep(0.05)
 
 
