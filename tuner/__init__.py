@@ -12,7 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuner.api import clone_trial, enqueue, pause_trial, resume, run, set_gangs, stop_trial, unpause_trial
+    from tuner.api import (
+        clone_trial,
+        enqueue,
+        note,
+        pause_trial,
+        report,
+        resume,
+        run,
+        set_gangs,
+        stop_trial,
+        unpause_trial,
+    )
     from tuner.errors import TunerError
     from tuner.results.result import Result
     from tuner.spec import Choice, Experiment, Float, Int
@@ -30,7 +41,9 @@ __all__ = [
     "TunerError",
     "clone_trial",
     "enqueue",
+    "note",
     "pause_trial",
+    "report",
     "resume",
     "run",
     "set_gangs",
@@ -48,7 +61,9 @@ _HOMES = {
     "TunerError": "tuner.errors",
     "clone_trial": "tuner.api",
     "enqueue": "tuner.api",
+    "note": "tuner.api",
     "pause_trial": "tuner.api",
+    "report": "tuner.api",
     "resume": "tuner.api",
     "run": "tuner.api",
     "set_gangs": "tuner.api",

@@ -1,10 +1,13 @@
-"""The Python door: `tuner.run(experiment)`, `tuner.resume(folder)`, and what they return."""
+"""The Python door: `tuner.run(experiment)`, `tuner.resume(folder)`, what they return, and `tuner.report`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuner.errors import ResultsError
 from tuner.records.commands import Answer, Command, ask
+from tuner.records.notes import Note, write_note
+from tuner.results.experiment_trials import ExperimentTrials
 from tuner.results.result import Result
 from tuner.spec import Experiment
 
@@ -154,3 +157,51 @@ def clone_trial(folder: str | Path, number: int, params: Mapping[str, Any] | Non
         ResultsError: nothing runs there.
     """
     return ask(Result.open(folder).paths, Command("clone", trial=number, params=params or {}))
+
+
+def note(
+    folder: str | Path,
+    number: int,
+    text: str | None = None,
+    *,
+    add: Sequence[str] = (),
+    remove: Sequence[str] = (),
+) -> Note:
+    """Notes something about a trial in the experiment's folder; returns what is noted then.
+
+    No search needs to run.
+
+    Args:
+        text: instead of the one of before; None keeps that.
+        add, remove: tags.
+
+    Raises:
+        UsageError: there is no such trial, or text or tags are none.
+    """
+    paths = Result.open(folder).paths
+    trials = ExperimentTrials(paths)
+    trials.poll()
+    if number not in trials.rows:
+        raise ResultsError(f"a note is about one of {len(trials.rows)} trials of {folder}; found {number}")
+    before = trials.notes.get(number, Note())
+    tags = [each for each in dict.fromkeys([*before.tags, *add]) if each not in remove]
+    after = Note(before.text if text is None else text, tuple(tags))
+    if after != before:
+        write_note(paths.notes, number, after)
+    return after
+
+
+def report(folder: str | Path, out: str | Path | None = None) -> Path:
+    """Writes the report of a search, over or not, as one HTML file that needs nothing else; returns the file.
+
+    Args:
+        folder: the experiment's own, or any folder of TensorBoard logs.
+        out: the file to write; None: `report.html` in the folder.
+
+    Raises:
+        ResultsError: there is nothing to report of, or it is damaged.
+        UsageError: the file cannot be written.
+    """
+    from tuner.search_report import write_report
+
+    return write_report(folder, out)
