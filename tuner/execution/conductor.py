@@ -117,6 +117,8 @@ class Conductor:
         self._log = DecisionLog(paths.decisions)
         self._happens("OPEN", None, pid=os.getpid(), host=socket.gethostname())
         self._settle()
+        if self.waits_for:
+            self._tell_listeners()
 
     @property
     def rows(self) -> dict[int, TrialRow]:
