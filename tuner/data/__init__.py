@@ -4,6 +4,7 @@ from tuner.data.batches import Batches, shards
 from tuner.data.inputs import input_names, read_inputs
 from tuner.data.manifest import Manifest
 from tuner.data.order import epoch_order
+from tuner.data.shard_cache import ShardCache
 from tuner.data.sources import num_bytes
 from tuner.data.sources.two_class import bayes_accuracy
 from tuner.data.store import Split, Store, fingerprint, localised, prepare, preprocess
@@ -12,6 +13,7 @@ from tuner.data.table import Table
 __all__ = [
     "Batches",
     "Manifest",
+    "ShardCache",
     "Split",
     "Store",
     "Table",
