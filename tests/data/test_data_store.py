@@ -185,6 +185,12 @@ def test_what_stands_in_the_way_of_a_locked_folder_is_an_error(tmp_path: Path) -
         pass
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no folders")
+def test_a_folder_that_cannot_be_made_is_an_error() -> None:
+    with pytest.raises(FileNotFoundError), locked(Path("/proc/none/store")):
+        pass
+
+
 def test_open_says_when_it_is_no_store(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"must have a readable manifest.json, but .* has none"):
         Store.open(tmp_path)

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _NAME = ".lock"
+_NOT_BY_CHANCE = 1000
+"""Times that the folder is gone at once: it cannot be made, as below `/proc`."""
 
 
 @contextmanager
@@ -31,14 +33,20 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _acquire(path: Path) -> int:
+    num_missed = 0
     while True:
-        with suppress(FileNotFoundError):  # another process has just removed the folder or the file
+        try:
             _make(path.parent)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if is_at(descriptor, path):
-                return descriptor
-            os.close(descriptor)
+        except FileNotFoundError:  # another process has just removed the folder
+            num_missed += 1
+            if num_missed == _NOT_BY_CHANCE:
+                raise
+            continue
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if is_at(descriptor, path):
+            return descriptor
+        os.close(descriptor)
 
 
 def _make(folder: Path) -> None:
