@@ -3,7 +3,7 @@
     python benchmarks/dashboard.py [--trials 1000 10000] [--reports 100] [--repeats 3]
 
 Needs `pip install -e '.[bench,browser]'` and Debian's chromium. When a page is opened first its server has
-nothing left to do. A view is complete when for `QUIET_S` nothing has changed: no element, no request, no task of
+nothing left to do. A view is complete when for `QUIET_S` nothing has changed: no element, request or task of
 50 ms; its time is that of the last of these since the navigation began. Each opening has an empty cache. The
 second table is ours alone: what a search that runs costs the server and the page.
 """

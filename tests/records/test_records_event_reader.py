@@ -1,5 +1,6 @@
 """Our parser finds what TensorBoard's finds, in whole, torn, restarted and odd files."""
 
+import math
 import random
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from records_events import FILE_NAME, Scalar, record, scalar_event, stock_scalar
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 
-from tuner.records.event_reader import event_files, read_scalars
+from tuner.records.event_reader import EventFile, begun_ns, event_files, read_on, read_scalars
 from tuner.records.events import EventWriter
 
 COLUMNS = ["tag", "step", "wall_time", "value"]
@@ -193,3 +194,11 @@ def test_a_clock_that_was_set_back_between_two_files_changes_nothing(tmp_path: P
     second.scalars(4, {"a": 2.0})
     scalars = read_scalars(tmp_path)
     assert list(zip(scalars["step"], scalars["value"], strict=True)) == [(1, 1), (2, 1), (3, 2), (4, 2)]
+
+
+def test_a_file_that_is_removed_while_it_is_read_has_nothing_more(tmp_path: Path) -> None:
+    event = scalar_event(5.0, 1, [("loss", 0.5)])
+    gone, there = [EventFile(write_file(tmp_path, [event], f"{name}.tfevents")) for name in ("gone", "there")]
+    gone.path.unlink()
+    assert [file for file, points in read_on([gone, there], {}) if len(points)] == [there]
+    assert (begun_ns(gone.path), begun_ns(there.path)) == (math.inf, 5e9)

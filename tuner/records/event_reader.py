@@ -142,8 +142,11 @@ def begun_ns(file: Path) -> float:
     ours = re.search(r"\.(\d{19})\.\d+$", file.name)
     if ours:
         return int(ours[1])
-    with file.open("rb") as opened:
-        content = opened.read(4096)
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(4096)
+    except FileNotFoundError:  # removed since it was listed
+        return math.inf
     wall_time = read_events(Content(content), *whole_records(content)).wall_time
     return float(wall_time[0]) * 1e9 if wall_time.size else math.inf
 
@@ -164,8 +167,11 @@ class EventFile:
         self._chunk_bytes = CHUNK_BYTES
 
     def next_chunk(self) -> bytes:
-        """What comes next: at most `CHUNK_BYTES`, or one record that is larger; empty at the end."""
-        descriptor = os.open(self.path, os.O_RDONLY)
+        """What comes next: at most `CHUNK_BYTES`, or one record that is larger; empty at the end, and where the file is gone."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY)
+        except FileNotFoundError:
+            return b""
         try:
             return os.pread(descriptor, self._chunk_bytes, self.offset)
         finally:
