@@ -167,7 +167,7 @@ class EventFile:
         self._chunk_bytes = CHUNK_BYTES
 
     def next_chunk(self) -> bytes:
-        """What comes next: at most `CHUNK_BYTES`, or one larger record; empty at the end, or when it is gone."""
+        """The next `CHUNK_BYTES`, or one larger record; empty at the end, and where the file is gone."""
         try:
             descriptor = os.open(self.path, os.O_RDONLY)
         except FileNotFoundError:
