@@ -89,6 +89,16 @@ class ExperimentPaths:
         return self.root / "trials.csv"
 
     @property
+    def predictions(self) -> Path:
+        """What the best trial's model predicts on the validation split."""
+        return self.root / "predictions.json"
+
+    @property
+    def stores(self) -> Path:
+        """Which prepared data the trials read, as far as somebody asked."""
+        return self.root / ".stores.json"
+
+    @property
     def trials(self) -> Path:
         return self.root / "trials"
 
