@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuner.api import enqueue, resume, run, stop_trial
+    from tuner.api import enqueue, note, resume, run, stop_trial
     from tuner.errors import TunerError
     from tuner.results.result import Result
     from tuner.spec import Choice, Experiment, Float, Int
@@ -29,6 +29,7 @@ __all__ = [
     "Trial",
     "TunerError",
     "enqueue",
+    "note",
     "resume",
     "run",
     "stop_trial",
@@ -43,6 +44,7 @@ _HOMES = {
     "Trial": "tuner.training.report",
     "TunerError": "tuner.errors",
     "enqueue": "tuner.api",
+    "note": "tuner.api",
     "resume": "tuner.api",
     "run": "tuner.api",
     "stop_trial": "tuner.api",

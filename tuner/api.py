@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuner.errors import ResultsError
 from tuner.records.commands import Answer, Command, ask
+from tuner.records.notes import Note, write_note
+from tuner.results.experiment_trials import ExperimentTrials
 from tuner.results.result import Result
 from tuner.spec import Experiment
 
@@ -99,3 +102,35 @@ def enqueue(folder: str | Path, params: Mapping[str, Any], *, like: int | None =
         ResultsError: nothing runs there.
     """
     return ask(Result.open(folder).paths, Command("enqueue", trial=like, params=params))
+
+
+def note(
+    folder: str | Path,
+    number: int,
+    text: str | None = None,
+    *,
+    add: Sequence[str] = (),
+    remove: Sequence[str] = (),
+) -> Note:
+    """Notes something about a trial in the experiment's folder; returns what is noted then.
+
+    No search needs to run.
+
+    Args:
+        text: instead of the one of before; None keeps that.
+        add, remove: tags.
+
+    Raises:
+        UsageError: there is no such trial, or text or tags are none.
+    """
+    paths = Result.open(folder).paths
+    trials = ExperimentTrials(paths)
+    trials.poll()
+    if number not in trials.rows:
+        raise ResultsError(f"a note is about one of {len(trials.rows)} trials of {folder}; found {number}")
+    before = trials.notes.get(number, Note())
+    tags = [each for each in dict.fromkeys([*before.tags, *add]) if each not in remove]
+    after = Note(before.text if text is None else text, tuple(tags))
+    if after != before:
+        write_note(paths.notes, number, after)
+    return after

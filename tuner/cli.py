@@ -206,17 +206,13 @@ def stop(
     ] = None,
 ) -> None:
     """Stop a search gracefully: what trains is saved, and tuner resume goes on with it."""
-    from tuner.records.lock import holder_of
+    from tuner.records.commands import ask_to_leave
     from tuner.results.result import Result
 
     if trial is not None:
         _print_answer(folder, f"trial {trial}", tuner.stop_trial(folder, trial))
         return
-    paths = Result.open(folder).paths
-    holder = holder_of(paths.lock)
-    if holder is None:
-        raise ResultsError(f"only a search that runs can be stopped, but nothing runs in {folder}.")
-    paths.leave.touch()
+    holder = ask_to_leave(Result.open(folder).paths)
     print(f"asked {holder} to stop; go on with: tuner resume {folder}")
 
 
@@ -236,6 +232,28 @@ def enqueue(
 
     params = {".".join(keys): value for keys, value in map(assignment, set_ or ())}
     _print_answer(folder, "the configuration", tuner.enqueue(folder, params, like=like))
+
+
+@app.command()
+def note(
+    folder: Folder,
+    trial: Annotated[int, typer.Option(metavar="N", help="the trial that it is about")],
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="[TEXT]", help="instead of what was noted before", show_default=False),
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="WORD", help="add a tag; repeatable")
+    ] = None,
+    untag: Annotated[
+        list[str] | None, typer.Option("--untag", metavar="WORD", help="remove a tag; repeatable")
+    ] = None,
+) -> None:
+    """Note something about a trial, and tag it; print what is noted."""
+    noted = tuner.note(folder, trial, text, add=tag or (), remove=untag or ())
+    print(
+        f"trial {trial}: {' '.join([noted.text, *(f'[{each}]' for each in noted.tags)]).strip() or 'no note'}"
+    )
 
 
 def _print_answer(folder: Path, what: str, answer: "Answer | None") -> None:
@@ -379,12 +397,15 @@ def dashboard(
         str | None,
         typer.Option(metavar="TOKEN", help="who opens it must have it (default: made where it is needed)"),
     ] = None,
+    control: Annotated[
+        bool, typer.Option("--control", help="stop, enqueue and note from the page; asks for a token")
+    ] = False,
     no_open: Annotated[bool, typer.Option("--no-open", help="print the URL and open no browser")] = False,
 ) -> None:
     """Look at experiments in the browser, also while they run."""
     from tuner.dashboard.opening import serve
 
-    serve(folder, host=host, port=port, token=token, browse=not no_open, say=_say)
+    serve(folder, host=host, port=port, token=token, control=control, browse=not no_open, say=_say)
 
 
 def _say(url: str) -> None:

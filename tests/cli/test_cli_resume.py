@@ -90,7 +90,8 @@ def test_what_does_not_run_cannot_be_stopped(program: Program, folder: Path) -> 
     ended = program("stop", "results/left")
     assert (ended.status, ended.err) == (
         2,
-        "tuner: only a search that runs can be stopped, but nothing runs in results/left.\n",
+        "tuner: only a search that runs can be told to stop, but nothing runs in results/left; "
+        "go on with it by: tuner resume results/left\n",
     )
     assert not paths.leave.exists()
 

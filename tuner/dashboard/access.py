@@ -5,6 +5,10 @@
 Without a token whoever reaches the port reads all results, so it is bound to this machine. But a web page
 that a user opens reaches it too, from the user's own browser: by a name of its own that it lets point here
 (DNS rebinding), or by requests from its origin. The one is refused by the Host header, the other by Origin.
+
+Something is changed by POST only, and that is taken with `is_control` only. Such a request must say that it
+is JSON, which a form of another site cannot, and no script of one without asking first (CORS), which is
+refused.
 """
 
 import ipaddress
@@ -31,6 +35,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 MOST_QUERY_BYTES = 8192
+METHODS = ("GET", "HEAD", "POST")
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Access:
     port: int
     token: str | None
     """None: whoever reaches the port is let in."""
+    is_control: bool = False
+    """Whether something may be changed."""
 
     @property
     def cookie(self) -> str:
@@ -50,8 +57,8 @@ class Access:
 
     def refusal(self, method: str, query: bytes, headers: Mapping[str, str]) -> tuple[int, str] | None:
         """The status and the sentence with which a request is refused; None where it may go on."""
-        if method not in ("GET", "HEAD"):
-            return 405, f"the dashboard only reads, by GET and HEAD; found {method}."
+        if method not in METHODS:
+            return 405, f"the dashboard is asked by {', '.join(METHODS)}; found {method}."
         if len(query) > MOST_QUERY_BYTES:
             return (
                 414,
@@ -66,6 +73,19 @@ class Access:
             return 403, "the dashboard answers its own pages only, but another site asked."
         if not self.is_let_in(query, headers):
             return 401, "the dashboard needs its token; open it by the URL that `tuner dashboard` printed."
+        return self._refusal_of_change(headers) if method == "POST" else None
+
+    def _refusal_of_change(self, headers: Mapping[str, str]) -> tuple[int, str] | None:
+        if not self.is_control:
+            return (
+                403,
+                "this dashboard only reads; to give commands, start it with: tuner dashboard --control",
+            )
+        if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            return 403, "commands are taken from the dashboard's own pages only, but another site sent one."
+        kind = headers.get("content-type", "nothing")
+        if kind.partition(";")[0].strip().lower() != "application/json":
+            return 415, f"commands are JSON and say so by their Content-Type, application/json; found {kind}."
         return None
 
     def is_let_in(self, query: bytes, headers: Mapping[str, str]) -> bool:
@@ -127,7 +147,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _refusing(status: int, sentence: str) -> Response:
-    headers = {"Allow": "GET, HEAD"} if status == 405 else None
+    headers = {"Allow": ", ".join(METHODS)} if status == 405 else None
     return Response(json.dumps({"error": sentence}), status, headers, media_type="application/json")
 
 

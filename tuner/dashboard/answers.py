@@ -17,6 +17,7 @@ from tuner.records.paths import TrialPaths
 from tuner.records.rows import as_csv, best_row, column_names, flat, search_rows
 from tuner.records.states import TrialState
 from tuner.results.confirmation import as_json, in_words
+from tuner.results.experiment_trials import note_columns
 from tuner.spec import Choice, Parameter
 
 STATES = {"running": "running", "done": "ended", "interrupted": "interrupted"}
@@ -28,8 +29,9 @@ class Answering(Reading):
     def trials(self, numbers: Sequence[int]) -> dict[str, Any]:
         rows = [self.rows[number] for number in numbers]
         flats = [flat(row) for row in rows]
-        columns = column_names(rows)
-        return table(columns, {name: [each.get(name) for each in flats] for name in columns})
+        columns = {name: [each.get(name) for each in flats] for name in column_names(rows)}
+        columns |= note_columns(self.notes, numbers)
+        return table(list(columns), columns)
 
     def summary(self) -> dict[str, Any]:
         result, rows = self.result, search_rows(self.rows.values())

@@ -1,4 +1,4 @@
-"""The dashboard's server: which address gives what. All is read; nothing is changed.
+"""The dashboard's server: which address gives what. All is read; what may be changed is in `control.py`.
 
     app = create_app(Shelf(Path("results")), Access("127.0.0.1", 8765, token=None))
 
@@ -6,10 +6,9 @@
 a folder may take a while.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio
 from fastapi import FastAPI, Header, Query, Request
@@ -22,8 +21,10 @@ from starlette.types import ASGIApp
 
 from tuner.dashboard import curve_bytes, trial_logs
 from tuner.dashboard.access import Access, Guarded
+from tuner.dashboard.control import add_control, is_controllable
 from tuner.dashboard.following import POLL_S, Method
 from tuner.dashboard.live import events
+from tuner.dashboard.responses import as_json
 from tuner.dashboard.shelf import NoSuchName, Shelf
 from tuner.errors import TunerError
 
@@ -43,10 +44,11 @@ def create_app(shelf: Shelf, access: Access, is_ending: Callable[[], bool] = lam
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=GZIP_LEVEL)
     _add_errors(app)
     _add_page(app)
-    _add_experiments(app, shelf)
+    _add_experiments(app, shelf, access)
     _add_trial(app, shelf)
     _add_curves(app, shelf)
     _add_live(app, shelf, is_ending)
+    add_control(app, shelf)
     return Guarded(app, access)
 
 
@@ -59,34 +61,34 @@ def _add_page(app: FastAPI) -> None:
         return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
 
-def _add_experiments(app: FastAPI, shelf: Shelf) -> None:
+def _add_experiments(app: FastAPI, shelf: Shelf, access: Access) -> None:
     @app.get("/api/experiments")
     def experiments() -> Response:
-        return _json([shelf.open(name).line() for name in shelf.names()])
+        return as_json([shelf.open(name).line() for name in shelf.names()])
 
     @app.get("/api/experiments/{name}")
     def details(name: str) -> Response:
         with shelf.open(name).now() as now:
-            return _json(now.details())
+            return as_json(now.details() | {"control": access.is_control and is_controllable(now)})
 
     @app.get("/api/experiments/{name}/trials")
     def trials(name: str) -> Response:
         with shelf.open(name).now() as now:
-            return _json(now.trials(now.numbers) | {"version": now.version})
+            return as_json(now.trials(now.numbers) | {"version": now.version})
 
     @app.get("/api/experiments/{name}/decisions")
     def decisions(name: str) -> Response:
         with shelf.open(name).now() as now:
-            return _json(now.decisions())
+            return as_json(now.decisions())
 
     @app.get("/api/experiments/{name}/timeline")
     def timeline(name: str) -> Response:
         with shelf.open(name).now() as now:
-            return _json(now.timeline())
+            return as_json(now.timeline())
 
     @app.get("/api/experiments/{name}/importance")
     def importance(name: str, metric: Tag | None = None, method: Method = "ped_anova") -> Response:
-        return _json(shelf.open(name).importance(metric, method))
+        return as_json(shelf.open(name).importance(metric, method))
 
 
 def _add_trial(app: FastAPI, shelf: Shelf) -> None:
@@ -96,13 +98,13 @@ def _add_trial(app: FastAPI, shelf: Shelf) -> None:
     def trial(name: str, number: int) -> Response:
         with shelf.open(name).now() as now:
             shelf.inside(shelf.trial(now, number).root)
-            return _json(now.trial(number))
+            return as_json(now.trial(number))
 
     @app.get("/api/experiments/{name}/trials/{number}/log")
     def log(name: str, number: int, offset: Annotated[int | None, Query(ge=0)] = None) -> Response:
         with shelf.open(name).now() as now:
             file = shelf.inside(shelf.trial(now, number).log)
-        return _json(trial_logs.part_of(file, offset))
+        return as_json(trial_logs.part_of(file, offset))
 
 
 def _add_curves(app: FastAPI, shelf: Shelf) -> None:
@@ -153,31 +155,28 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(NoSuchName)
     def no_such_name(request: Request, error: NoSuchName) -> Response:
-        return _json({"error": str(error)}, 404)
+        return as_json({"error": str(error)}, 404)
 
     @app.exception_handler(TunerError)
     def unreadable(request: Request, error: TunerError) -> Response:
-        return _json({"error": str(error)}, 422)
+        return as_json({"error": str(error)}, 422)
 
     @app.exception_handler(RequestValidationError)
     def wrong_query(request: Request, error: RequestValidationError) -> Response:
         wrong = [f"{each['loc'][-1]}: {each['msg']}" for each in error.errors()]
-        return _json({"error": f"a query must be as docs/dashboard.md says; found {'; '.join(wrong)}."}, 400)
+        return as_json(
+            {"error": f"a query must be as docs/dashboard.md says; found {'; '.join(wrong)}."}, 400
+        )
 
     @app.exception_handler(HTTPException)
     def no_such_address(request: Request, error: HTTPException) -> Response:
-        return _json({"error": f"{error.detail}: the dashboard has no such address."}, error.status_code)
+        return as_json({"error": f"{error.detail}: the dashboard has no such address."}, error.status_code)
 
     @app.exception_handler(Exception)
     def our_own(request: Request, error: Exception) -> Response:
-        return _json(
+        return as_json(
             {"error": f"the dashboard failed ({type(error).__name__}); its terminal says where."}, 500
         )
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(text.encode(errors="backslashreplace"), status, media_type="application/json")
 
 
 def _csv(content: bytes, name: str) -> Response:

@@ -24,13 +24,22 @@ MIN_TOKEN_LENGTH = 16
 
 
 def serve(
-    root: Path, *, host: str, port: int | None, token: str | None, browse: bool, say: Callable[[str], None]
+    root: Path,
+    *,
+    host: str,
+    port: int | None,
+    token: str | None,
+    control: bool,
+    browse: bool,
+    say: Callable[[str], None],
 ) -> None:
     """Serves until it is interrupted.
 
     Args:
         port: None takes the default one, and any free one where that is taken.
-        token: None makes one where other machines can reach the port.
+        token: None makes one where other machines can reach the port, and for `control`: others on this
+            machine can reach it too.
+        control: whether commands are taken.
         say: is told the URL.
 
     Raises:
@@ -38,11 +47,11 @@ def serve(
         UsageError: the address cannot be bound, or the token is none.
     """
     shelf = Shelf(root)
-    if token is None and not is_loopback(host):
+    if token is None and (control or not is_loopback(host)):
         token = new_token()
     _check_token(token)
     with bound(host, port) as listening:
-        access = Access(host, listening.getsockname()[1], token)
+        access = Access(host, listening.getsockname()[1], token, is_control=control)
         url = url_of(access)
         say(url)
         if browse and _has_screen():

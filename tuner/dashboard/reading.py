@@ -14,6 +14,7 @@ from tuner.dashboard.following import POLL_S, Followed, stamp_of
 from tuner.errors import ResultsError, TunerError
 from tuner.records.confirmation import Confirmation, confirmation_of
 from tuner.records.lock import holder_of
+from tuner.records.notes import Note
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow
 from tuner.results.experiment_trials import ExperimentTrials
@@ -49,6 +50,10 @@ class Reading(Followed):
     @property
     def rows(self) -> Mapping[int, TrialRow]:
         return self._trials.rows
+
+    @property
+    def notes(self) -> Mapping[int, Note]:
+        return self._trials.notes
 
     @property
     def result(self) -> Result:
@@ -111,7 +116,8 @@ class Reading(Followed):
 
     def _poll_rows(self) -> set[int]:
         paths = self.paths
-        stamps = [stamp_of(file) for file in (paths.experiment_yaml, paths.trials_csv, paths.decisions)]
+        files = (paths.experiment_yaml, paths.trials_csv, paths.decisions, paths.notes)
+        stamps = [stamp_of(file) for file in files]
         if stamps == self._stamps:
             if self._trouble is not None:
                 raise self._trouble

@@ -85,6 +85,7 @@ class Shelf:
             paths.environment_json,
             paths.trials_csv,
             paths.decisions,
+            paths.notes,
             paths.trials,
         )
         return all(is_inside(file, self.root) for file in files)

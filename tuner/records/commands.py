@@ -54,7 +54,7 @@ class Inbox:
     def new(self) -> Iterator[Command]:
         for line in self._tail.lines():
             with suppress(KeyError, TypeError, ValueError):
-                yield _command(line)
+                yield command_of(line)
 
 
 def ask(paths: ExperimentPaths, command: Command, wait_s: float = WAIT_S) -> Answer | None:
@@ -62,11 +62,7 @@ def ask(paths: ExperimentPaths, command: Command, wait_s: float = WAIT_S) -> Ans
 
     Raises ResultsError where no search runs.
     """
-    if holder_of(paths.lock) is None:
-        raise ResultsError(
-            f"only a search that runs can be told to {command.name}, but nothing runs in {paths.root}; "
-            f"go on with it by: tuner resume {paths.root}"
-        )
+    _holder(paths, command.name)
     answers = _Tail(paths.decisions, os.path.getsize(paths.decisions))
     send(paths.commands, command)
     until = time.monotonic() + wait_s
@@ -78,6 +74,16 @@ def ask(paths: ExperimentPaths, command: Command, wait_s: float = WAIT_S) -> Ans
     return None
 
 
+def ask_to_leave(paths: ExperimentPaths) -> str:
+    """Tells the search as a whole to save what trains and end, as Ctrl-C does; returns who runs it, in words.
+
+    Raises ResultsError where no search runs.
+    """
+    holder = _holder(paths, "stop")
+    paths.leave.touch()
+    return holder
+
+
 def send(path: Path, command: Command) -> None:
     """Writes the command; on the disk when it returns."""
     text = json.dumps(asdict(command), ensure_ascii=False, allow_nan=False)
@@ -87,6 +93,16 @@ def send(path: Path, command: Command) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _holder(paths: ExperimentPaths, name: str) -> str:
+    holder = holder_of(paths.lock)
+    if holder is None:
+        raise ResultsError(
+            f"only a search that runs can be told to {name}, but nothing runs in {paths.root}; "
+            f"go on with it by: tuner resume {paths.root}"
+        )
+    return holder
 
 
 class _Tail:
@@ -112,8 +128,8 @@ class _Tail:
                     yield line
 
 
-def _command(line: Mapping[str, Any]) -> Command:
-    """Raises KeyError, TypeError or ValueError where the line is none."""
+def command_of(line: Mapping[str, Any]) -> Command:
+    """From its line; raises KeyError, TypeError or ValueError where the line is none."""
     key, name, trial = line["key"], line["name"], line.get("trial")
     if not isinstance(key, str) or not isinstance(name, str) or not isinstance(trial, int | None):
         raise TypeError(line)

@@ -1,7 +1,8 @@
 """Every path under `results/`, in one place.
 
 results/<name>/
-  experiment.yaml  environment.json  versions.json  study.journal  decisions.jsonl  commands.jsonl  trials.csv
+  experiment.yaml  environment.json  versions.json  study.journal  trials.csv
+  decisions.jsonl  commands.jsonl  notes.jsonl
   trials/00000/    params.json  events.out.tfevents.*  log.txt  checkpoints/{best,000003_0000000057}/
 results/.store/    prepared data, shared by the experiments of one results folder
 results/.fetched/  the files at addresses from which they were prepared
@@ -83,6 +84,11 @@ class ExperimentPaths:
     def commands(self) -> Path:
         """What the search was asked from outside."""
         return self.root / "commands.jsonl"
+
+    @property
+    def notes(self) -> Path:
+        """What people said of trials."""
+        return self.root / "notes.jsonl"
 
     @property
     def trials_csv(self) -> Path:

@@ -19,6 +19,7 @@ from tuner.errors import TunerError
 from tuner.execution.decisions import damaged
 from tuner.execution.state import SearchState, directions
 from tuner.records.confirmation import note
+from tuner.records.notes import Note, read_notes
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, read_trials, trials_frame
 from tuner.records.states import TrialState
@@ -40,11 +41,28 @@ class ExperimentTrials:
 
     def __init__(self, paths: ExperimentPaths) -> None:
         self.rows: dict[int, TrialRow] = {}
+        self.notes: dict[int, Note] = {}
+        """What people said of them."""
         self._paths = paths
         self._stamps: tuple[Stamp, Stamp] | None = None
+        self._noted: Stamp = None
         self._log: _Log | None = None
 
     def poll(self) -> set[int]:
+        return self._poll_rows() | (self._poll_notes() & self.rows.keys())
+
+    def _poll_notes(self) -> set[int]:
+        stamp = _stamp(self._paths.notes)
+        if stamp == self._noted:
+            return set()
+        before, self.notes, self._noted = self.notes, read_notes(self._paths.notes), stamp
+        return {
+            number
+            for number in before.keys() | self.notes.keys()
+            if before.get(number) != self.notes.get(number)
+        }
+
+    def _poll_rows(self) -> set[int]:
         stamps = _stamp(self._paths.trials_csv), _stamp(self._paths.decisions)
         if stamps == self._stamps:
             return set()
@@ -66,8 +84,10 @@ class ExperimentTrials:
         return row.state is not TrialState.RUNNING and num_read >= row.reports
 
     def frame(self, numbers: Sequence[int], curves: Mapping[int, TrialCurves]) -> pd.DataFrame:
-        """Columns `number`, `name`, and those of `trials.csv`."""
+        """Columns `number`, `name`, those of `trials.csv`, and `tags` and `note` where there are notes."""
         frame = trials_frame([self.rows[number] for number in numbers])
+        for column, values in note_columns(self.notes, numbers).items():
+            frame[column] = pd.Series(values, dtype="str")
         names = [str(self._paths.trial(number).root.relative_to(self._paths.root)) for number in numbers]
         frame.insert(1, "name", pd.Series(names, dtype="str"))
         return frame
@@ -155,6 +175,17 @@ class _Log:
         assert self._search.mode is not None
         note(rows.values(), self._confirm, self._search.metric, self._search.mode)
         return {number for number, row in rows.items() if row.confirmed != before[number]}
+
+
+def note_columns(notes: Mapping[int, Note], numbers: Sequence[int]) -> dict[str, list[str | None]]:
+    """`tags` and `note` of these trials, where anybody has noted anything of any."""
+    if not notes:
+        return {}
+    chosen = [notes.get(number, Note()) for number in numbers]
+    return {
+        "tags": [" ".join(each.tags) or None for each in chosen],
+        "note": [each.text or None for each in chosen],
+    }
 
 
 def _stamp(path: Path) -> Stamp:

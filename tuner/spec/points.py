@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuner.errors import ExperimentError
-from tuner.spec.domains import Choice, Domain, Float, known, option_label, show, to_plain
+from tuner.spec.domains import Choice, Domain, Float, is_number, known, option_label, show, to_plain
 from tuner.spec.space import Parameter, Space
 
 
@@ -46,8 +46,7 @@ def as_value(domain: Domain, value: Any) -> Any:
     """The value as a searcher handles it: a float in a float's domain, the label of a choice's option."""
     if isinstance(domain, Choice):
         return option_label(value, 0)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if isinstance(domain, Float) and is_number else value
+    return float(value) if isinstance(domain, Float) and is_number(value) else value
 
 
 def _choose_parents(parameter: Parameter, values: dict[str, Any]) -> None:

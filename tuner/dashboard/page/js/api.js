@@ -3,10 +3,20 @@ import { Curves } from "./curve_data.js";
 
 export class ApiError extends Error {}
 
-async function get(path) {
+function get(path) {
+  return answered(taken(path) ?? fetch(path));
+}
+
+async function post(path, content) {
+  const headers = { "Content-Type": "application/json" };
+  const answer = await answered(fetch(path, { method: "POST", headers, body: JSON.stringify(content) }));
+  return answer.json();
+}
+
+async function answered(asked) {
   let answer;
   try {
-    answer = await (taken(path) ?? fetch(path));
+    answer = await asked;
   } catch {
     throw new ApiError("The server does not answer. Is `tuner dashboard` still running?");
   }
@@ -86,6 +96,16 @@ export class Api {
 
   log(number, offset = null) {
     return json(`${this.base}/trials/${number}/log${offset === null ? "" : `?offset=${offset}`}`);
+  }
+
+  /** Gives a command to the search; what became of it, as docs/dashboard.md has it. */
+  command(command) {
+    return post(`${this.base}/commands`, command);
+  }
+
+  /** Notes {text, tags} about a trial. */
+  note(number, note) {
+    return post(`${this.base}/trials/${number}/note`, note);
   }
 
   /** Server-sent events since `version`: `on` has trials, curves and state, and connected(whether). Returns what ends it. */

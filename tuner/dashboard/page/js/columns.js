@@ -2,7 +2,7 @@
 
 /** What the search had spent when a trial was over, trials counted by their number: column to what it sums. */
 export const SPENT = { "spent/seconds": "seconds", "spent/gpu_seconds": "gpu_seconds" };
-const TEXTS = new Set(["state", "reason", "nodes"]);
+const TEXTS = new Set(["state", "reason", "nodes", "tags", "note"]);
 const ORDER = ["QUEUED", "RUNNING", "PAUSED", "COMPLETE", "STOPPED", "DIVERGED", "INFEASIBLE", "FAILED"];
 
 /** One column. `labels` is null for numbers; else `values` are codes into it, -1 where absent. */

@@ -2,6 +2,7 @@
 import { Api } from "./api.js";
 import { Trials } from "./columns.js";
 import { CompareView } from "./compare.js";
+import { SearchControl } from "./control.js";
 import { CurvesView } from "./curves.js";
 import { badge, closePopover, copy, el, fill, notice, say } from "./dom.js";
 import { FilterBar } from "./filter_bar.js";
@@ -36,6 +37,7 @@ export class Experiment {
     url.read(this.store, location.hash);
     this.facts = el("div", { class: "head-facts" });
     this.hints = el("div", { class: "hints" });
+    this.control = new SearchControl(this.store, this.api);
     this.tabs = el(
       "div",
       { class: "tabs", role: "tablist", "aria-label": "Views" },
@@ -57,7 +59,7 @@ export class Experiment {
     this.element = el(
       "div",
       { class: "experiment" },
-      el("div", { class: "experiment-head" }, el("h1", {}, name), this.facts, this.tabs),
+      el("div", { class: "experiment-head" }, el("h1", {}, name), this.facts, this.control.element, this.tabs),
       this.bar.element,
       el("div", { class: "columns" }, this.stage, this.panel.element),
     );
@@ -184,6 +186,7 @@ export class Experiment {
     this.#showTab(topics);
     if (topics.has("trials") || topics.has("detail")) this.#showFacts();
     if (topics.has("detail")) this.#showHints();
+    if (topics.has("detail")) this.control.update();
     this.bar.update(topics);
     this.panel.update(topics);
     this.views[this.tab].update(topics);

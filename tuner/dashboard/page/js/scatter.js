@@ -267,7 +267,7 @@ export function flip(store, name, more = {}) {
 
 /** Columns that can be an axis. */
 export function plottable(store) {
-  return store.trials.names.filter((name) => !["reason", "nodes"].includes(name));
+  return store.trials.names.filter((name) => !["reason", "nodes", "note"].includes(name));
 }
 
 class HistoryPlot extends PointsPlot {

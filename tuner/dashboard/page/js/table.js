@@ -5,8 +5,10 @@ import { check, columnMenu } from "./column_menu.js";
 import { badge, closePopover, csv, el, popover } from "./dom.js";
 import { duration, heading, shortNames, value } from "./format.js";
 import { Grid } from "./grid.js";
+import { tagList } from "./notes.js";
 
 const TIMES = new Set(["seconds", "gpu_seconds"]);
+const WIDTHS = { reason: 320, note: 240, tags: 140, state: 112 };
 const MOST_IN_PICTURE = 200;
 
 export class TableView {
@@ -76,8 +78,7 @@ export class TableView {
   #column(name, title) {
     const column = this.store.trials.column(name);
     const isText = Boolean(column.labels);
-    const width =
-      name === "reason" ? 320 : name === "state" ? 112 : Math.max(72, Math.min(170, 38 + 7 * title.length));
+    const width = WIDTHS[name] ?? Math.max(72, Math.min(170, 38 + 7 * title.length));
     return {
       key: name,
       title,
@@ -185,6 +186,7 @@ function usualColumns(store) {
   return [
     "number",
     "state",
+    "tags",
     store.valueColumn,
     ...objectives,
     ...params,
@@ -213,6 +215,7 @@ function cellOf(store, name, row) {
   if (raw === null || raw === undefined) return el("span", { class: "absent" }, "–");
   if (name === "state") return badge(raw);
   if (TIMES.has(name)) return duration(raw);
-  if (name === "reason") return el("span", { title: raw }, raw);
+  if (name === "tags") return tagList(raw);
+  if (name === "reason" || name === "note") return el("span", { title: raw }, raw);
   return value(raw);
 }

@@ -1,6 +1,8 @@
 // One trial, in a panel beside the views: values, curves, parameters beside the best one's, decisions, checkpoints, log.
+import { TrialControl } from "./control.js";
 import { badge, copy, el, fill, notice } from "./dom.js";
 import { bytes, duration, heading, number, value } from "./format.js";
+import { NoteSection } from "./notes.js";
 import { sparkline } from "./sparkline.js";
 
 export class TrialPanel {
@@ -43,7 +45,7 @@ export class TrialPanel {
     if (!this.store.trials || !this.store.detail) return;
     const was = this.shown;
     if (trial !== was) this.#show(trial);
-    else if (trial !== null && topics.has("trials")) this.#refresh();
+    else if (trial !== null && (topics.has("trials") || topics.has("detail"))) this.#refresh();
   }
 
   async #show(trial) {
@@ -70,13 +72,24 @@ export class TrialPanel {
     }
     this.parts = {
       facts: el("div"),
+      control: new TrialControl(this.store, this.api, trial),
+      note: new NoteSection(this.store, this.api, trial),
       curves: el("div", { class: "sparks" }),
       params: el("div"),
       more: el("div"),
       log: this.#log(trial, row),
     };
-    const { facts, curves, params, more, log } = this.parts;
-    fill(this.body, facts, section("Parameters", params), section("Curves", curves), more, log);
+    const { facts, control, note, curves, params, more, log } = this.parts;
+    fill(
+      this.body,
+      facts,
+      control.element,
+      note.element,
+      section("Parameters", params),
+      section("Curves", curves),
+      more,
+      log,
+    );
     this.#refresh();
     await Promise.all([this.#details(trial), this.#curves(trial)]);
   }
@@ -86,6 +99,8 @@ export class TrialPanel {
     if (row === undefined) return;
     fill(this.parts.facts, this.#facts(row));
     fill(this.parts.params, this.#params(row));
+    this.parts.control.update();
+    this.parts.note.update();
   }
 
   #facts(row) {
