@@ -22,6 +22,7 @@ MODELS = {
     "text_classification": {"type": "rnn", "embedding": 8, "width": {"int": [8, 12]}},
     "translation": {"type": "encoder_decoder", "width": 16, "depth": 1, "heads": 2},
 }
+ADAM = {"type": "adam", "lr": {"float": [1e-3, 1e-1]}}
 MLP = {"type": "mlp", "width": {"int": [8, 32]}, "depth": 1}
 
 
@@ -39,7 +40,7 @@ def made(
             "train": {
                 "epochs": 1,
                 "batch_size": 8,
-                "optimizer": {"type": "adam", "lr": {"float": [1e-3, 1e-1]}},
+                "optimizer": ADAM,
             },
             "search": {"metric": metric, "trials": 1},
         }

@@ -180,17 +180,6 @@ def test_a_function_has_neither_data_nor_model_of_ours(tmp_path: Path) -> None:
         ask(ExperimentPaths(tmp_path / "function"), "model")
 
 
-def test_a_split_without_rows_is_said(tmp_path: Path) -> None:
-    paths = made(
-        tmp_path,
-        "unsplit",
-        "tabular_classification",
-        {"source": {"type": "sklearn", "name": "iris"}, "split": {"train": 0.8, "val": 0.0, "test": 0.2}},
-    )
-    with pytest.raises(ResultsError, match="validation split, but it has no rows"):
-        ask(paths, "model")
-
-
 def test_a_model_that_gives_no_numbers_is_said(tmp_path: Path) -> None:
     import torch
 

@@ -1,7 +1,7 @@
 """The addresses of the tab Data and model.
 
-Looking at data and models takes long, and is done while nobody else waits for the experiment (`Look`). What runs
-a model is asked by POST, which `Access` takes from our own pages only; it changes nothing but the kept report.
+Looking at data and models takes long, and is done while nobody else waits for the experiment (`Look`). What
+runs a model is asked by POST, which `Access` takes from our own pages only; it changes the kept report alone.
 """
 
 from typing import Annotated, Any

@@ -133,8 +133,8 @@ def shown(now: Reading) -> Shown:
     store = _store_of(now)
     if store is None:
         raise ResultsError(
-            "rows are shown of data that was looked at, but this experiment's was not, or it is gone; open the "
-            "tab Data and model"
+            "rows are shown of data that was looked at, but this experiment's was not, or it is gone; open "
+            "the tab Data and model"
         )
     return _shown(store)
 

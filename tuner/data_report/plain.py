@@ -78,7 +78,7 @@ def _before(paths: ExperimentPaths, spec: TrialSpec) -> dict[str, dict[str, Any]
         if num_bytes(source) > MOST_SOURCE_BYTES:
             return {}
         return _columns_of(read(source))
-    except DataError:
+    except (DataError, OSError):  # It may have gone while it was read.
         return {}
 
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,9 +18,11 @@ from tuner.errors import DataError, ResultsError, TunerError
 from tuner.inspection.model import report_of
 from tuner.records.files import atomic_write
 from tuner.records.paths import ExperimentPaths
-from tuner.results.export import ExportedModel
 from tuner.results.result import BestTrial, Result
 from tuner.spec import Experiment
+
+if TYPE_CHECKING:  # Who asks for the data only need not wait for torch.
+    from tuner.results.export import ExportedModel
 
 MOST_PREDICTIONS = 50
 MOST_CLASSES = 5

@@ -17,7 +17,7 @@ export class DataModelView {
     this.parts = { data: new DataPart(store, api), model: new ModelPart(store, api), try: new TryPart(store, api) };
     this.buttons = PARTS.map(([part, text]) => {
       const button = toggle(text, text, false, () => store.set({ part }));
-      button.part = part;
+      button.key = part;
       return button;
     });
     this.about = el("span", { class: "note" });
@@ -98,7 +98,7 @@ export class DataModelView {
 
   #show() {
     const part = this.#part;
-    for (const button of this.buttons) button.press(button.part === part);
+    for (const button of this.buttons) button.press(button.key === part);
     const report = this.known?.report;
     this.about.textContent = part === "data" || !report ? "" : aboutModel(report, this.known);
     this.again.hidden = part === "data" || !report || this.known.is_current || this.isLooking;

@@ -51,7 +51,7 @@ export class DataPart {
   show(report) {
     this.report = report;
     const { cards } = this;
-    const put = (card, ...inside) => fill(card.body, el("div", { class: "scroll padded" }, inside));
+    const put = (card, ...inside) => fill(card.body, el("div", { class: "scroll padded" }, inside.flat(2)));
     put(cards.findings, this.#findings());
     put(cards.rows, htmlTable(this.#rowsTable(true)), this.#targets());
     put(cards.dropped, this.#dropped());

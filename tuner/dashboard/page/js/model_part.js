@@ -55,6 +55,7 @@ export class ModelPart {
   #classes() {
     const { classes } = this.report;
     const drawings = { curves: this.#curves(), calibration: this.#calibration() };
+    this.shownKey = null;
     this.examples = this.#card("examples", "Worst errors", "", [], { table: () => this.#examplesTable() });
     const cards = [
       this.#card(
@@ -67,14 +68,14 @@ export class ModelPart {
       this.examples,
       this.#card("curves", "Precision and recall", "each class against the others", drawings.curves, {
         table: () => this.#curvesTable(),
-        drawn: () => drawings.curves[0],
+        drawn: () => drawings.curves.querySelector("svg"),
       }),
       this.#card(
         "calibration",
         "Calibration",
         `expected calibration error ${number(classes.calibration.error, 3)}`,
         drawings.calibration,
-        { table: () => this.#calibrationTable(), drawn: () => drawings.calibration[0] },
+        { table: () => this.#calibrationTable(), drawn: () => drawings.calibration.querySelector("svg") },
       ),
     ];
     this.#showExamples();
@@ -164,7 +165,7 @@ export class ModelPart {
     this.shownKey = key;
     for (const button of this.element.querySelectorAll("[data-cell]"))
       button.setAttribute("aria-pressed", String(cell !== null && button.dataset.cell === this.store.view.cell));
-    const { card } = { card: this.examples };
+    const card = this.examples;
     card.element.querySelector("h2").textContent = cell
       ? `True ${names[cell.truth]}, predicted ${names[cell.predicted]}`
       : "Worst errors";
@@ -216,11 +217,10 @@ export class ModelPart {
       number(curve.positives),
     ]);
     const rest = names.length - curves.length;
-    return [
-      drawn,
+    return withChart(drawn, [
       htmlTable([["class", "average precision", "rows"], ...lines]),
       rest > 0 ? el("p", { class: "muted" }, `and ${rest} classes with a higher one, or without rows`) : null,
-    ];
+    ]);
   }
 
   #curvesTable() {
@@ -269,15 +269,10 @@ export class ModelPart {
     const lines = ends
       .map(([low, high], index) => [`${number(low)} – ${number(high)}`, counts[index], confidence[index], accuracy[index]])
       .filter(([, count]) => count);
-    return [
-      drawn,
-      el(
-        "p",
-        { class: "muted" },
-        "On the dashed line predictions are as sure as they are right; the error is the mean distance from it, over rows.",
-      ),
-      htmlTable([["confidence", "rows", "mean confidence", "right"], ...lines]),
-    ];
+    return withChart(drawn, [
+      htmlTable([["confidence", "rows", "mean", "right"], ...lines]),
+      el("p", { class: "muted" }, "On the dashed line predictions are as sure as they are right. The error is the mean distance from it, over rows."),
+    ]);
   }
 
   #calibrationTable() {
@@ -432,6 +427,10 @@ const QUANTILES = ["min", "5%", "25%", "50%", "75%", "95%", "max"];
 
 function columns({ row, truth, value }) {
   return [["row", "true", "predicted"], ...row.map((each, index) => [each, truth[index], value[index]])];
+}
+
+function withChart(drawn, beside) {
+  return el("div", { class: "with-chart" }, drawn, el("div", {}, beside));
 }
 
 function swatch(colour) {

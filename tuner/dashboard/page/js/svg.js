@@ -15,7 +15,7 @@ export function shape(tag, attributes = {}, ...children) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value !== null && value !== undefined) node.setAttribute(name, String(value));
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== false));
+  node.append(...children.flat(3).filter((child) => child !== null && child !== false));
   return node;
 }
 
@@ -62,7 +62,7 @@ function axes(place, x, y, xName, yName) {
     ]),
     text(xName, { x: (place.left + place.right) / 2, y: place.bottom + 32, "text-anchor": "middle" }),
     text(yName, { x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` }),
-  ].flat(3);
+  ];
 }
 
 export function rule(x1, y1, x2, y2, stroke, dashes = null) {
