@@ -122,7 +122,8 @@ def _curves(truth: Classes, probabilities: Array) -> list[dict[str, Any]]:
     known = sorted(((label, curve) for label, curve in found if curve), key=lambda each: each[1].average)
     curves = []
     for label, curve in known[:MOST_CURVES]:
-        points = scores.thinned(len(curve.recall), MOST_POINTS)
+        # Thresholds below the last row of the class only add wrong ones.
+        points = scores.thinned(int(np.argmax(curve.recall >= 1)) + 1, MOST_POINTS)
         curves.append(
             {
                 "class": label,

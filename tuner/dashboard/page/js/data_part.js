@@ -51,7 +51,7 @@ export class DataPart {
   show(report) {
     this.report = report;
     const { cards } = this;
-    const put = (card, ...inside) => fill(card.body, el("div", { class: "scroll padded" }, inside.flat(2)));
+    const put = (card, ...inside) => fill(card.body, scroll(card, inside.flat(2)));
     put(cards.findings, this.#findings());
     put(cards.rows, htmlTable(this.#rowsTable(true)), this.#targets());
     put(cards.dropped, this.#dropped());
@@ -210,6 +210,12 @@ export class DataPart {
   }
 }
 
+/** What a card holds, which may be longer than the card. */
+export function scroll(card, inside) {
+  const label = card.element.getAttribute("aria-label");
+  return el("div", { class: "scroll padded", tabindex: "0", role: "group", "aria-label": label }, inside);
+}
+
 function lookedAt({ looked_at: some, splits }) {
   const [{ rows }] = splits;
   return some === rows
@@ -224,7 +230,7 @@ function sampleItem({ split, row, label }) {
 
 function origin({ file, row }) {
   if (row === null) return String(file);
-  return `row ${row}${file ? ` of ${file}` : ""}`;
+  return `row ${row}${file ? ` of ${file.split("/").at(-1)}` : ""}`;
 }
 
 function done({ done: { low, high, mean, std }, fill: filled, missing }) {

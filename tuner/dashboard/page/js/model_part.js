@@ -3,7 +3,7 @@ import { Card } from "./card.js";
 import { colours } from "./colours.js";
 import { csv, el, fill } from "./dom.js";
 import { number, percent } from "./format.js";
-import { htmlTable } from "./data_part.js";
+import { htmlTable, scroll } from "./data_part.js";
 import { figures, sure } from "./samples.js";
 import { linear } from "./scales.js";
 import { bars, chart, line, rule, shape, svgBlob, told } from "./svg.js";
@@ -27,6 +27,8 @@ export class ModelPart {
       this.element,
       cards.map(({ element }) => element),
     );
+    this.shownKey = null;
+    this.update();
   }
 
   /** After the selection changed. */
@@ -40,7 +42,7 @@ export class ModelPart {
       ...(drawn ? { svg: () => svgBlob(drawn()) } : {}),
     });
     card.note.textContent = note;
-    fill(card.body, el("div", { class: "scroll padded" }, inside));
+    fill(card.body, scroll(card, inside));
     return card;
   }
 
@@ -55,9 +57,8 @@ export class ModelPart {
   #classes() {
     const { classes } = this.report;
     const drawings = { curves: this.#curves(), calibration: this.#calibration() };
-    this.shownKey = null;
     this.examples = this.#card("examples", "Worst errors", "", [], { table: () => this.#examplesTable() });
-    const cards = [
+    return [
       this.#card(
         "confusion",
         "Confusion",
@@ -78,8 +79,6 @@ export class ModelPart {
         { table: () => this.#calibrationTable(), drawn: () => drawings.calibration.querySelector("svg") },
       ),
     ];
-    this.#showExamples();
-    return cards;
   }
 
   #matrix() {
@@ -160,11 +159,11 @@ export class ModelPart {
   #showExamples() {
     const cell = this.#cell;
     const { names } = this.report.classes;
-    const key = JSON.stringify([this.store.view.cell, this.report.kept, this.report.seconds]);
+    const key = cell ? `${cell.truth},${cell.predicted}` : "";
     if (key === this.shownKey) return;
     this.shownKey = key;
     for (const button of this.element.querySelectorAll("[data-cell]"))
-      button.setAttribute("aria-pressed", String(cell !== null && button.dataset.cell === this.store.view.cell));
+      button.setAttribute("aria-pressed", String(button.dataset.cell === key));
     const card = this.examples;
     card.element.querySelector("h2").textContent = cell
       ? `True ${names[cell.truth]}, predicted ${names[cell.predicted]}`
@@ -178,7 +177,7 @@ export class ModelPart {
       tone: each.truth === each.predicted ? "right" : "wrong",
       caption: `${names[each.truth]} → ${names[each.predicted]} (${sure(each.probability)}; true ${sure(each.of_truth)})`,
     }));
-    fill(card.body, el("div", { class: "scroll padded" }, this.#figures(items)));
+    fill(card.body, scroll(card, this.#figures(items)));
   }
 
   #examplesTable() {

@@ -63,7 +63,7 @@ function content(report, row) {
   return el(
     "dl",
     { class: "cells" },
-    chosen.map(({ name, index }) => [el("dt", {}, name), el("dd", {}, value(row.values[index]))]),
+    chosen.flatMap(({ name, index }) => [el("dt", {}, name), el("dd", {}, value(row.values[index]))]),
   );
 }
 

@@ -5,7 +5,7 @@ import { el } from "./dom.js";
 
 const SPACE = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT] = [420, 260];
-const EDGE = { left: 54, right: 12, top: 10, bottom: 38 };
+const EDGE = { left: 62, right: 12, top: 10, bottom: 38 };
 const TICKS = { x: 5, y: 5 };
 
 /** An element of SVG; null and false children are left out. */
@@ -61,7 +61,7 @@ function axes(place, x, y, xName, yName) {
       text(content, { x: place.left - 5, y: place.y(value) + 4, "text-anchor": "end" }),
     ]),
     text(xName, { x: (place.left + place.right) / 2, y: place.bottom + 32, "text-anchor": "middle" }),
-    text(yName, { x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` }),
+    text(yName, { x: 11, y: middle, "text-anchor": "middle", transform: `rotate(-90 11 ${middle})` }),
   ];
 }
 

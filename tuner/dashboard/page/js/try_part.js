@@ -2,7 +2,7 @@
 import { Card } from "./card.js";
 import { csv, el, fill } from "./dom.js";
 import { number, percent, value } from "./format.js";
-import { htmlTable } from "./data_part.js";
+import { htmlTable, scroll } from "./data_part.js";
 
 const MOST_FIELDS = 60;
 const MOST_BYTES = 20_000_000;
@@ -15,7 +15,7 @@ export class TryPart {
     this.output = new Card("try-output", "Its answer", store, [], { csv: () => csv(this.#table()) });
     this.status = el("p", { class: "muted", role: "status", "aria-live": "polite" });
     this.element = el("div", { class: "part try-part" }, this.input.element, this.output.element);
-    fill(this.output.body, el("div", { class: "scroll padded" }, this.status));
+    fill(this.output.body, scroll(this.output, this.status));
   }
 
   /** `inputs` says what a new row is given as; `data` is the report of the data. */
@@ -26,7 +26,7 @@ export class TryPart {
       inputs.texts.length ? this.#texts() : inputs.is_row && data?.columns ? this.#row() : null,
       this.#file(),
     ];
-    fill(this.input.body, el("div", { class: "scroll padded" }, forms));
+    fill(this.input.body, scroll(this.input, forms));
     this.status.textContent = "Nothing was asked yet.";
   }
 
@@ -118,7 +118,7 @@ export class TryPart {
   #say(text, isBad = false) {
     this.status.textContent = text;
     this.status.className = isBad ? "bad" : "muted";
-    fill(this.output.body, el("div", { class: "scroll padded" }, this.status));
+    fill(this.output.body, scroll(this.output, this.status));
   }
 
   #show(file) {
@@ -137,7 +137,7 @@ export class TryPart {
       return el(
         "dl",
         { class: "text-sample" },
-        Object.entries(told).map(([name, each]) => [
+        Object.entries(told).flatMap(([name, each]) => [
           el("dt", {}, name),
           el("dd", { class: "sample-text answer-value" }, value(each)),
         ]),
