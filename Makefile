@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test faults postgres browser lint types bench fuzz clean
+.PHONY: demo test faults crashes postgres browser lint types bench fuzz clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/tuner run search_spaces/digits_cnn.yaml --name digits_cnn_$$(date +%Y%m%d_%H%M%S)
@@ -14,10 +14,13 @@ test: $(INSTALLED)
 postgres: $(INSTALLED)
 	$(VENV)/bin/pytest -m "postgres and not faults" tests/search tests/execution
 
-# The files of tests/faults whole, with what `make test` runs of them; of the others what it leaves out. One at a
-# time: several are no faster, because each start of Ray keeps the cores busy.
+# With what `make test` runs of them. One at a time: several are no faster, because each start of Ray keeps the
+# cores busy.
 faults: $(INSTALLED)
 	$(VENV)/bin/pytest tests/faults
+
+# What `make test` leaves out: the same at many more places.
+crashes: $(INSTALLED)
 	$(VENV)/bin/pytest --timeout 900 -m faults --ignore tests/faults
 
 # The dashboard's page in a real browser.

@@ -12,7 +12,9 @@ import argparse
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from _made_search import MadeFolder, MadeSearch
 
@@ -26,9 +28,7 @@ IN_MEMORY = Path("/dev/shm")
 
 def make(out: Path, *, trials: int, reports: int, gangs: int, seed: int, full: bool, done: bool) -> None:
     """Makes the folder `out`, which must not be there; its last line happens now."""
-    overrides = [f"train.epochs={reports}", f"search.trials={trials}", f"search.seed={seed}"]
-    scheduler = "search.scheduler={type: asha, variant: promotion}"
-    experiment = Experiment.load(SPEC, [*overrides, scheduler, f"name={out.name}"])
+    experiment = _experiment(out.name, trials, reports, seed)
     lines = list(MadeSearch(experiment, num_gangs=gangs, seed=seed, is_full=full).lines())
     if not done:
         num_searched = [line["action"] for line in lines].index("END")
@@ -40,6 +40,26 @@ def make(out: Path, *, trials: int, reports: int, gangs: int, seed: int, full: b
             folder.take(line)
         folder.close()
         shutil.copytree(made.root, out)
+
+
+def begin(
+    out: Path, *, trials: int, reports: int, gangs: int, seed: int
+) -> tuple[MadeFolder, Iterator[dict[str, Any]]]:
+    """Makes the folder as `make` does, up to its middle; what takes the lines that come next, and they."""
+    experiment = _experiment(out.name, trials, reports, seed)
+    lines = list(MadeSearch(experiment, num_gangs=gangs, seed=seed, is_full=True).lines())
+    middle = len(lines) * 4 // 5
+    folder = MadeFolder(ExperimentPaths(out), experiment, begin_s=time.time() - lines[middle]["spent_s"])
+    for line in lines[:middle]:
+        folder.take(line)
+    folder.write_table()
+    return folder, iter(lines[middle:])
+
+
+def _experiment(name: str, trials: int, reports: int, seed: int) -> Experiment:
+    overrides = [f"train.epochs={reports}", f"search.trials={trials}", f"search.seed={seed}"]
+    scheduler = "search.scheduler={type: asha, variant: promotion}"
+    return Experiment.load(SPEC, [*overrides, scheduler, f"name={name}"])
 
 
 def main() -> None:

@@ -29,12 +29,19 @@ MIB = 2**20
 def write_logs(folder: Path, runs: int, steps: int) -> None:
     from tuner.records.events import EventWriter
 
+    folder.mkdir()
+    num_points_file(folder).write_text(str(runs * TAGS * steps))
     for run in range(runs):
         writer = EventWriter(folder / f"run_{run:04d}")
         for step in range(steps):
             for tag in range(TAGS):
                 writer.scalars(step, {f"metric/{tag}": (run + step / 8) / (tag + 1)}, 1.7e9 + step)
         writer.close()
+
+
+def num_points_file(folder: Path) -> Path:
+    """Holds how many points the logs have: RustBoard does not say when it has loaded all."""
+    return folder.with_suffix(".points")
 
 
 # --- the readers: each makes the function that reads, after its imports ------------------------------------
@@ -86,8 +93,17 @@ def rustboard() -> Callable[[Path], Any]:
             samples_per_plugin={"scalars": 0},
         )
         ingester.start()
-        provider, context, rows = ingester.data_provider, RequestContext(), []
+        provider, context = ingester.data_provider, RequestContext()
         arguments = {"experiment_id": "", "plugin_name": "scalars"}
+
+        def num_loaded() -> int:
+            found = provider.list_scalars(context, **arguments)
+            return sum(series.max_step + 1 for tags in found.values() for series in tags.values())
+
+        num_points = int(num_points_file(folder).read_text())
+        while num_loaded() < num_points:
+            time.sleep(0.02)
+        rows = []
         for run in sorted(run.run_name for run in provider.list_runs(context, experiment_id="")):
             found = provider.read_scalars(
                 context, **arguments, downsample=10**9, run_tag_filter=RunTagFilter(runs=[run])

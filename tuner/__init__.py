@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuner.api import enqueue, note, resume, run, stop_trial
+    from tuner.api import clone_trial, enqueue, note, pause_trial, resume, run, stop_trial, unpause_trial
     from tuner.errors import TunerError
     from tuner.results.result import Result
     from tuner.spec import Choice, Experiment, Float, Int
@@ -28,11 +28,14 @@ __all__ = [
     "Result",
     "Trial",
     "TunerError",
+    "clone_trial",
     "enqueue",
     "note",
+    "pause_trial",
     "resume",
     "run",
     "stop_trial",
+    "unpause_trial",
 ]
 
 _HOMES = {
@@ -43,11 +46,14 @@ _HOMES = {
     "Result": "tuner.results.result",
     "Trial": "tuner.training.report",
     "TunerError": "tuner.errors",
+    "clone_trial": "tuner.api",
     "enqueue": "tuner.api",
     "note": "tuner.api",
+    "pause_trial": "tuner.api",
     "resume": "tuner.api",
     "run": "tuner.api",
     "stop_trial": "tuner.api",
+    "unpause_trial": "tuner.api",
 }
 
 

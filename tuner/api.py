@@ -89,6 +89,30 @@ def stop_trial(folder: str | Path, number: int) -> Answer | None:
     return ask(Result.open(folder).paths, Command("stop", trial=number))
 
 
+def pause_trial(folder: str | Path, number: int) -> Answer | None:
+    """Tells the search that runs in the experiment's folder, in another process, to pause one trial.
+
+    It is saved at its next report and gives its gang free, until `unpause_trial`, also when the search is
+    resumed in between. While a trial is paused the search does not end by itself. Returns what the search
+    answered, None where it has not within 30 s.
+
+    Raises:
+        ResultsError: nothing runs there.
+    """
+    return ask(Result.open(folder).paths, Command("pause", trial=number))
+
+
+def unpause_trial(folder: str | Path, number: int) -> Answer | None:
+    """Tells the search that runs in the experiment's folder to go on with a trial that was told to pause.
+
+    Returns what the search answered, None where it has not within 30 s.
+
+    Raises:
+        ResultsError: nothing runs there.
+    """
+    return ask(Result.open(folder).paths, Command("unpause", trial=number))
+
+
 def enqueue(folder: str | Path, params: Mapping[str, Any], *, like: int | None = None) -> Answer | None:
     """Tells the search that runs in the experiment's folder, in another process, what to try next.
 
@@ -102,6 +126,25 @@ def enqueue(folder: str | Path, params: Mapping[str, Any], *, like: int | None =
         ResultsError: nothing runs there.
     """
     return ask(Result.open(folder).paths, Command("enqueue", trial=like, params=params))
+
+
+def clone_trial(folder: str | Path, number: int, params: Mapping[str, Any] | None = None) -> Answer | None:
+    """Tells the search that runs in the experiment's folder to begin a trial from another one's checkpoint.
+
+    It takes the place of a trial to come, as an enqueued one does, with the weights and the state of the
+    other one's newest checkpoint, and its reports count on from there. From scratch that is
+    `enqueue(like=number)`.
+
+    Args:
+        params: parameter to value, where they differ; of a model of ours only those that a checkpoint goes on
+            with (`tuner.spec.population_rules.CHANGEABLE`).
+
+    Returns what the search answered, None where it has not within 30 s.
+
+    Raises:
+        ResultsError: nothing runs there.
+    """
+    return ask(Result.open(folder).paths, Command("clone", trial=number, params=params or {}))
 
 
 def note(

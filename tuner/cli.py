@@ -49,6 +49,11 @@ Set = Annotated[
 Folder = Annotated[
     Path, typer.Argument(metavar="DIR", help="an experiment's folder, e.g. results/digits_cnn")
 ]
+SetParameter = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="a searched parameter's value; repeatable"),
+]
+Trial = Annotated[int, typer.Option(metavar="N", help="the trial's number")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 Results = Annotated[
     Path, typer.Option(metavar="DIR", help="the experiment gets a folder of its name in there")
@@ -217,21 +222,39 @@ def stop(
 
 
 @app.command()
+def pause(folder: Folder, trial: Trial) -> None:
+    """Pause a trial of a search that runs: saved at its next report, until tuner unpause."""
+    _print_answer(folder, f"trial {trial}", tuner.pause_trial(folder, trial))
+
+
+@app.command()
+def unpause(folder: Folder, trial: Trial) -> None:
+    """Go on with a trial that was told to pause."""
+    _print_answer(folder, f"trial {trial}", tuner.unpause_trial(folder, trial))
+
+
+@app.command()
 def enqueue(
     folder: Folder,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="a searched parameter's value; repeatable"),
-    ] = None,
+    set_: SetParameter = None,
     like: Annotated[
         int | None, typer.Option(metavar="N", help="all else as in this trial, instead of drawn")
     ] = None,
 ) -> None:
     """Give a search that runs a configuration to try next."""
+    _print_answer(folder, "the configuration", tuner.enqueue(folder, _parameters(set_), like=like))
+
+
+@app.command()
+def clone(folder: Folder, trial: Trial, set_: SetParameter = None) -> None:
+    """Begin a trial from another one's newest checkpoint, with changes; from scratch: enqueue --like."""
+    _print_answer(folder, "the clone", tuner.clone_trial(folder, trial, _parameters(set_)))
+
+
+def _parameters(set_: list[str] | None) -> dict[str, Any]:
     from tuner.spec.reading import assignment
 
-    params = {".".join(keys): value for keys, value in map(assignment, set_ or ())}
-    _print_answer(folder, "the configuration", tuner.enqueue(folder, params, like=like))
+    return {".".join(keys): value for keys, value in map(assignment, set_ or ())}
 
 
 @app.command()

@@ -66,6 +66,7 @@ class PlainLines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._shown: set[int] | None = None
+        self._waits_for: list[int] = []
 
     def __call__(self, conductor: Conductor) -> None:
         if self._shown is None:
@@ -73,7 +74,13 @@ class PlainLines:
         for row in conductor.rows.values():
             if row.state.is_finished() and row.number not in self._shown:
                 self._shown.add(row.number)
-                self._console.print(plain_line(conductor, row), highlight=False, soft_wrap=True, markup=False)
+                self._print(plain_line(conductor, row))
+        if conductor.waits_for and conductor.waits_for != self._waits_for:
+            self._print(waiting_line(conductor))
+        self._waits_for = conductor.waits_for
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def plain_line(conductor: Conductor, row: TrialRow) -> str:
@@ -88,9 +95,18 @@ def plain_line(conductor: Conductor, row: TrialRow) -> str:
     )
 
 
+def waiting_line(conductor: Conductor) -> str:
+    numbers = ", ".join(map(str, conductor.waits_for))
+    return (
+        f"waiting: nothing is left to do but what somebody has paused (trial {numbers}); go on with it by: "
+        f"tuner unpause {conductor.paths.root} --trial {conductor.waits_for[0]}"
+    )
+
+
 def picture(conductor: Conductor) -> Group:
     """Trials by state, best so far, running curves' last values, time left."""
-    return Group(_bar(conductor), _states(conductor), _best(conductor), _running(conductor))
+    waiting = [Text(waiting_line(conductor), style="yellow")] if conductor.waits_for else []
+    return Group(_bar(conductor), _states(conductor), _best(conductor), _running(conductor), *waiting)
 
 
 def time_left_s(conductor: Conductor) -> float | None:

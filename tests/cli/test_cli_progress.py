@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from tuner.execution.conductor import Conductor
 from tuner.progress import PlainLines, clock, params_text, picture, time_left_s
+from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, best_row
 from tuner.records.states import TrialState
 from tuner.spec import Experiment
@@ -25,6 +27,8 @@ class MadeUp:
     rows: dict[int, TrialRow] = field(default_factory=dict)
     objective: Objective = Objective("val/accuracy", "max")
     spent_s: float = 0.0
+    waits_for: list[int] = field(default_factory=list)
+    paths: ExperimentPaths = ExperimentPaths(Path("results/small"))
 
     def best(self) -> TrialRow | None:
         return best_row(self.rows.values(), self.objective.metric, self.objective.mode)
@@ -158,6 +162,21 @@ def test_fresh_runs_are_named_after_the_trial_that_they_repeat() -> None:
     assert "11/14 trials" in lines[0]
     assert lines[-1].startswith("trial 4 again  3/9")
     assert time_left_s(confirming) == pytest.approx(3 * (10 * 2.0 + 3.0) / 11 - 1.0)
+
+
+def test_it_says_when_only_paused_trials_are_left() -> None:
+    waiting: Any = conductor(row(0, "PAUSED", 0.5, 3, 2.0), row(1, "PAUSED", 0.5, 3, 2.0))
+    waiting.waits_for = [0, 1]
+    text = io.StringIO()
+    plain = PlainLines(Console(file=text))
+    plain(waiting)
+    plain(waiting)
+    expected = (
+        "waiting: nothing is left to do but what somebody has paused (trial 0, 1); go on with it by: "
+        "tuner unpause results/small --trial 0"
+    )
+    assert text.getvalue().splitlines() == [expected]
+    assert shown(waiting, width=200)[-1] == expected
 
 
 def test_words() -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,8 @@ def test_what_does_not_run_cannot_be_stopped(program: Program, folder: Path) -> 
             ["enqueue", "--set", "model.width=9"],
             "only a search that runs can be told to enqueue, but nothing",
         ),
+        (["pause", "--trial", "3"], "only a search that runs can be told to pause, but nothing runs"),
+        (["unpause", "--trial", "3"], "only a search that runs can be told to unpause, but nothing runs"),
         (["enqueue", "--set", "width"], "--set needs path=value"),
     ],
 )
@@ -141,6 +144,30 @@ def test_a_search_is_told_what_to_stop_and_what_to_try(program: Program, folder:
     assert [row.state for row in rows[1:]] == [TrialState.COMPLETE] * 4
 
 
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_paused_trial_waits_for_its_word_also_when_the_search_is_resumed(
+    program: Program, folder: Path
+) -> None:
+    words = ["--set", "search.trials=2", "--set", "search.scheduler=none", "--set", "train.epochs=60"]
+    driver = start(folder, "run", "left.yaml", *words)
+    paths = ExperimentPaths(folder / "results" / "left")
+    wait_for_reports(paths, 1)
+    assert program("pause", "results/left", "--trial", "0").out == "trial 0: it pauses at its next report\n"
+    wait_until(lambda: "waiting: nothing is left" in (folder / "out.txt").read_text())
+    driver.send_signal(signal.SIGKILL)
+    driver.wait(PATIENCE_S)
+    driver = start(folder, "resume", "results/left")
+    wait_until(lambda: [line["action"] for line in read_decisions(paths.decisions)].count("OPEN") == 2)
+    assert program("unpause", "results/left", "--trial", "0").out == (
+        "trial 0: it goes on with the next free gang\n"
+    )
+    assert driver.wait(PATIENCE_S) == 0
+    rows = Result.open(paths.root).rows
+    assert [(row.state, row.reports) for row in rows] == [(TrialState.COMPLETE, 60)] * 4
+    assert rows[0].retries == 0
+
+
 def start(folder: Path, *words: str) -> "subprocess.Popen[bytes]":
     """`tuner ...` as a process of its own; what it prints goes to a file."""
     with (folder / "out.txt").open("ab") as out:
@@ -150,9 +177,13 @@ def start(folder: Path, *words: str) -> "subprocess.Popen[bytes]":
 
 def wait_for_reports(paths: ExperimentPaths, number: int) -> None:
     """Until so many reports of the search and its fresh runs have been heard."""
+    wait_until(lambda: sum("metrics" in line for line in read_decisions(paths.decisions)) >= number)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
     until_s = time.monotonic() + PATIENCE_S
-    while sum("metrics" in line for line in read_decisions(paths.decisions)) < number:
-        assert time.monotonic() < until_s, (paths.root.parent.parent / "out.txt").read_text()
+    while not is_so():
+        assert time.monotonic() < until_s, Path("out.txt").read_text()
         time.sleep(0.05)
 
 

@@ -22,9 +22,9 @@ def copied(root: Path, *names: str) -> Path:
     return root
 
 
-def client(root: Path, token: str | None = None, **options: Any) -> TestClient:
+def client(root: Path, token: str | None = None, *, control: bool = False, **options: Any) -> TestClient:
     """A browser on this machine, which sees the folder as it is."""
-    app = create_app(Shelf(root, poll_s=0.0), Access("127.0.0.1", PORT, token))
+    app = create_app(Shelf(root, poll_s=0.0), Access("127.0.0.1", PORT, token, control))
     return TestClient(app, base_url=f"http://localhost:{PORT}", raise_server_exceptions=False, **options)
 
 

@@ -94,6 +94,12 @@ def test_other_machines_need_a_token_always(tmp_path: Path) -> None:
         assert get(f"http://127.0.0.1:{parts.port}", "/api/experiments").status == 401
 
 
+def test_commands_need_a_token_on_this_machine_too(tmp_path: Path) -> None:
+    with opened(tmp_path, "--control", "--port", 0) as (_, url):
+        assert len(urlsplit(url).query) == len("token=") + 32
+        assert get(url, "/api/experiments").status == 401
+
+
 @pytest.mark.parametrize(
     ("host", "token", "url"),
     [

@@ -5,6 +5,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,14 @@ def empty_address(tmp_path: Path) -> Iterator[str]:
     yield from _served(tmp_path)
 
 
-def _served(root: Path) -> Iterator[str]:
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """serve(root, token=..., is_control=True) -> where the dashboard of a folder is, until the test ends."""
+    with ExitStack() as stack:
+        yield lambda root, **access: stack.enter_context(contextmanager(_served)(root, **access))
+
+
+def _served(root: Path, token: str | None = None, is_control: bool = False) -> Iterator[str]:
     uvicorn = pytest.importorskip("uvicorn")
     from tuner.dashboard.access import Access
     from tuner.dashboard.app import create_app
@@ -73,7 +81,7 @@ def _served(root: Path) -> Iterator[str]:
         bound.listen()
         port = bound.getsockname()[1]
         config = uvicorn.Config(
-            create_app(Shelf(root), Access("127.0.0.1", port, None)),
+            create_app(Shelf(root), Access("127.0.0.1", port, token, is_control)),
             log_level="error",
             timeout_graceful_shutdown=1,
         )
@@ -98,8 +106,8 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def look(browser: Any, address: str) -> Iterator[Callable[..., Looker]]:
-    """Opens a path; at the end no page may have had a fault."""
+def look(browser: Any, address: str, serve: Callable[..., str]) -> Iterator[Callable[..., Looker]]:
+    """Opens a path; at the end no page may have had a fault. Servers (`serve`) outlive the pages."""
     lookers: list[Looker] = []
 
     def open_(path: str, at: str = address, **context: Any) -> Looker:

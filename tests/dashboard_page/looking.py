@@ -1,7 +1,9 @@
 """One who looks at the dashboard: opens pages, waits until all is drawn, minds what a page must not do."""
 
+from pathlib import Path
 from typing import Any
 
+AXE = Path(__file__).parent / "axe-core-4.14.1" / "axe.min.js"
 IDLE = """() => new Promise((done) => {
   const last = (name) => performance.getEntriesByName(`tuner:${name}`).at(-1)?.startTime ?? -1;
   const isIdle = () => last("first") >= 0 && last("painted") >= last("changed");
@@ -69,6 +71,16 @@ class Looker:
     def shown(self) -> int:
         """How many trials pass the filters."""
         return int(self.text(".count").split()[0])
+
+    def serious_faults(self) -> list[tuple[str, list[str], str]]:
+        """What axe-core finds, once it is loaded: rule, element, summary."""
+        found = self.page.evaluate("() => axe.run()")
+        return [
+            (fault["id"], node["target"], node["failureSummary"])
+            for fault in found["violations"]
+            if fault["impact"] in ("serious", "critical")
+            for node in fault["nodes"]
+        ]
 
     def close(self) -> None:
         self.context.close()

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from looking import Looker
+from looking import AXE, Looker
 
 pytestmark = pytest.mark.browser
 
-AXE = Path(__file__).parent / "axe-core-4.14.1" / "axe.min.js"
 PLOTS = [".card-parallel", ".card-curves", ".card-scatter", ".card-history"]
 MARKUP = "<img src=x onerror=document.body.dataset.broken=1>"
 Open = Callable[..., Looker]
@@ -318,11 +317,4 @@ def test_the_page_fits_a_phone(look: Open) -> None:
 def test_no_serious_fault_for_people_with_disabilities(look: Open, path: str, theme: str) -> None:
     looker = look(path, color_scheme=theme)
     looker.page.evaluate(AXE.read_text())
-    found = looker.page.evaluate("() => axe.run()")
-    serious = [
-        (fault["id"], node["target"], node["failureSummary"])
-        for fault in found["violations"]
-        if fault["impact"] in ("serious", "critical")
-        for node in fault["nodes"]
-    ]
-    assert serious == []
+    assert looker.serious_faults() == []

@@ -8,6 +8,7 @@ from tuner.execution.faults import TrialRaised
 from tuner.execution.trainable import REPORT, TrialRunner
 from tuner.records.checkpoints import name_of
 from tuner.records.paths import POSITION, TrialPaths
+from tuner.records.states import TrialState
 from tuner.training.job import TrialJob
 from tuner.training.report import Objective, Report
 
@@ -40,13 +41,18 @@ class PickyGang:
 
 @pytest.fixture
 def begin(tmp_path, monkeypatch):
-    """`begin(refused)`: what the gang was told, and the first report."""
+    """`begin(refused, donor)`: what the gang was told, and the first report."""
 
-    def begin(refused=()):
+    def begin(refused=(), donor=None):
         gang = PickyGang(refused)
         monkeypatch.setattr(trainable, "Gang", lambda size: gang)
         job = TrialJob(
-            number=0, params={}, objective=Objective("loss", "min"), folder=tmp_path, num_reports=7
+            number=0,
+            params={},
+            objective=Objective("loss", "min"),
+            folder=tmp_path,
+            num_reports=7,
+            donor=donor,
         )
         runner = TrialRunner({"job": job, "size": None})
         return gang.told, runner.step()[REPORT]
@@ -89,6 +95,22 @@ def test_one_that_cannot_be_loaded_is_passed_over_and_the_log_says_so(begin, tri
 def test_when_none_can_be_loaded_it_begins_from_scratch(begin, trial):
     told, _ = begin(refused=[2, 3])
     assert told == [("start", 3), ("load", 3), ("start", 2), ("load", 2), ("start", 0)]
+
+
+def test_a_clone_begins_from_a_checkpoint_or_not_at_all(begin, trial):
+    assert begin(donor=5)[0] == [("start", 3), ("load", 3)]
+    told, report = begin(refused=[2, 3], donor=5)
+    assert told == [("start", 3), ("load", 3), ("start", 2), ("load", 2)]
+    reason = "a clone goes on from a checkpoint, here of trial 5, but it cannot: it is of another world"
+    assert report == Report(2, {}, TrialState.FAILED, reason)
+    assert reason in trial.log.read_text()
+
+
+def test_a_clone_without_a_sound_checkpoint_has_failed(begin):
+    told, report = begin(donor=5)
+    assert told == []
+    assert (report.step, report.state, report.fault) == (7, TrialState.FAILED, None)
+    assert "none of its checkpoints is sound any more" in report.reason
 
 
 def test_tune_holds_a_token_only(begin, trial, monkeypatch, tmp_path):

@@ -1,18 +1,25 @@
 """Commands to a search that runs: what is done, what is refused, and what a crash between the two leaves."""
 
-import pytest
-from execution_fakes import Clock, MadeUpGangs, PausesAt
+from pathlib import Path
 
+import pytest
+from execution_fakes import Clock, MadeUpGangs, PausesAt, write_checkpoint
+
+from tuner.execution.commands import Standing, answer
 from tuner.execution.conductor import Conductor, new_state
 from tuner.execution.decisions import read_decisions
 from tuner.execution.resume import catch_up, replay
+from tuner.records.checkpoints import Checkpoint, drop_checkpoints, newest_sound
 from tuner.records.commands import Command, send
 from tuner.records.paths import ExperimentPaths
+from tuner.records.rows import TrialRow, read_trials
 from tuner.records.states import TrialState
 from tuner.search.ahead import make_asker
 from tuner.search.factory import make_searcher
 from tuner.search.none import NoStopping
+from tuner.search.scheduler import Action, Decision
 from tuner.spec import Choice, Experiment, Float
+from tuner.training.report import Report
 
 FULL = 4
 
@@ -28,9 +35,8 @@ def make_experiment(**changes):
         space={"x": Float(0.0, 1.0), "kind": Choice([{"type": "a", "z": Float(0.0, 1.0)}, {"type": "b"}])},
         metric="loss",
         max_reports=FULL,
-        checkpoints=True,
         sampler="random",
-        **{"trials": 4, **changes},
+        **{"trials": 4, "checkpoints": True, **changes},
     )
 
 
@@ -135,6 +141,171 @@ def test_an_enqueued_configuration_is_tried_next(tmp_path, num_gangs):
     assert search.searcher.num_waiting == 0
 
 
+def test_a_clone_begins_from_its_donors_checkpoint_and_nobody_learns_from_it(tmp_path):
+    scheduler = PausesAt(1, resumed=[0, 2, 3])
+    search = Search(tmp_path, scheduler=scheduler).begin().told(Command("clone", trial=0, params={"x": 0.75}))
+    search.run()
+    reason = "it begins next from the newest checkpoint of trial 0, after what was drawn before"
+    assert search.answers() == [(True, reason)]
+    clone = search.rows[1]
+    assert (clone.state, clone.donor, clone.reports) == (TrialState.COMPLETE, 0, FULL)
+    assert clone.params == {**search.rows[0].params, "x": 0.75}
+    assert [row.donor for row in read_trials(search.paths.trials_csv)] == [None, 0, None, None]
+    lines = list(read_decisions(search.paths.decisions))
+    assert [line["report"] for line in lines if line["trial"] == 1 and line.get("metrics")] == [2, 3, 4]
+    assert {line["reason"] for line in lines if line["action"] == "CONTINUE" and line["trial"] == 1} == {
+        "a clone trains to its end"
+    }
+    assert 1 not in scheduler.begun
+    seen = search.searcher.observations()[1]
+    assert (seen.state, seen.curve) == (TrialState.STOPPED, {})
+
+
+def test_a_donor_that_ends_keeps_its_checkpoint_until_its_clone_has_begun(tmp_path):
+    search = Search(tmp_path).begin()
+    write_checkpoint(search.paths.trial(0), 1)
+    search.told(Command("clone", trial=0)).conductor.take_cut()
+    while not search.rows[0].state.is_finished():
+        search.gangs._step(0)
+    assert newest_sound(search.paths.trial(0)).num_reports == 1
+    search.begin()
+    assert (search.rows[1].donor, search.rows[1].reports) == (0, 2)
+    assert newest_sound(search.paths.trial(0)) is None
+    search.run()
+
+
+def test_when_the_search_ends_nothing_waits_for_a_clone(tmp_path):
+    search = Search(tmp_path, make_experiment(stop={"target": 0.0}))
+    search.gangs.curve = lambda params: [1.0, 1.0, 0.0, 0.0]
+    search.begin()
+    write_checkpoint(search.paths.trial(0), 1)
+    search.told(Command("clone", trial=0)).run()
+    assert search.rows[0].state is TrialState.STOPPED
+    assert newest_sound(search.paths.trial(0)) is None
+
+
+def test_a_clone_whose_donor_has_lost_its_checkpoints_has_failed(tmp_path):
+    search = Search(tmp_path).begin()
+    write_checkpoint(search.paths.trial(0), 1)
+    search.told(Command("clone", trial=0)).conductor.take_cut()
+    drop_checkpoints(search.paths.trial(0))
+    search.run()
+    clone = search.rows[1]
+    assert (clone.state, clone.donor) == (TrialState.FAILED, 0)
+    assert clone.reason == "a clone begins from a checkpoint, but trial 0 has no sound one any more"
+    assert [row.state for row in search.rows.values()].count(TrialState.COMPLETE) == 3
+
+
+def test_a_clone_that_was_not_begun_before_a_crash_begins_after_it(tmp_path):
+    killed = Search(tmp_path).begin()
+    write_checkpoint(killed.paths.trial(0), 1)
+    killed.told(Command("clone", trial=0)).conductor.take_cut()
+    while not killed.rows[0].state.is_finished():
+        killed.gangs._step(0)
+    assert killed.conductor.next().number == 1
+    drop_checkpoints(killed.paths.trial(1))
+    write_checkpoint(killed.paths.trial(0), 1)
+    search = Search(tmp_path).run()
+    assert (search.rows[1].state, search.rows[1].donor) == (TrialState.COMPLETE, 0)
+    lines = list(read_decisions(search.paths.decisions))
+    assert [line["report"] for line in lines if line["trial"] == 1 and line.get("metrics")] == [2, 3, 4]
+
+
+def test_a_paused_clone_goes_on(tmp_path):
+    search = Search(tmp_path, scheduler=PausesAt(1, resumed=[0, 2, 3], is_patient=True)).begin()
+    search.told(Command("clone", trial=0)).begin()
+    search.told(Command("pause", trial=1))
+    search.gangs.run()
+    assert search.rows[1].state is TrialState.PAUSED
+    search.told(Command("unpause", trial=1)).run()
+    assert (search.rows[1].state, search.rows[1].reports) == (TrialState.COMPLETE, FULL)
+
+
+MLP = {
+    "name": "told",
+    "task": "tabular_classification",
+    "data": {"source": {"type": "two_class"}},
+    "model": {"type": "mlp", "width": {"int": [8, 16]}, "dropout": {"float": [0.0, 0.5]}},
+    "train": {
+        "epochs": 4,
+        "batch_size": {"choice": [8, 16]},
+        "optimizer": {
+            "choice": [{"type": "adamw", "lr": {"float": [1e-3, 1e-1]}}, {"type": "sgd", "lr": 0.1}]
+        },
+    },
+    "search": {"metric": "val/loss", "trials": 4},
+}
+PARAMS = {
+    "model.width": 8,
+    "model.dropout": 0.1,
+    "train.batch_size": 8,
+    "train.optimizer": "adamw",
+    "train.optimizer.adamw.lr": 0.01,
+}
+
+
+def clone_of_an_mlp(changes, *, batch=0):
+    """The answer, where the checkpoint stands so many batches inside an epoch."""
+    experiment = Experiment.from_dict(MLP)
+    state = new_state(experiment)
+    state.rows[0] = TrialRow(0, TrialState.PAUSED, PARAMS)
+    saved = Checkpoint(Path("checkpoint"), 2, 20, {"batch": batch})
+    command = Command("clone", trial=0, params=changes)
+    return answer(command, Standing(state, experiment, True, lambda number: saved))
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"model.dropout": 0.3, "train.batch_size": 16}, {"train.optimizer.adamw.lr": 0.02}]
+)
+def test_what_a_checkpoint_goes_on_with(changes):
+    found = clone_of_an_mlp(changes)
+    assert found["is_done"]
+    assert found["params"] == PARAMS | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"model.width": 16},
+            "found model.width; from scratch one like it is tried by: tuner enqueue DIR --like 0",
+        ),
+        ({"train.optimizer": "sgd", "model.width": 16}, "found model.width, train.optimizer."),
+        ({"model.dropout": 0.9}, "model.dropout must lie in"),
+    ],
+)
+def test_what_a_checkpoint_cannot_go_on_with(changes, words):
+    found = clone_of_an_mlp(changes)
+    assert not found["is_done"]
+    assert words in found["reason"]
+
+
+def test_inside_an_epoch_the_batch_size_stays():
+    found = clone_of_an_mlp({"train.batch_size": 16}, batch=3)
+    assert not found["is_done"]
+    assert (
+        "inside an epoch goes on with its own batch size alone, and the newest of trial 0" in found["reason"]
+    )
+    assert clone_of_an_mlp({"model.dropout": 0.2}, batch=3)["is_done"]
+
+
+def test_a_search_that_confirms_clones_nothing(tmp_path):
+    experiment = make_experiment(confirm={"top": 1, "seeds": 2})
+    search = Search(tmp_path, experiment).begin().told(Command("clone", trial=0)).run()
+    ((is_done, reason),) = search.answers()
+    assert not is_done
+    assert "a clone cannot be confirmed" in reason
+
+
+def test_without_a_trial_to_come_nothing_is_cloned(tmp_path):
+    search = Search(tmp_path, make_experiment(trials=1)).begin()
+    write_checkpoint(search.paths.trial(0), 1)
+    search.told(Command("clone", trial=0)).run()
+    ((is_done, reason),) = search.answers()
+    assert not is_done
+    assert "all are drawn" in reason
+
+
 def test_one_like_another_trial_with_changes(tmp_path):
     search = Search(tmp_path).told(Command("enqueue", params={"x": 0.25, "kind.a.z": 0.5})).begin()
     search.told(Command("enqueue", trial=0, params={"x": 0.75}))
@@ -143,14 +314,130 @@ def test_one_like_another_trial_with_changes(tmp_path):
     assert params[1:3] == [{"x": 0.75, "kind": "a", "kind.a.z": 0.5}, {"x": 0.25, "kind": "b"}]
 
 
+def test_a_running_trial_pauses_at_its_next_report_and_the_search_waits_for_it(tmp_path):
+    search = Search(tmp_path).begin().told(Command("pause", trial=0))
+    search.gangs.run()
+    assert search.answers() == [(True, "it pauses at its next report")]
+    assert [row.state for row in search.rows.values()] == [TrialState.PAUSED, *[TrialState.COMPLETE] * 3]
+    assert search.rows[0].reports == 2
+    assert not search.conductor.is_over
+    assert search.conductor.waits_for == [0]
+    search.told(Command("unpause", trial=0)).run()
+    assert search.answers()[1:] == [(True, "it goes on with the next free gang")]
+    assert all((row.state, row.reports) == (TrialState.COMPLETE, FULL) for row in search.rows.values())
+    assert search.conductor.is_over
+
+
+def test_a_paused_trial_stays_so_when_the_search_goes_on_in_another_process(tmp_path):
+    search = Search(tmp_path).begin().told(Command("pause", trial=0))
+    search.gangs.run()
+    search.conductor.close("the driver ended")
+    for _ in range(2):
+        search = Search(tmp_path)
+        search.gangs.run()
+        assert search.rows[0].state is TrialState.PAUSED
+        assert search.conductor.waits_for == [0]
+        search.conductor.close("the driver ended")
+    search = Search(tmp_path).told(Command("unpause", trial=0)).run()
+    assert (search.rows[0].state, search.rows[0].reports) == (TrialState.COMPLETE, FULL)
+
+
+def test_a_trial_is_unpaused_while_it_is_still_saved(tmp_path):
+    search = Search(tmp_path).begin().told(Command("pause", trial=0))
+    search.conductor.take_cut()
+    decision = search.conductor.on_report(0, Report(2, {"loss": 0.0}), ["node"])
+    assert decision == Decision(Action.PAUSE, "somebody told it to pause", value=0.0)
+    search.told(Command("unpause", trial=0))
+    assert search.conductor.next() is None, "its gang is not free"
+    search.conductor.on_saved(0)
+    assert search.conductor.next().number == 0
+
+
+def test_what_the_scheduler_goes_on_with_waits_for_whoever_paused_it(tmp_path):
+    search = Search(tmp_path, scheduler=PausesAt(1, resumed=[0, 1, 2, 3])).begin()
+    assert search.rows[0].state is TrialState.PAUSED
+    search.told(Command("pause", trial=0))
+    search.gangs.run()
+    assert search.answers() == [(True, "it is paused")]
+    assert [row.state for row in search.rows.values()] == [TrialState.PAUSED, *[TrialState.COMPLETE] * 3]
+    search.told(Command("unpause", trial=0)).run()
+    assert (search.rows[0].state, search.rows[0].reports) == (TrialState.COMPLETE, FULL)
+
+
+def test_what_the_scheduler_has_not_gone_on_with_waits_for_it_when_it_is_unpaused(tmp_path):
+    search = Search(tmp_path, scheduler=PausesAt(1, resumed=[1, 2, 3])).begin()
+    search.told(Command("pause", trial=0))
+    search.gangs.run()
+    assert search.rows[0].state is TrialState.PAUSED
+    search.told(Command("unpause", trial=0)).run()
+    assert search.answers()[1] == (True, "it goes on when the scheduler says so")
+    assert search.rows[0].reason == "paused at report 1 and not among those that went on"
+
+
+def test_a_paused_trial_is_stopped_by_a_command(tmp_path):
+    search = Search(tmp_path).begin().told(Command("pause", trial=0))
+    search.gangs.run()
+    search.told(Command("stop", trial=0)).run()
+    assert (search.rows[0].state, search.rows[0].reason) == (TrialState.STOPPED, "somebody told it to stop")
+    assert search.conductor.is_over
+
+
+def test_a_paused_trial_is_stopped_with_the_search_by_a_rule(tmp_path):
+    search = Search(tmp_path, make_experiment(stop={"patience": 2})).begin()
+    search.told(Command("pause", trial=0)).run()
+    assert search.rows[0].state is TrialState.STOPPED
+    assert search.rows[0].reason == search.conductor.end_reason is not None
+    assert search.conductor.is_over
+
+
+def test_a_trial_that_waits_after_a_fault_is_paused_at_once(tmp_path):
+    search = Search(tmp_path).begin()
+    search.conductor.on_fault(0, "lost", "its node is gone")
+    search.told(Command("pause", trial=0))
+    assert search.conductor.take_cut() == []
+    assert search.answers() == [(True, "it is paused")]
+    assert search.rows[0].state is TrialState.PAUSED
+    search.gangs._training.clear()
+    search.gangs.run()
+    assert search.rows[0].reports == 1
+
+
+def test_a_fault_of_a_trial_that_is_told_to_pause_pauses_it(tmp_path):
+    search = Search(tmp_path).begin().told(Command("pause", trial=0))
+    search.conductor.take_cut()
+    search.conductor.on_fault(0, "lost", "its node is gone")
+    assert search.rows[0].state is TrialState.PAUSED
+    search.conductor._begins_at_s.clear()
+    assert search.conductor.next().number == 1
+
+
+def test_a_fresh_run_is_paused_like_any_other(tmp_path):
+    search = Search(tmp_path, make_experiment(trials=1, confirm={"top": 1, "seeds": 2}))
+    while 1 not in search.rows:
+        search.gangs._take_on()
+        search.gangs._step(search.gangs._training[-1])
+    search.told(Command("pause", trial=1))
+    search.gangs.run()
+    assert [row.state.value for row in search.rows.values()] == ["COMPLETE", "PAUSED", "COMPLETE"]
+    assert search.conductor.waits_for == [1]
+    search.told(Command("unpause", trial=1)).run()
+    assert search.conductor.is_over
+
+
 REFUSED = [
+    (Command("pause", trial=7), "a command must name one of 1 trials; found 7"),
+    (Command("clone", trial=7), "a command must name one of 1 trials; found 7"),
+    (Command("clone", trial=0), "a clone begins from a checkpoint, but trial 0 has none yet"),
+    (Command("clone", trial=0, params={"x": 7.0}), "x must lie in {'float': [0.0, 1.0]}; found 7.0"),
+    (Command("unpause", trial=7), "a command must name one of 1 trials; found 7"),
+    (Command("unpause", trial=0), "was told to pause can be told to go on; trial 0 was not, and is RUNNING"),
     (Command("stop", trial=7), "a command must name one of 1 trials; found 7"),
     (Command("stop"), "a command must name one of 1 trials; found None"),
     (Command("enqueue", trial=7), "a command must name one of 1 trials; found 7"),
     (Command("enqueue", params={"y": 1.0}), "'y' is not a parameter of the space"),
     (Command("enqueue", params={"x": 7.0}), "x must lie in {'float': [0.0, 1.0]}; found 7.0"),
     (Command("enqueue", params={"kind": "b", "kind.a.z": 0.1}), "only exists where kind is 'a'"),
-    (Command("explode"), "a search can be told to stop or enqueue a trial; found 'explode'"),
+    (Command("explode"), "a search can be told to stop, pause, unpause, enqueue, clone; found 'explode'"),
 ]
 
 
@@ -163,12 +450,41 @@ def test_what_is_refused(tmp_path, command, words):
     assert all(row.state is TrialState.COMPLETE for row in search.rows.values())
 
 
-def test_an_ended_trial_cannot_be_stopped(tmp_path):
+@pytest.mark.parametrize(("name", "done"), [("stop", "stopped"), ("pause", "paused")])
+def test_an_ended_trial_is_left_as_it_is(tmp_path, name, done):
     search = Search(tmp_path, make_experiment(trials=1)).run()
-    search = Search(tmp_path, make_experiment(trials=2)).told(Command("stop", trial=0)).run()
+    search = Search(tmp_path, make_experiment(trials=2)).told(Command(name, trial=0)).run()
     assert search.answers() == [
-        (False, "a trial can be stopped until it has ended, but trial 0 is COMPLETE: trained")
+        (False, f"a trial can be {done} until it has ended, but trial 0 is COMPLETE: trained")
     ]
+
+
+def test_an_ended_trial_is_not_cloned(tmp_path):
+    search = Search(tmp_path, make_experiment(trials=1)).run()
+    search = Search(tmp_path, make_experiment(trials=2)).told(Command("clone", trial=0)).run()
+    ((is_done, reason),) = search.answers()
+    assert not is_done
+    assert reason == (
+        "a trial can be cloned until it has ended, for then its checkpoints go, but trial 0 is COMPLETE; "
+        "from scratch one like it is tried by: tuner enqueue DIR --like 0"
+    )
+
+
+def test_a_trial_is_not_paused_twice(tmp_path):
+    search = Search(tmp_path).begin().told(Command("pause", trial=0), Command("pause", trial=0))
+    search.gangs.run()
+    assert search.answers()[1] == (
+        False,
+        "a trial is paused until it is told to go on, and trial 0 already is",
+    )
+
+
+def test_without_checkpoints_nothing_is_paused(tmp_path):
+    experiment = make_experiment(checkpoints=False)
+    search = Search(tmp_path, experiment).begin().told(Command("pause", trial=0)).run()
+    ((is_done, reason),) = search.answers()
+    assert not is_done
+    assert "trials of this search have none" in reason
 
 
 def test_a_fresh_run_cannot_be_stopped(tmp_path):

@@ -16,6 +16,7 @@ from tuner.execution.decisions import DecisionLog, read_decisions
 from tuner.execution.population import Population
 from tuner.execution.resume import catch_up, check_changes, replay
 from tuner.records.checkpoints import newest_sound
+from tuner.records.commands import Command, send
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import read_trials
 from tuner.records.states import TrialState
@@ -38,8 +39,28 @@ SEARCHES = {
     "target": {"scheduler": {"type": "asha", "variant": "promotion"}, "stop": {"target": 0.02}},
     "enqueued": {"scheduler": "freeze_thaw", "sampler": "curve_gp"},
     "patience": {"scheduler": {"type": "asha", "variant": "promotion"}, "stop": {"patience": 4}},
+    "paused": {"scheduler": "none", "sampler": "random"},
+    "paused_twice": {"scheduler": {"type": "asha", "variant": "promotion"}},
+    "cloned": {"scheduler": {"type": "asha", "variant": "promotion"}, "sampler": "tpe"},
 }
 
+
+TOLD = {
+    "paused": {
+        1: Command("pause", trial=1, key="a"),
+        3: Command("unpause", trial=1, key="b"),
+        6: Command("pause", trial=6, key="c"),
+        7: Command("unpause", trial=6, key="d"),
+    },
+    "paused_twice": {2: Command("pause", trial=0, key="a"), 6: Command("unpause", trial=0, key="b")},
+    "cloned": {
+        1: Command("clone", trial=0, params={"x": 0.35}, key="a"),
+        2: Command("pause", trial=0, key="b"),
+        4: Command("clone", trial=0, params={"y": 0.2}, key="c"),
+        6: Command("unpause", trial=0, key="d"),
+    },
+}
+"""When a gang gets that trial, the search is told this."""
 
 ENQUEUED = """\
 {"name": "enqueue", "key": "a", "params": {"x": 0.5, "y": 0.2}}
@@ -109,7 +130,7 @@ class Fused:
         return call
 
 
-def run(experiment, paths, fuse):
+def run(experiment, paths, fuse, told=None):
     """A process: from where the folder is to the end, or to the kill."""
     state, search = new_state(experiment), experiment.search
     is_population = search.scheduler.type == "pbt"
@@ -127,9 +148,16 @@ def run(experiment, paths, fuse):
     while not conductor.is_over:
         job = conductor.next()
         if job is not None:
+            tell(conductor, (told or {}).get(job.number))
             train(conductor, job, fuse)
     conductor.close("over")
     return conductor
+
+
+def tell(conductor, command):
+    if command is not None:
+        send(conductor.paths.commands, command)
+        conductor.take_cut()
 
 
 def train(conductor, job, fuse):
@@ -158,7 +186,17 @@ def train(conductor, job, fuse):
 def outcome(conductor):
     rows = read_trials(conductor.paths.trials_csv)
     return [
-        (row.number, row.state, row.reason, row.params, row.best, row.reports, row.confirms, row.seed)
+        (
+            row.number,
+            row.state,
+            row.reason,
+            row.params,
+            row.best,
+            row.reports,
+            row.confirms,
+            row.seed,
+            row.donor,
+        )
         for row in rows
     ]
 
@@ -172,15 +210,15 @@ def study_of(experiment, paths):
 @pytest.mark.parametrize("name", SEARCHES)
 def test_killed_at_any_moment_it_ends_as_if_nothing_had_happened(tmp_path, name, num_kills):
     experiment = make_experiment(**SEARCHES[name])
-    enqueued = ENQUEUED if name == "enqueued" else ""
+    enqueued, told = ENQUEUED if name == "enqueued" else "", TOLD.get(name)
     whole, fuse = folder(tmp_path / "whole", enqueued), Fuse()
-    expected = outcome(run(experiment, whole, fuse))
+    expected = outcome(run(experiment, whole, fuse, told))
     study = study_of(experiment, whole)
     for num_events in range(num_kills // 2, fuse.num_seen, max(1, fuse.num_seen // num_kills)):
         paths = folder(tmp_path / str(num_events), enqueued)
         with pytest.raises(Killed):
-            run(experiment, paths, Fuse(num_events))
-        assert outcome(run(experiment, paths, Fuse())) == expected, num_events
+            run(experiment, paths, Fuse(num_events), told)
+        assert outcome(run(experiment, paths, Fuse(), told)) == expected, num_events
         assert study_of(experiment, paths) == study, num_events
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from folders import check, curves
 from program import RETRIES
@@ -64,9 +65,11 @@ def rank_raises(search: Search, spot: Spot) -> None:
 
 
 def trainable_is_killed(search: Search, spot: Spot) -> None:
+    """Its rank trains on until it hears of it, and might come to the next moment."""
     [trainable] = search.processes("ray::TrialRunner")
     trainable.kill()
     search.let_go()
+    search.wait_until(lambda: not psutil.pid_exists(spot.rank))
 
 
 # --- faults of the search itself: it is resumed -----------------------------------------------------------

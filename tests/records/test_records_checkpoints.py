@@ -247,6 +247,22 @@ def test_a_broken_checkpoint_is_not_taken_over(tmp_path):
     assert newest_sound(receiver).position["best"] is None
 
 
+def test_a_donor_that_trains_on_may_replace_its_checkpoint_meanwhile(tmp_path, monkeypatch):
+    donor, receiver = two_trials(tmp_path)
+    write(donor, 1)
+    link = os.link
+
+    def train_on(source, target):
+        if newest_sound(donor).num_reports == 1:
+            write(donor, 2, keep_last=1)
+        link(source, target)
+
+    monkeypatch.setattr("os.link", train_on)
+    take_over(donor, receiver, best=None)
+    assert newest_sound(receiver).num_reports == 2
+    assert names(receiver) == [name_of(2, 0)]
+
+
 def test_without_a_sound_checkpoint_nothing_can_be_taken_over(tmp_path):
     donor, receiver = two_trials(tmp_path)
     with pytest.raises(TunerError, match="holds none that is sound"):

@@ -46,21 +46,21 @@ def test_columns(tmp_path: Path) -> None:
     params = ["param/train.optimizer", "param/train.optimizer.adamw.lr", "param/train.batch_size"]
     metrics = ["best/val/loss", "best/val/accuracy", "last/val/loss", "last/val/accuracy", "last/train/loss"]
     figures = ["confirmed/runs", "confirmed/mean", "confirmed/gap"]
-    numbers = ["reports", "steps", "seconds", "gpu_seconds", "retries", "confirms", "seed", "nodes"]
-    assert header(tmp_path) == ["number", "state", "reason", *params, *metrics, *figures, *numbers]
+    numbers = ["reports", "steps", "seconds", "gpu_seconds", "retries", "confirms", "seed", "donor"]
+    assert header(tmp_path) == ["number", "state", "reason", *params, *metrics, *figures, *numbers, "nodes"]
 
 
 def test_absent_is_empty(tmp_path: Path) -> None:
     written(tmp_path, FULL, BARE)
     bare = (tmp_path / "trials.csv").read_text().splitlines()[2]
-    assert bare == '1,QUEUED,,"""sgd""",,,,,,,,,,,0,,,,0,,,'
+    assert bare == '1,QUEUED,,"""sgd""",,,,,,,,,,,0,,,,0,,,,'
 
 
 def test_a_table_from_before_confirmation_is_read(tmp_path: Path) -> None:
     columns = "number,state,reason,param/x,best/loss,last/loss,reports,steps,seconds,gpu_seconds,nodes"
     (tmp_path / "trials.csv").write_text(f"{columns}\n0,STOPPED,cut,1,0.5,0.6,2,8,1.5,,here\n")
     (row,) = read_trials(tmp_path / "trials.csv")
-    assert (row.confirms, row.seed, row.confirmed) == (None, None, {})
+    assert (row.confirms, row.seed, row.donor, row.confirmed) == (None, None, None, {})
     assert (row.best, row.nodes) == ({"loss": 0.5}, ("here",))
 
 

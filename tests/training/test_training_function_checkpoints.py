@@ -59,7 +59,7 @@ def begin(worker, folder, **changes) -> int:
 
 def kept(folder) -> dict[str, str]:
     paths = [path for path in folder.rglob("*") if "checkpoints" not in path.parts and path.is_file()]
-    records = ("events", "log", "params", ".lock", ".heartbeat")
+    records = ("events", "log", "params", ".lock", ".heartbeat", ".stacks_")
     return {str(p.relative_to(folder)): p.read_text() for p in paths if not p.name.startswith(records)}
 
 

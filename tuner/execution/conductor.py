@@ -26,14 +26,14 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import ExperimentError, StorageError, UsageError
-from tuner.execution.commands import answer
+from tuner.execution.commands import Standing, answer
 from tuner.execution.confirmation import FreshRun, due
 from tuner.execution.decisions import DecisionLog
 from tuner.execution.memory import kind_of, micro_batch_of, smaller_micro_batch, with_micro_batch
 from tuner.execution.state import ON_A_GANG, SearchState, directions, metrics_that_count
 from tuner.execution.stopwatch import Stopwatch
-from tuner.execution.verdicts import TOLD_TO_STOP, Judge, Verdict
-from tuner.records.checkpoints import drop_checkpoints, newest_sound, take_over
+from tuner.execution.verdicts import TOLD_TO_PAUSE, TOLD_TO_STOP, Judge, Verdict
+from tuner.records.checkpoints import Checkpoint, drop_checkpoints, newest_sound, take_over
 from tuner.records.commands import Command, Inbox
 from tuner.records.confirmation import note
 from tuner.records.paths import ExperimentPaths
@@ -58,6 +58,7 @@ Listener = Callable[["Conductor"], None]
 
 TABLE_PERIOD_S = 1.0
 """`trials.csv` is rewritten at most this often while trials end, and once at the end."""
+SAVED_TO_LEAVE = "saved where it stands, to go on another time"
 MAX_BACKOFF_S = 60.0
 """Between a fault and the trial's next beginning; the first time a second, then twice as long each time."""
 
@@ -166,17 +167,26 @@ class Conductor:
     @property
     def _num_busy(self) -> int:
         """Gangs that have a trial or are promised one. One that pauses keeps its gang until it is saved."""
-        rows = self.rows
-        return len(list(self._on_gangs())) + sum(
-            rows[number].state is TrialState.QUEUED for number in self._pausing
-        )
+        others = [
+            row
+            for row in self._on_gangs()
+            if row.number not in self._pausing or row.state is TrialState.QUEUED
+        ]
+        return len(self._pausing) + len(others)
+
+    @property
+    def waits_for(self) -> list[int]:
+        """The trials that somebody has paused, where the search has nothing to do before they go on."""
+        held = self._state.held
+        has_other = self._num_busy > 0 or any(row.number not in held for row in self._waiting_rows())
+        return [] if has_other or not self.is_exhausted else sorted(held)
 
     def next(self) -> TrialJob | None:
         """The trial that a free gang trains next: one that was interrupted or is paused, or a new one.
 
         None when no gang is free, while a suggestion is still drawn, and while nothing may begin. When
-        nothing is left to begin or to go on with and nothing runs, the search is over; then come the fresh
-        runs that confirm its best.
+        nothing is left to begin or to go on with, nothing runs and nobody has paused a trial, the search is
+        over; then come the fresh runs that confirm its best.
         """
         self.raise_trouble()
         self._leave_if_asked()
@@ -191,7 +201,7 @@ class Conductor:
         if found is None and self.is_exhausted:
             # The scheduler has not heard yet that the last trial has begun.
             found = self._resume()
-        is_idle = self._num_busy == 0 and not self._waiting_rows()
+        is_idle = self._num_busy == 0 and not self._waiting_rows() and not self._state.held
         if found is None and self.is_exhausted and is_idle:
             self._end_search()
             return self._confirm()
@@ -202,7 +212,7 @@ class Conductor:
         row = self.rows[number]
         is_first = number not in self._state.started
         self._happens("START", number)
-        if is_first and row.confirms is None:
+        if is_first and row.is_judged:
             self._scheduler.on_start(number, row.params)
         self._watch.start(number)
         self._tell_listeners()
@@ -212,12 +222,17 @@ class Conductor:
         if number not in self._pausing:
             return
         self._pausing.remove(number)
-        self._pause(number)
+        answer = self._state.answers.get(number)
+        if answer is not None and answer.action is Action.CONTINUE:
+            # The scheduler knows nothing of it: to it the trial only takes long.
+            self._leave_gang(number, TOLD_TO_PAUSE)
+        else:
+            self._pause(number)
 
     def on_report(self, number: int, report: Report, nodes: Sequence[str] = ()) -> Decision:
         """A report of a running trial: decides how the trial goes on, and writes it down."""
         if report.has_left:
-            return self._leave_gang(number)
+            return self._leave_gang(number, SAVED_TO_LEAVE)
         if report.fault is not None:
             self.on_fault(number, report.fault, report.reason)
             return Decision(Action.STOP, report.reason)
@@ -236,6 +251,9 @@ class Conductor:
         decision = verdict.decision
         if decision.action is not Action.STOP and self.rows[number].state.is_finished():
             return Decision(Action.STOP, self.rows[number].reason, value=decision.value)
+        if decision.action is Action.CONTINUE and number in self._state.held:
+            self._pausing.add(number)
+            return Decision(Action.PAUSE, TOLD_TO_PAUSE, value=decision.value)
         return decision
 
     def on_fault(self, number: int, fault: Fault, reason: str) -> None:
@@ -280,10 +298,12 @@ class Conductor:
     def _answer(self, command: Command) -> None:
         """The line first: what was accepted and not done then is done when the search goes on."""
         has_room = not self.is_exhausted and self._asker.has_room()
-        line = answer(command, self._state, self.experiment.space, has_room=has_room)
+        standing = Standing(self._state, self.experiment, has_room, self._newest)
+        line = answer(command, standing)
         self._happens("COMMAND", command.trial, **line)
         if command.key in self._state.enqueued:
             self._asker.enqueue(command.key, line["params"])
+        self._tell_listeners()
 
     def _stop_as_told(self) -> None:
         """Ends the trials that no report will end."""
@@ -295,7 +315,7 @@ class Conductor:
     def _let_go(self, rows: Iterable[TrialRow]) -> None:
         """Trials that nobody waits for when the run leaves: they go on from what they have saved."""
         for row in list(rows):
-            self._leave_gang(row.number)
+            self._leave_gang(row.number, SAVED_TO_LEAVE)
             self._cut.append(row.number)
 
     def _on_gangs(self) -> Iterator[TrialRow]:
@@ -351,6 +371,10 @@ class Conductor:
         self.paths.leave.unlink(missing_ok=True)
         if state.last_exploit is not None:
             self._take_over(state.last_exploit["trial"], state.last_exploit["donor"])
+        for row in self.rows.values():
+            is_clone = row.donor is not None and row.number not in state.started
+            if is_clone and self._newest(row.number) is None:
+                self._begin_from_donor(row)
         for number in sorted(state.interrupted):
             answer = state.answers.get(number)
             is_pause = answer is not None and answer.action is Action.PAUSE
@@ -361,9 +385,7 @@ class Conductor:
             self._happens("REOPEN", None)
         if self.is_search_over:
             self._end_rest(self.end_reason)
-        for row in self.rows.values():
-            if row.state.is_finished():
-                self._drop_checkpoints(row)
+        self._drop_all_checkpoints()
 
     def _may_reopen(self) -> bool:
         """Whether the trials were spent, and now there are more."""
@@ -373,8 +395,11 @@ class Conductor:
         return is_spent and not is_confirmed and state.num_suggested < self.experiment.search.trials
 
     def _is_saved_at(self, number: int, num_reports: int) -> bool:
-        saved = newest_sound(self.paths.trial(number))
+        saved = self._newest(number)
         return saved is not None and saved.num_reports == num_reports
+
+    def _newest(self, number: int) -> Checkpoint | None:
+        return newest_sound(self.paths.trial(number))
 
     def _pause(self, number: int) -> None:
         self._happens("SAVED", number, **self._lap(number, stop=True))
@@ -390,7 +415,8 @@ class Conductor:
         """The next interrupted trial whose time has come."""
         now_s = self._clock()
         for row in self._waiting_rows():
-            if self._begins_at_s.get(row.number, now_s) <= now_s:
+            is_due = self._begins_at_s.get(row.number, now_s) <= now_s
+            if is_due and row.number not in self._state.held:
                 self._begins_at_s.pop(row.number, None)
                 self._state.interrupted.discard(row.number)
                 return self._job(row.number, row.params, row.seed)
@@ -410,7 +436,7 @@ class Conductor:
             else:
                 under_way = {} if is_paused else {"under_way": True}
                 self._happens("RESUME", row.number, report=row.reports, reason=resume.reason, **under_way)
-            if is_paused:
+            if is_paused and row.number not in self._state.held:
                 return self._job(row.number, row.params)
         return None
 
@@ -435,13 +461,30 @@ class Conductor:
         INFEASIBLE trial, and the next ones are tried.
         """
         while (suggestion := self._suggestion()) is not None:
-            number, params = self._add(suggestion)
+            self._add(suggestion)
+            row = self.rows[suggestion.number]
+            self._begin_from_donor(row)
+            if row.state.is_finished():
+                continue
             try:
-                return self._job(number, params)
+                return self._job(row.number, row.params)
             except UsageError as error:
-                self.on_start(number)
-                self._finish(number, TrialState.INFEASIBLE, str(error))
+                self.on_start(row.number)
+                self._finish(row.number, TrialState.INFEASIBLE, str(error))
         return None
+
+    def _begin_from_donor(self, row: TrialRow) -> None:
+        """Gives a clone its donor's newest checkpoint; where none is sound any more it has FAILED."""
+        if row.donor is None or row.state.is_finished():
+            return
+        if self._newest(row.donor) is None:
+            self.on_start(row.number)
+            reason = f"a clone begins from a checkpoint, but trial {row.donor} has no sound one any more"
+            self._finish(row.number, TrialState.FAILED, reason)
+            return
+        self._take_over(row.number, row.donor)
+        if self.rows[row.donor].state.is_finished():
+            self._drop_checkpoints(self.rows[row.donor])
 
     def _due(self) -> list[FreshRun]:
         return due(self.rows.values(), self.experiment)
@@ -464,10 +507,17 @@ class Conductor:
         self._is_space_exhausted = suggestion is None
         return suggestion
 
-    def _add(self, suggestion: Suggestion) -> Suggestion:
-        self._happens("BEGIN", suggestion.number, params=suggestion.params)
+    def _add(self, suggestion: Suggestion) -> None:
+        number, key = suggestion.number, suggestion.key
+        donor = None if key is None else self._state.clones.get(key)
+        content: dict[str, Any] = {} if key is None else {"key": key}
+        if donor is not None:
+            content["donor"] = donor
+        self._happens("BEGIN", number, params=suggestion.params, **content)
+        if donor is not None:
+            # For the searcher it ends here: what comes is not owed to the parameters alone.
+            self._asker.finish(number, TrialState.STOPPED, None, f"begins from a checkpoint of trial {donor}")
         self._tell_listeners()
-        return suggestion
 
     def _check_rules(self) -> None:
         """Ends the search where a rule of `search.stop` says so."""
@@ -505,6 +555,7 @@ class Conductor:
         for row in list(self.rows.values()):
             if not row.state.is_finished() and row.confirms is None:
                 self._cut_off(row, reason or _left_behind(row))
+        self._drop_all_checkpoints()
 
     def _cut_off(self, row: TrialRow, reason: str) -> None:
         if row.state is TrialState.QUEUED:
@@ -523,6 +574,7 @@ class Conductor:
             "recovery": self.experiment.recovery,
             "is_saved": self.experiment.search.checkpoints,
             "leave": self.paths.leave,
+            "donor": self.rows[number].donor,
         }
         if self.experiment.function is not None:
             config = self.experiment.config(params)
@@ -607,9 +659,8 @@ class Conductor:
             self._begins_at_s[number] = self._clock() + wait_s
         self._tell_listeners()
 
-    def _leave_gang(self, number: int) -> Decision:
-        """The trial is saved, and goes on when the search does."""
-        reason = "saved where it stands, to go on another time"
+    def _leave_gang(self, number: int, reason: str) -> Decision:
+        """The trial is saved, and goes on another time."""
         self._happens("LEAVE", number, reason=reason, **self._lap(number, stop=True))
         self._tell_listeners()
         return Decision(Action.STOP, reason)
@@ -624,7 +675,7 @@ class Conductor:
     def _after_end(self, number: int) -> None:
         row = self.rows[number]
         self._pausing.discard(number)
-        if row.confirms is None:
+        if row.is_judged:
             self._tell_of_end(row)
             self._scheduler.on_finish(number)
         elif self.experiment.confirm is not None:
@@ -641,9 +692,15 @@ class Conductor:
             row.number, row.state, self.value_of(row.number), row.reason, metrics_that_count(row)
         )
 
+    def _drop_all_checkpoints(self) -> None:
+        for row in self.rows.values():
+            if row.state.is_finished():
+                self._drop_checkpoints(row)
+
     def _drop_checkpoints(self, row: TrialRow) -> None:
-        """A trial that has ended is never resumed; its best weights stay."""
-        drop_checkpoints(self.paths.trial(row.number))
+        """A trial that has ended is never resumed, but a clone may wait for it; its best weights stay."""
+        if self.is_search_over or row.number not in self._state.clones.values():
+            drop_checkpoints(self.paths.trial(row.number))
 
     def _drop_weights(self) -> None:
         """Keeps the best weights of `recovery.keep_best` trials of the search, and of all fresh runs."""

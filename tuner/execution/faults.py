@@ -11,7 +11,6 @@ from typing import ClassVar, Literal
 
 from tuner.training.memory import says_out_of_memory
 from tuner.training.report import Fault
-from tuner.training.watchdog import has_spoken
 
 
 class GangError(Exception):
@@ -64,21 +63,21 @@ class End:
     is_memory: bool = False
 
 
-def fault_of(ends: Sequence[End], log: str, hang_seconds: float) -> GangError:
+def fault_of(ends: Sequence[End], log: str, hung_s: float | None) -> GangError:
     """The fault of a call that failed on some rank.
 
     Args:
         ends: one a rank, in rank order.
         log: what the ranks wrote to the trial's log since the call began.
-        hang_seconds: of the trial's watchdogs.
+        hung_s: for so long a rank that its watchdog ended made no progress; None where none spoke.
     """
     full = [end for end in ends if end.is_memory]
     if full:
         return OutOfMemory(f"{full[0].rank} ran out of memory: {full[0].reason}")
     died = [end for end in ends if end.kind == "died"]
     late = [end for end in ends if end.kind == "late"]
-    if died and has_spoken(log):
-        return GangLost(_no_progress(hang_seconds, late))
+    if died and hung_s is not None:
+        return GangLost(_no_progress(hung_s, late))
     if died:
         lost = f"{_names(died)} died: {_cause(died[0].reason, log)}"
         return OutOfMemory(lost) if says_out_of_memory(_last_words(log)) else GangLost(lost)

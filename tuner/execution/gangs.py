@@ -128,8 +128,11 @@ class Gang:
         error = self._wait_for(calls)
         if error is None:
             return ray.get(calls[0])
-        ends = self._ends(calls, self._patience_s(_text_from(log, written)))
-        raise fault_of(ends, _text_from(log, written), self._hang_seconds) from error
+        ends = self._ends(calls, self._patience_s())
+        hung_s = self._hang_seconds if self._has_spoken() else None
+        fault = fault_of(ends, _text_from(log, written), hung_s)
+        self._log_stacks()
+        raise fault from error
 
     def _wait_for(self, calls: list[Any]) -> Exception | None:
         """The first error of any rank; None when all returned."""
@@ -140,6 +143,7 @@ class Gang:
                 if (error := _error_of(call)) is not None:
                     return error
             if not ready and self._is_silent(time.monotonic() - began_s):
+                self._log_stacks()
                 raise silent(self._names, self._hang_seconds)
         return None
 
@@ -148,9 +152,23 @@ class Gang:
         heartbeat = TrialPaths(self._job.folder).heartbeat
         return waited_s > limit_s and is_silent(heartbeat, limit_s, time.time())
 
-    def _patience_s(self, log: str) -> float:
+    def _has_spoken(self) -> bool:
+        return any(has_spoken(self._stacks(rank)) for rank in range(len(self._names)))
+
+    def _stacks(self, rank: int) -> Path:
+        return TrialPaths(self._job.folder).stacks(rank)
+
+    def _log_stacks(self) -> None:
+        """What the watchdogs wrote, one rank after the other; the files of dead ranks go."""
+        for rank, name in enumerate(self._names):
+            stacks = self._stacks(rank)
+            if has_spoken(stacks):
+                log_line(self._job, f"tuner: {name} made no progress:\n{stacks.read_text(errors='replace')}")
+            stacks.unlink(missing_ok=True)
+
+    def _patience_s(self) -> float:
         """How long the others get to end, too, when one rank's call has failed."""
-        if has_spoken(log):
+        if self._has_spoken():
             # They hang since about the same time: their watchdogs write their stacks, too, in a moment.
             return lateness_s(self._hang_seconds) + STRAGGLER_S
         # Not for so long that the watchdog ends a rank that waits: that would look like a hang.

@@ -98,7 +98,7 @@ def _tell(line: Line, state: SearchState, scheduler: Scheduler) -> None:
     if number is None:
         return
     row: Any = state.rows.get(number)
-    if row is None or row.confirms is not None:
+    if row is None or not row.is_judged:
         return
     action = line["action"]
     if action == "START" and number not in state.started:

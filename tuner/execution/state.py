@@ -44,7 +44,7 @@ class SearchState:
         self.started: set[int] = set()
         """trials that have had a gang"""
         self.copies: set[int] = set()
-        """trials that went on from another one's state"""
+        """trials that began or went on from another one's state"""
         self.interrupted: set[int] = set()
         """trials that wait for a gang, to go on where they were"""
         self.answers: dict[int, Answer] = {}
@@ -59,8 +59,12 @@ class SearchState:
         """keys of the commands that have an answer"""
         self.told_to_stop: set[int] = set()
         """trials that somebody wants to end"""
+        self.held: set[int] = set()
+        """trials that somebody has paused: none of them gets a gang until told otherwise"""
         self.enqueued: dict[str, dict[str, Any]] = {}
         """key -> parameters, of the configurations that somebody wants to be tried"""
+        self.clones: dict[str, int] = {}
+        """key -> donor, of those that have not begun and will from a checkpoint of the donor's"""
         self.num_suggested = 0
         self.is_over = False
         self.end_reason: str | None = None
@@ -89,15 +93,22 @@ class SearchState:
         """A process begins to drive the search: whatever was on a gang of the one before is not any more."""
         for row in self.rows.values():
             if row.state in ON_A_GANG:
-                row.state = TrialState.QUEUED
-                self.interrupted.add(row.number)
+                self._wait_for_gang(row)
 
     def _begin(self, line: Line) -> None:
-        number, confirms = line["trial"], line.get("confirms")
+        number, confirms, donor = line["trial"], line.get("confirms"), line.get("donor")
         self.num_suggested += confirms is None
         self.rows[number] = TrialRow(
-            number, TrialState.QUEUED, dict(line["params"]), confirms=confirms, seed=line.get("seed")
+            number,
+            TrialState.QUEUED,
+            dict(line["params"]),
+            confirms=confirms,
+            seed=line.get("seed"),
+            donor=donor,
         )
+        if donor is not None:
+            self.copies.add(number)
+            del self.clones[line["key"]]
 
     def _start(self, line: Line) -> None:
         row = self.rows[line["trial"]]
@@ -129,7 +140,9 @@ class SearchState:
 
     def _resume(self, line: Line) -> None:
         row = self.rows[line["trial"]]
-        if not line.get("under_way"):
+        if not line.get("under_way") and row.number in self.held:
+            self._wait_for_gang(row)
+        elif not line.get("under_way"):
             row.state = advance(row.state, TrialState.QUEUED)
         self.answers.pop(row.number, None)
 
@@ -140,9 +153,8 @@ class SearchState:
 
     def _retry(self, line: Line) -> None:
         row = self.rows[line["trial"]]
-        row.state = TrialState.QUEUED
+        self._wait_for_gang(row)
         row.retries += 1
-        self.interrupted.add(row.number)
         self._note_time(row, line)
         if line["fault"] == "memory":
             self.micro_batches[line["kind"]] = line["micro_batch"]
@@ -166,22 +178,41 @@ class SearchState:
         left = self.rows.values() if line["trial"] is None else [self.rows[line["trial"]]]
         for row in left:
             if row.state in ON_A_GANG:
-                row.state = TrialState.QUEUED
-                self.interrupted.add(row.number)
+                self._wait_for_gang(row)
                 if line["trial"] is not None:
                     self._note_time(row, line)
 
     def _command(self, line: Line) -> None:
         self.answered.add(line["key"])
-        if line["is_done"] and line["name"] == "stop":
+        if not line["is_done"]:
+            return
+        if line["name"] == "stop":
             self.told_to_stop.add(line["trial"])
-        elif line["is_done"]:
+        elif line["name"] in ("enqueue", "clone"):
             self.enqueued[line["key"]] = dict(line["params"])
+            if line["name"] == "clone":
+                self.clones[line["key"]] = line["trial"]
+        else:
+            self._hold(self.rows[line["trial"]], line["name"] == "pause")
+
+    def _hold(self, row: TrialRow, is_held: bool) -> None:
+        if is_held:
+            self.held.add(row.number)
+        else:
+            self.held.discard(row.number)
+        if row.number in self.interrupted:
+            self._wait_for_gang(row)
+
+    def _wait_for_gang(self, row: TrialRow) -> None:
+        """The trial has none; one that somebody has paused does not get one either."""
+        row.state = TrialState.PAUSED if row.number in self.held else TrialState.QUEUED
+        self.interrupted.add(row.number)
 
     def _end_trial(self, row: TrialRow, line: Line) -> None:
         row.state = advance(row.state, TrialState(line["state"]))
         row.reason = line["reason"]
         self.interrupted.discard(row.number)
+        self.held.discard(row.number)
         self.answers.pop(row.number, None)
         self.num_faults.pop(row.number, None)
         if row.confirms is None:

@@ -17,6 +17,10 @@ from tuner.training.report import Report
 REPORT, NODES = "report", "nodes"
 
 
+class _NoBeginning(Exception):
+    """A clone has no checkpoint that can be loaded."""
+
+
 class TrialRunner(tune.Trainable):  # type: ignore[misc]
     """Owns a gang; its `config` holds the trial's job and the size of the gang.
 
@@ -58,6 +62,9 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
             report = self._gang.step()
         except GangError as error:
             return self._failed(error)
+        except _NoBeginning as error:
+            log_line(self._job, f"tuner: {error}")
+            return Report(self._num_reports, {}, TrialState.FAILED, str(error))
         self._num_reports = report.step
         return report
 
@@ -68,7 +75,8 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         self._is_started = True
 
     def _begin(self) -> None:
-        """From the newest checkpoint that all ranks can load, else from scratch."""
+        """From the newest checkpoint that all ranks can load, else from scratch, if it is not a clone."""
+        why = "none of its checkpoints is sound any more"
         for found in sound_checkpoints(TrialPaths(self._job.folder)):
             self._num_reports = found.num_reports
             self._gang.start(replace(self._job, num_reports=found.num_reports))
@@ -77,8 +85,13 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
             except TrialRaised as error:
                 log_fault(self._job, error)
                 log_line(self._job, f"{found.folder.name} cannot be loaded; what came before it is used")
+                why = str(error)
             else:
                 return
+        if self._job.donor is not None:
+            raise _NoBeginning(
+                f"a clone goes on from a checkpoint, here of trial {self._job.donor}, but it cannot: {why}"
+            )
         self._num_reports = 0
         self._gang.start(replace(self._job, num_reports=0))
 

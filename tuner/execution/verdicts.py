@@ -18,8 +18,8 @@ from tuner.spec import SearchSpec
 from tuner.spec.domains import known, show
 from tuner.training.report import Objective, Report
 
-TOLD_TO_STOP = "somebody told it to stop"
-"""The reason of a trial that a command ended."""
+TOLD_TO_STOP, TOLD_TO_PAUSE = "somebody told it to stop", "somebody told it to pause"
+"""The reasons of what a command did to a trial."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,10 @@ class Judge:
         return self._judge(number, report.step, value)
 
     def _judge(self, number: int, step: int, value: float) -> Verdict:
-        if self._state.rows[number].confirms is not None:
-            go_on = Decision(Action.CONTINUE, "a fresh run trains to its end", value=value)
+        row = self._state.rows[number]
+        if not row.is_judged:
+            reason = "a fresh run trains to its end" if row.donor is None else "a clone trains to its end"
+            go_on = Decision(Action.CONTINUE, reason, value=value)
             decision, heard = stop_if_not_finite(step, value) or go_on, None
         else:
             decision, heard = self._scheduler.on_report(number, step, value), value
@@ -72,7 +74,7 @@ class Judge:
     def _end_by_itself(self, number: int, report: Report, value: float | None) -> Verdict:
         assert report.state is not None
         is_finite = value is not None and math.isfinite(value)
-        heard = value if is_finite and self._state.rows[number].confirms is None else None
+        heard = value if is_finite and self._state.rows[number].is_judged else None
         if heard is not None:
             # The scheduler hears the last report too: later trials are measured against it.
             self._scheduler.on_report(number, report.step, heard)
@@ -111,7 +113,7 @@ class Judge:
 
         The scheduler hears of a trial that ends badly as of one that diverges.
         """
-        heard = math.nan if self._state.rows[number].confirms is None else None
+        heard = math.nan if self._state.rows[number].is_judged else None
         if heard is not None:
             self._scheduler.on_report(number, report.step, heard)
         return Verdict(Decision(Action.STOP, reason), TrialState.INFEASIBLE, heard)

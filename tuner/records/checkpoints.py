@@ -87,17 +87,9 @@ def take_over(donor: TrialPaths, receiver: TrialPaths, best: float | None) -> No
     Raises:
         TunerError: the donor has no sound checkpoint.
     """
-    found = newest_sound(donor)
-    if found is None:
-        raise TunerError(
-            f"a trial is copied from a checkpoint, but {donor.checkpoints} holds none that is sound; "
-            f"begin the experiment under another name."
-        )
-    name = found.folder.name
-    folder = begin(receiver, name)
-    shutil.copytree(found.folder, folder, copy_function=_link, dirs_exist_ok=True)
+    found, folder = _linked(donor, receiver)
     _replace_position(folder, found.position | {"best": best})
-    complete(receiver, name, keep_last=1)
+    complete(receiver, found.folder.name, keep_last=1)
 
 
 def drop_checkpoints(trial: TrialPaths) -> None:
@@ -177,6 +169,24 @@ def complete(trial: TrialPaths, name: str, keep_last: int) -> None:
     until_it = [other for other in _names(trial) if other <= name]
     for other in set(_names(trial)).difference(until_it[-keep_last:]):
         discard(trial.checkpoints / other)
+
+
+def _linked(donor: TrialPaths, receiver: TrialPaths) -> tuple[Checkpoint, Path]:
+    """The donor's newest sound checkpoint, and where its files are linked to."""
+    while (found := newest_sound(donor)) is not None:
+        folder = begin(receiver, found.folder.name)
+        try:
+            shutil.copytree(found.folder, folder, copy_function=_link, dirs_exist_ok=True)
+        except OSError:
+            if found.folder.exists():
+                raise
+            # The donor trains on: a newer one took its place meanwhile.
+        else:
+            return found, folder
+    raise TunerError(
+        f"a trial is copied from a checkpoint, but {donor.checkpoints} holds none that is sound; "
+        f"begin the experiment under another name."
+    )
 
 
 # --- details -------------------------------------------------------------------------------------------

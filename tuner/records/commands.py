@@ -29,9 +29,9 @@ class Command:
     """What is asked of a search."""
 
     name: str
-    """`stop` a trial; `enqueue` a configuration."""
+    """`stop`, `pause`, `unpause` or `clone` a trial; `enqueue` a configuration."""
     trial: int | None = None
-    """The one to stop; or one whose parameters the enqueued one has where `params` does not say otherwise."""
+    """That trial; or one whose parameters the enqueued one has where `params` does not say otherwise."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """Parameter to value, as `search.points` has them."""
     key: str = field(default_factory=lambda: uuid.uuid4().hex)

@@ -42,6 +42,10 @@ class TrialPaths:
         """Touched by rank 0 while the trial makes progress."""
         return self.root / ".heartbeat"
 
+    def stacks(self, rank: int) -> Path:
+        """Where a rank was when it made no progress; goes into the log."""
+        return self.root / f".stacks_{rank}"
+
     @property
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"

@@ -1,10 +1,10 @@
 """The table of trials: one `TrialRow` each, and `trials.csv`.
 
 Columns: number, state, reason, param/<name> ..., best/<metric> ..., last/<metric> ..., objective/<metric>
-..., confirmed/<figure> ..., reports, steps, seconds, gpu_seconds, retries, confirms, seed, nodes. An empty
-cell is absent, never 0. Parameters are written as JSON, so that text, numbers, booleans and null come back as
-they were; a parameter that was not active is an empty cell. A table of an earlier version lacks the columns
-that came later: they are absent.
+..., confirmed/<figure> ..., reports, steps, seconds, gpu_seconds, retries, confirms, seed, donor, nodes.
+An empty cell is absent, never 0. Parameters are written as JSON, so that text, numbers, booleans and null
+come back as they were; a parameter that was not active is an empty cell. A table of an earlier version lacks
+the columns that came later: they are absent.
 """
 
 import csv
@@ -30,7 +30,7 @@ _GROUPS = {
     "objectives": "objective/",
     "confirmed": "confirmed/",
 }
-_NUMBERS = ["reports", "steps", "seconds", "gpu_seconds", "retries", "confirms", "seed"]
+_NUMBERS = ["reports", "steps", "seconds", "gpu_seconds", "retries", "confirms", "seed", "donor"]
 _READABLE = str.maketrans({"\r": "\n", "\0": "\\0"})
 """What csv's reader takes for the end of a line (progress bars write it) or, before Python 3.11, refuses."""
 _TYPES = {
@@ -44,6 +44,7 @@ _TYPES = {
     "retries": "int64",
     "confirms": "Int64",
     "seed": "Int64",
+    "donor": "Int64",
     "nodes": "str",
 }
 
@@ -79,6 +80,8 @@ class TrialRow:
     """Number of the trial that this one repeats with a fresh seed; None for a trial of the search."""
     seed: int | None = None
     """The fresh seed; None for a trial of the search, whose seed is in the experiment."""
+    donor: int | None = None
+    """Number of the trial from whose checkpoint this one began; None where it began from scratch."""
     confirmed: dict[str, float] = field(default_factory=dict)
     """What fresh runs say of this trial: figures by name, see `tuner.records.confirmation.note`."""
 
@@ -86,6 +89,11 @@ class TrialRow:
     def is_sound(self) -> bool:
         """Whether it neither failed, diverged nor broke a constraint."""
         return self.state not in _UNSOUND
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether searcher and scheduler hear of it: it is neither a fresh run nor a clone."""
+        return self.confirms is None and self.donor is None
 
 
 def search_rows(rows: Iterable[TrialRow]) -> list[TrialRow]:
@@ -227,6 +235,7 @@ def _row(cells: Mapping[str, str]) -> TrialRow:
         retries=_whole(cells.get("retries", "")) or 0,
         confirms=_whole(cells.get("confirms", "")),
         seed=_whole(cells.get("seed", "")),
+        donor=_whole(cells.get("donor", "")),
         confirmed={name: float(cell) for name, cell in group("confirmed/").items()},
     )
 

@@ -4,7 +4,6 @@ A file of events counts as read when size and time of change are those that were
 read anew. Where the folder cannot be written to, nothing is kept.
 """
 
-import io
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tuner.records.event_reader import Points, Tags, concatenate
-from tuner.records.files import atomic_write
+from tuner.records.files import atomic_file
 from tuner.results.curves import CurveFile
 
 NAME = ".curves.parquet"
@@ -55,10 +54,8 @@ def keep(root: Path, files: Sequence[CurveFile], read: Sequence[CurveFile], tags
     notes = {"version": _VERSION, "tags": list(tags), "files": [_note(file, root) for file in files]}
     table = pa.table({name: getattr(points, name) for name in _COLUMNS})
     table = table.replace_schema_metadata({_NOTES: json.dumps(notes)})
-    content = io.BytesIO()
-    pq.write_table(table, content)
-    with suppress(OSError):
-        atomic_write(root / NAME, content.getvalue())
+    with suppress(OSError), atomic_file(root / NAME) as file:
+        pq.write_table(table, file)
 
 
 def _note(file: CurveFile, root: Path) -> dict[str, Any]:

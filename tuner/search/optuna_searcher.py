@@ -213,8 +213,9 @@ class OptunaSearcher:
         It also draws what the trial has, in vain: so the rest is what it would have been.
         """
         written = trial.params
+        key = next((one.key for one in self._enqueued if one.number == trial.number), None)
         with suppress(KeyError):
-            return Suggestion(trial.number, self._space.walk(lambda parameter: written[parameter.name]))
+            return Suggestion(trial.number, self._space.walk(lambda parameter: written[parameter.name]), key)
         found = self._storage.get_trial(self._id(trial.number))
 
         def value_of(parameter: Parameter) -> Any:
@@ -225,7 +226,7 @@ class OptunaSearcher:
                 self._study.sampler.sample_independent(self._study, found, parameter.name, kind)
             return written[parameter.name]
 
-        return Suggestion(trial.number, self._space.walk(value_of))
+        return Suggestion(trial.number, self._space.walk(value_of), key)
 
     def _is_exhausted(self) -> bool:
         if self.num_waiting:

@@ -23,6 +23,8 @@ class Suggestion(NamedTuple):
 
     number: int
     params: dict[str, Any]
+    key: str | None = None
+    """Of the enqueued configuration that it is."""
 
 
 class Searcher(Protocol):

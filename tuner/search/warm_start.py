@@ -6,8 +6,9 @@ A trial is used when every parameter that would be active here has a value insid
 what the earlier trial searched under the same name, else what its configuration had at that path: written in
 its file, or the default of its section. Where a function of one's own trained and knew no such key, the value
 is taken to be the middle of the range, or the first option. A trial that copied another one on its way, with
-other parameters from there on, is left out. Parameters that only the earlier search had are ignored. At
-least one parameter must have been searched in both.
+other parameters from there on, is left out, and so is one that began from another one's checkpoint.
+Parameters that only the earlier search had are ignored. At least one parameter must have been searched in
+both.
 
 Whether metric and direction are the same is checked; whether data and length of training are, is not: an
 experiment on other data is a fair start, as long as its values are on the same scale. Curves come from the
@@ -67,7 +68,7 @@ def _read(folder: Path, space: Space, search: SearchSpec) -> list[Observation]:
     _check_metric(folder, earlier, search)
     rows = search_rows(read_trials(paths.trials_csv)) if paths.trials_csv.is_file() else []
     copies = {line.get("trial") for line in read_lines(paths.decisions) if line.get("action") == "EXPLOIT"}
-    rows = [row for row in rows if row.state.is_finished() and row.number not in copies]
+    rows = [row for row in rows if row.state.is_finished() and row.donor is None and row.number not in copies]
     if not rows:
         raise ExperimentError(
             f"search.warm_start needs trials that have ended; found none in {folder}; leave it out"

@@ -34,3 +34,5 @@ class TrialJob:
     config: Mapping[str, Any] | None = None
     max_reports: int | None = None
     """With which a function's trial is complete; None: when the function ends. A `spec` knows its own."""
+    donor: int | None = None
+    """The trial from whose checkpoint it begins, so never from scratch."""

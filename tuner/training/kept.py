@@ -8,7 +8,15 @@ from typing import Any
 
 from tuner.records.checkpoints import Checkpoint, Content
 
-RECORDS = ("params.json", "log.txt", "events.out.tfevents.*", "checkpoints", ".lock", ".heartbeat")
+RECORDS = (
+    "params.json",
+    "log.txt",
+    "events.out.tfevents.*",
+    "checkpoints",
+    ".lock",
+    ".heartbeat",
+    ".stacks_*",
+)
 """What lies in the folder besides and is never the function's."""
 KEPT = "kept"
 

@@ -96,9 +96,10 @@ class Worker:
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
-        heartbeat = TrialPaths(self._job.folder).heartbeat if self._ranks.is_first else None
+        paths = TrialPaths(self._job.folder)
+        heartbeat = paths.heartbeat if self._ranks.is_first else None
         try:
-            with watched(self._job.recovery.hang_seconds, heartbeat):
+            with watched(self._job.recovery.hang_seconds, paths.stacks(self._ranks.rank), heartbeat):
                 yield
         except BaseException:
             self._let_go()

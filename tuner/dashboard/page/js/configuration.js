@@ -3,7 +3,7 @@
 import { el, setChoices } from "./dom.js";
 import { number } from "./format.js";
 
-const DRAWN = "drawn by the search";
+const DRAWN = "drawn";
 
 export class Configuration {
   /** `params`: values to begin with; those that are there must stay. */

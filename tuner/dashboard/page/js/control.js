@@ -1,31 +1,34 @@
 // What may be told to a search that runs, where the dashboard was started with --control: buttons at the experiment and
 // at each trial, and what became of it. Without --control none of it is there.
+import { check } from "./column_menu.js";
 import { Configuration } from "./configuration.js";
 import { openDialog, tell } from "./dialog.js";
 import { el } from "./dom.js";
 
-/** Buttons of a trial: in which states, and what is to be said before it is done. */
+const UNFINISHED = ["QUEUED", "RUNNING", "PAUSED"];
+
+/** Buttons of a trial: in which states, and what is to be said before it is done where it cannot be undone. */
 const OF_A_TRIAL = [
+  { name: "pause", text: "Pause", states: ["QUEUED", "RUNNING"] },
+  { name: "unpause", text: "Unpause", states: ["PAUSED"] },
   {
     name: "stop",
     text: "Stop",
-    states: ["QUEUED", "RUNNING", "PAUSED"],
+    states: UNFINISHED,
     sure: "It ends at its next report and never goes on. The search does.",
   },
 ];
 
-/** Gives the command and says what becomes of it; the answer, null where there is none. */
+const ASKED = "asked; the search answers when a trial reports …";
+
+/** Gives the command and says what becomes of it; the answer. */
 async function give(api, command, what) {
-  tell(`${what}: asked. The search answers when a trial reports …`, "waits");
-  try {
-    const answer = await api.command(command);
-    const kind = answer.is_done === null ? "waits" : answer.is_done ? "done" : "refused";
-    tell(`${what}: ${answer.is_done === false ? "refused: " : ""}${answer.reason}`, kind);
-    return answer;
-  } catch (error) {
-    tell(`${what}: ${error.message}`, "refused");
-    return null;
-  }
+  tell(`${what}: ${ASKED}`, "waits");
+  const answer = await api.command(command).catch(({ message }) => ({ is_done: false, reason: message }));
+  const kind = answer.is_done === null ? "waits" : answer.is_done ? "done" : "refused";
+  // What is wrong with a value stands at its field.
+  tell(answer.fields ? "" : `${what}${kind === "refused" ? " is refused" : ""}: ${answer.reason}`, kind);
+  return answer;
 }
 
 /** Asks whether it is meant, and gives the command. */
@@ -41,7 +44,7 @@ function confirm(api, command, what, sure) {
   });
 }
 
-/** Asks for a configuration, beginning with that of a trial if there is one, and enqueues it. */
+/** Asks for a configuration and enqueues it, or clones a trial with changes: from its checkpoint while there is one. */
 async function configure(store, api, trial = null) {
   const what = trial === null ? "Enqueue a configuration" : `Clone trial ${trial}`;
   let params = {};
@@ -52,11 +55,18 @@ async function configure(store, api, trial = null) {
     return;
   }
   const form = new Configuration(store.detail.axes, params);
+  const onward = check("from its checkpoint, not from scratch", false);
+  onward.label.hidden = !UNFINISHED.includes(stateOf(store, trial));
+  const name = () => (onward.box.checked ? "clone" : "enqueue");
   openDialog({
     title: trial === null ? what : `${what} with changes`,
-    content: form.element,
+    content: [
+      trial === null ? el("p", { class: "muted" }, "What is left empty is drawn by the search.") : null,
+      form.element,
+      onward.label,
+    ],
     action: "Enqueue",
-    submit: (dialog) => enqueue(api, form, dialog, { name: "enqueue", trial }, what),
+    submit: (dialog) => enqueue(api, form, dialog, { name: name(), trial }, what),
   });
 }
 
@@ -64,13 +74,12 @@ async function enqueue(api, form, dialog, command, what) {
   const params = form.params();
   if (!params) return;
   dialog.wait(true);
-  dialog.status.textContent = "Asked. The search answers when a trial reports …";
-  const answer = await give(api, { ...command, params }, what);
+  dialog.status.textContent = ASKED;
+  const { is_done, reason, fields } = await give(api, { ...command, params }, what);
   dialog.wait(false);
-  if (answer && answer.is_done !== false) dialog.close();
-  form.complain(answer?.fields ?? {});
-  const isAtFields = Boolean(answer?.fields);
-  dialog.status.textContent = isAtFields ? "" : (answer?.reason ?? "It was not taken: see below.");
+  if (is_done !== false) dialog.close();
+  dialog.status.textContent = fields ? "" : reason;
+  form.complain(fields ?? {});
 }
 
 function button(text, onclick) {
@@ -100,9 +109,12 @@ export class TrialControl {
   constructor(store, api, trial) {
     this.store = store;
     this.trial = trial;
-    this.buttons = OF_A_TRIAL.map(({ name, text, sure }) =>
-      button(`${text} …`, () => confirm(api, { name, trial }, `${text} trial ${trial}`, sure)),
-    );
+    this.buttons = OF_A_TRIAL.map(({ name, text, sure }) => {
+      const [command, what] = [{ name, trial }, `${text} trial ${trial}`];
+      return sure
+        ? button(`${text} …`, () => confirm(api, command, what, sure))
+        : button(text, () => give(api, command, what));
+    });
     this.element = el(
       "div",
       { class: "menu-row control", role: "group", "aria-label": "Tell the search about this trial", hidden: true },
@@ -112,11 +124,15 @@ export class TrialControl {
   }
 
   update() {
-    const { trials } = this.store;
-    const state = trials.column("state")?.text(trials.rowOf.get(this.trial));
+    const state = stateOf(this.store, this.trial);
     OF_A_TRIAL.forEach(({ states }, index) => (this.buttons[index].hidden = !states.includes(state)));
     this.element.hidden = !isControlled(this.store);
   }
+}
+
+function stateOf({ trials }, number) {
+  const row = trials.rowOf.get(number);
+  return row === undefined ? null : trials.column("state").text(row);
 }
 
 function isControlled(store) {

@@ -46,7 +46,7 @@ export function openDialog({ title, content, action, submit }) {
 }
 
 let line;
-/** Says what became of a command, until the next one or a press on ✕; `kind`: waits, done or refused. */
+/** Says what became of a command, until the next one or a press on ✕; nothing: no more. `kind`: waits, done, refused. */
 export function tell(text, kind) {
   line ??= document.body.appendChild(el("div", { class: "answer" }));
   line.said ??= line.appendChild(el("p", { role: "status", "aria-live": "polite" }));
@@ -57,7 +57,7 @@ export function tell(text, kind) {
       "✕",
     ),
   );
-  line.hidden = false;
+  line.hidden = !text;
   line.dataset.kind = kind;
   fill(line.said, text);
 }

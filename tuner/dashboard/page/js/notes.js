@@ -11,8 +11,15 @@ export class NoteSection {
     this.api = api;
     this.trial = trial;
     this.body = el("div");
-    this.element = el("section", { class: "section", hidden: true }, el("h3", {}, "Note and tags"), this.body);
+    this.element = el(
+      "details",
+      { class: "section", hidden: true },
+      el("summary", {}, "Note and tags"),
+      this.body,
+    );
     if (store.detail.control) this.#makeForm();
+    const { text, tags } = drafts.get(trial) ?? this.#noted;
+    this.element.open = Boolean(text || tags);
   }
 
   get #noted() {
@@ -24,6 +31,7 @@ export class NoteSection {
 
   update() {
     const noted = this.#noted;
+    if (isSame(drafts.get(this.trial), noted)) drafts.delete(this.trial);
     this.element.hidden = !this.form && !noted.text && !noted.tags;
     if (this.form) this.#fillForm(drafts.get(this.trial) ?? noted);
     else fill(this.body, el("p", { class: "note-text" }, noted.text), tagList(noted.tags));
@@ -64,16 +72,22 @@ export class NoteSection {
   }
 
   async #save() {
-    const [text, tags] = [this.text.value.trim(), this.tags.value.split(/[\s,]+/).filter(Boolean)];
+    const text = this.text.value.trim();
+    const tags = [...new Set(this.tags.value.split(/[\s,]+/).filter(Boolean))];
     this.error.textContent = "";
+    // Until it comes back with the other news it is still a draft.
+    drafts.set(this.trial, { text, tags: tags.join(" ") });
     try {
       const { reason } = await this.api.note(this.trial, { text, tags });
       tell(`Trial ${this.trial}: ${reason}`, "done");
-      drafts.delete(this.trial);
     } catch (error) {
       this.error.textContent = error.message;
     }
   }
+}
+
+function isSame(draft, noted) {
+  return draft && draft.text === noted.text && draft.tags === noted.tags;
 }
 
 /** Tags with spaces between, as words of their own. */

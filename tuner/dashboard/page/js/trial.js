@@ -119,6 +119,7 @@ export class TrialPanel {
       ["steps", value(raw("steps"))],
       ["retries", raw("retries") ? value(raw("retries")) : null],
       ["repeats trial", raw("confirms") === null ? null : value(raw("confirms"))],
+      ["begins from trial", (raw("donor") ?? null) === null ? null : value(raw("donor"))],
       ["nodes", raw("nodes") || null],
     ].filter(([, text]) => text !== null && text !== "–");
     const isPicked = store.picks.includes(this.shown);
