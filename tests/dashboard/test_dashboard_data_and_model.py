@@ -1,4 +1,4 @@
-"""What the dashboard answers about data and models: kept reports, rows, pictures and sounds; who may ask a model."""
+"""What the dashboard answers about data and models: reports, rows, pictures, sounds; who may ask a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process beside the dashboard: it answers one after another, ends when it is not needed, and may fail."""
+"""The process beside the dashboard: it answers one request after another, ends when idle, and may fail."""
 
 from __future__ import annotations
 

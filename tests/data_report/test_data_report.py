@@ -444,7 +444,7 @@ def test_a_recording_can_be_heard_from_its_spectrogram() -> None:
         loudest = np.abs(np.fft.rfft(samples)).argmax() * 8000 / 4000
         assert abs(loudest - pitch) < 0.1 * pitch
         again = LogMel(spec)(samples)
-        assert again.argmax(axis=0).tolist() == log_mel.argmax(axis=0).tolist()
+        assert np.abs(again.argmax(axis=0) - log_mel.argmax(axis=0)).max() <= 1
 
 
 def test_silence_stays_silent() -> None:

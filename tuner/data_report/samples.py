@@ -73,7 +73,8 @@ class Sampler:
         return sound.wav_of(log_mel, AudioSpec.model_validate(self._manifest.audio))
 
     def _features(self, split: str, row: int) -> AnyArray:
-        return self._splits[split].features[row : row + 1][0]
+        (features,) = self._splits[split].features[row : row + 1]
+        return np.asarray(features)
 
     def _image(self, features: AnyArray) -> AnyArray:
         raw = raw_image(features, self._manifest)

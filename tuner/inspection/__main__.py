@@ -19,6 +19,7 @@ from typing import Any
 
 from tuner.errors import TunerError
 from tuner.inspection.answers import Answers
+from tuner.training.memory import is_out_of_memory
 
 _NICE = 10
 
@@ -39,22 +40,21 @@ def answer(answering: Answers, request: dict[str, Any]) -> dict[str, Any]:
         return {"result": answering.to(request)}
     except TunerError as error:
         return {"error": str(error)}
-    except (
-        Exception
-    ) as error:  # A model from anywhere may fail in any way, and the next request shall be answered.
+    except Exception as error:
+        # A model from anywhere may fail in any way, and the next request shall be answered.
+        if is_out_of_memory(error):
+            return {"error": "looking at it needs more than half of this machine's memory; look elsewhere."}
         traceback.print_exc()
-        return {
-            "error": f"it failed ({type(error).__name__}: {error}); the terminal of the dashboard says where."
-        }
+        found = f"{type(error).__name__}: {error}"
+        return {"error": f"looking at it failed ({found}); the terminal of the dashboard says where."}
 
 
 def _limit_memory() -> None:
-    """Of what is written to: more memory is then an error of one request, and no end of others' processes."""
+    """More memory is then an error of one request, and does not end the processes of others."""
     most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(
-        resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard)
-    )
+    soft = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 if __name__ == "__main__":
