@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -127,6 +128,18 @@ def test_who_waits_too_long_for_others_is_told(make: Make) -> None:
             inspector.ask({"what": "say", "said": ""}, 0.1)
         with pytest.raises(ResultsError, match="takes longer"):
             other.result()
+
+
+def test_modules_of_the_working_folder_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("tuner", "numpy", "selectors"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    if sys.version_info < (3, 11):
+        pytest.skip("Python 3.10 always looks into the working folder")
+    inspector = Inspector()
+    with pytest.raises(ResultsError, match="experiment"):
+        inspector.ask({"what": "data", "folder": "/nowhere"}, 120.0)
+    inspector.close()
 
 
 def test_the_real_one_answers_after_a_request_that_fails() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,39 @@ def test_a_kept_report_is_shown_without_running_the_model_again(look: Open) -> N
     looker.page.reload()
     looker.page.locator(".card-model-dots circle").first.wait_for()
     assert asked == []
+
+
+def _told_otherwise(looker: Looker, ending: str, **changes: Any) -> None:
+    """What the server answers at addresses that end so, with changes."""
+
+    def answer(route: Any) -> None:
+        if route.request.method != "GET":
+            route.continue_()
+            return
+        route.fulfill(json=route.fetch().json() | changes)
+
+    looker.page.route(re.compile(ending), answer)
+
+
+def test_while_a_search_runs_the_model_is_looked_at_only_when_asked(look: Open) -> None:
+    looker = look("/")
+    _told_otherwise(looker, r"/api/experiments/texts$", state="running")
+    _told_otherwise(looker, r"/texts/model$", report=None)
+    looker.open("/e/texts#tab=model&part=model")
+    looker.page.get_by_role("button", name="Compute", exact=True).click()
+    looker.page.locator(".confusion button").first.wait_for()
+
+
+def test_a_report_of_another_trial_says_so_and_is_made_anew(look: Open) -> None:
+    looker = look("/e/texts#tab=model&part=model")
+    looker.page.locator(".confusion button").first.wait_for()
+    _told_otherwise(looker, r"/texts/model$", is_current=False, best=3)
+    looker.page.reload()
+    again = looker.page.get_by_role("button", name="Compute again")
+    again.wait_for()
+    assert "trial 3 is the best one now" in looker.text(".part-bar .note")
+    again.click()
+    again.wait_for(state="hidden")
 
 
 def test_a_text_a_row_and_a_file_are_answered(look: Open, tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from tuner import errors
 from tuner.errors import ResultsError
 
 COMMAND = (sys.executable, "-m", "tuner.inspection")
@@ -96,6 +98,7 @@ class Inspector:
                 stdout=subprocess.PIPE,
                 bufsize=0,
                 start_new_session=True,  # Ctrl-C is for the dashboard.
+                env=_environment(),
             )
         return self._process
 
@@ -136,6 +139,12 @@ class Inspector:
             for pipe in (process.stdin, process.stdout):
                 assert pipe is not None
                 pipe.close()
+
+
+def _environment() -> dict[str, str]:
+    """In which `tuner` is the one that runs here, and no module is one of the working folder."""
+    paths = [str(Path(errors.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
 def _line(process: "subprocess.Popen[bytes]", limit_s: float) -> bytes | None:
