@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from dashboard_folders import PORT, copied
 from fastapi.testclient import TestClient
-from made_experiments import made_of_kind
+from made_experiments import made, made_of_kind
 
 from tuner.dashboard import data_and_model
 from tuner.dashboard.access import Access
@@ -68,6 +68,14 @@ def test_the_report_of_the_data_is_made_once(table: Asking) -> None:
     assert first.status_code == 200
     assert first.json() == second.json()
     assert [request["what"] for request in table.inspector.asked] == ["data"]
+
+
+def test_what_is_searched_of_the_data_is_told(tmp_path: Path) -> None:
+    data = {"source": {"type": "sklearn", "name": "iris"}, "standardise": {"choice": [False, True]}}
+    asking = Asking(made(tmp_path, "searched", "tabular_classification", data))
+    for _ in range(2):
+        told = asking.get("data").json()
+        assert (told["name"], told["searched"]) == ("searched", {"data.standardise": False})
 
 
 def test_rows_are_told_as_values(table: Asking) -> None:

@@ -21,6 +21,7 @@ from tuner.data_report.samples import Sampler
 from tuner.data_report.stores import known_store, spec_to_look_at
 from tuner.errors import ResultsError
 from tuner.records.rows import best_row
+from tuner.spec import TrialSpec
 
 REPORT_LIMIT_S, ANSWER_LIMIT_S = 600.0, 120.0
 MODEL_VERSION = 1
@@ -90,11 +91,14 @@ def best_of(now: Reading) -> Best | None:
 
 
 def data_report(now: Reading, inspector: Inspector) -> Look:
+    """The report of the store, and what is searched of the data, with the best trial's values."""
+    told = {"name": now.name, "searched": {} if now.result.is_function else _spec(now)[1]}
     store = _store_of(now)
     kept = None if store is None else kept_report(store)
     if kept is not None:
-        return lambda: plain(kept)
-    return _asking(inspector, {"what": "data", "folder": str(now.paths.root)}, REPORT_LIMIT_S)
+        return lambda: plain({**kept, **told})
+    make = _asking(inspector, {"what": "data", "folder": str(now.paths.root)}, REPORT_LIMIT_S)
+    return lambda: plain({**make(), **told})
 
 
 def model_report(now: Reading) -> dict[str, Any]:
@@ -176,11 +180,13 @@ def _kept_model(now: Reading) -> dict[str, Any] | None:
 
 def _store_of(now: Reading) -> Path | None:
     """Where the data that is shown lies, if that is known."""
-    if now.result.is_function:
-        return None
+    return None if now.result.is_function else known_store(now.paths, _spec(now)[0])
+
+
+def _spec(now: Reading) -> tuple[TrialSpec, dict[str, Any]]:
+    """The trial whose data is shown, and what of the data is searched."""
     best = best_of(now)
-    spec, _ = spec_to_look_at(now.experiment, None if best is None else best.params)
-    return known_store(now.paths, spec)
+    return spec_to_look_at(now.experiment, None if best is None else best.params)
 
 
 @lru_cache(maxsize=4)

@@ -65,7 +65,7 @@ export class DataPart {
   }
 
   #findings() {
-    const { findings, task, input_shape: shape, class_names: classes, source } = this.report;
+    const { findings, task, input_shape: shape, class_names: classes, source, searched } = this.report;
     const facts = [
       ["task", task.replaceAll("_", " ")],
       ["source", source.name ?? source.type],
@@ -77,6 +77,7 @@ export class DataPart {
         ? el("ul", { class: "findings" }, findings.map((sentence) => el("li", {}, sentence)))
         : el("p", {}, "Nothing stands out."),
       el("dl", { class: "facts" }, facts.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))),
+      Object.entries(searched).map(([name, each]) => el("p", {}, `${name} is searched; shown with ${short(each)}`)),
       el("p", { class: "muted path" }, "prepared in ", el("code", {}, this.report.store)),
     ];
   }
