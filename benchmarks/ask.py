@@ -61,7 +61,7 @@ def search_of(sampler: str, num_trials: int, work: Mapping[str, Any]) -> SearchS
 
 def train(searcher: OptunaSearcher, suggestion: Suggestion, search: SearchSpec) -> None:
     """A bowl over the numbers; `size` lies outside its bound for about one trial in five."""
-    number, params = suggestion
+    number, params = suggestion.number, suggestion.params
     plain = [math.log10(value) + 2 for value in params.values() if isinstance(value, float)]
     low = [(value - 5) / 3 for value in params.values() if isinstance(value, int)]
     loss = sum(value**2 for value in (*plain, *low))

@@ -12,7 +12,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuner.api import clone_trial, enqueue, note, pause_trial, resume, run, stop_trial, unpause_trial
+    from tuner.api import (
+        clone_trial,
+        enqueue,
+        note,
+        pause_trial,
+        resume,
+        run,
+        set_gangs,
+        stop_trial,
+        unpause_trial,
+    )
     from tuner.errors import TunerError
     from tuner.results.result import Result
     from tuner.spec import Choice, Experiment, Float, Int
@@ -34,6 +44,7 @@ __all__ = [
     "pause_trial",
     "resume",
     "run",
+    "set_gangs",
     "stop_trial",
     "unpause_trial",
 ]
@@ -52,6 +63,7 @@ _HOMES = {
     "pause_trial": "tuner.api",
     "resume": "tuner.api",
     "run": "tuner.api",
+    "set_gangs": "tuner.api",
     "stop_trial": "tuner.api",
     "unpause_trial": "tuner.api",
 }

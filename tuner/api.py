@@ -89,6 +89,18 @@ def stop_trial(folder: str | Path, number: int) -> Answer | None:
     return ask(Result.open(folder).paths, Command("stop", trial=number))
 
 
+def set_gangs(folder: str | Path, number: int) -> Answer | None:
+    """Tells the search that runs in the experiment's folder how many trials may train at once.
+
+    What trains is saved, also in the middle of an epoch, all gangs end, and so many begin again. It stays so
+    when the search is resumed. Returns what the search answered, None where it has not within 30 s.
+
+    Raises:
+        ResultsError: nothing runs there.
+    """
+    return ask(Result.open(folder).paths, Command("gangs", params={"gangs": number}))
+
+
 def pause_trial(folder: str | Path, number: int) -> Answer | None:
     """Tells the search that runs in the experiment's folder, in another process, to pause one trial.
 

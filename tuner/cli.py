@@ -222,6 +222,12 @@ def stop(
 
 
 @app.command()
+def gangs(folder: Folder, number: Annotated[int, typer.Argument(metavar="N")]) -> None:
+    """Train so many trials at once in a search that runs, as far as the cluster has room."""
+    _print_answer(folder, "gangs", tuner.set_gangs(folder, number))
+
+
+@app.command()
 def pause(folder: Folder, trial: Trial) -> None:
     """Pause a trial of a search that runs: saved at its next report, until tuner unpause."""
     _print_answer(folder, f"trial {trial}", tuner.pause_trial(folder, trial))

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from cli_program import Program, tree
 
-from tuner.execution.decisions import read_decisions
+from tuner.execution.decisions import Line, read_decisions
 from tuner.records.lock import hold
 from tuner.records.paths import ExperimentPaths
 from tuner.records.states import TrialState
@@ -110,6 +110,8 @@ def test_what_does_not_run_cannot_be_stopped(program: Program, folder: Path) -> 
         ),
         (["pause", "--trial", "3"], "only a search that runs can be told to pause, but nothing runs"),
         (["unpause", "--trial", "3"], "only a search that runs can be told to unpause, but nothing runs"),
+        (["gangs", "1"], "only a search that runs can be told to change its gangs, but nothing runs"),
+        (["clone", "--trial", "3"], "only a search that runs can be told to clone, but nothing runs"),
         (["enqueue", "--set", "width"], "--set needs path=value"),
     ],
 )
@@ -149,8 +151,8 @@ def test_a_search_is_told_what_to_stop_and_what_to_try(program: Program, folder:
 def test_a_paused_trial_waits_for_its_word_also_when_the_search_is_resumed(
     program: Program, folder: Path
 ) -> None:
-    words = ["--set", "search.trials=2", "--set", "search.scheduler=none", "--set", "train.epochs=60"]
-    driver = start(folder, "run", "left.yaml", *words)
+    (folder / "left.yaml").write_text(yaml.safe_dump(EXPERIMENT | {"confirm": None}))
+    driver = start(folder, "run", "left.yaml", "--set", "search.trials=2", "--set", "search.scheduler=none")
     paths = ExperimentPaths(folder / "results" / "left")
     wait_for_reports(paths, 1)
     assert program("pause", "results/left", "--trial", "0").out == "trial 0: it pauses at its next report\n"
@@ -164,8 +166,66 @@ def test_a_paused_trial_waits_for_its_word_also_when_the_search_is_resumed(
     )
     assert driver.wait(PATIENCE_S) == 0
     rows = Result.open(paths.root).rows
-    assert [(row.state, row.reports) for row in rows] == [(TrialState.COMPLETE, 60)] * 4
+    assert [(row.state, row.reports) for row in rows] == [(TrialState.COMPLETE, 40)] * 2
     assert rows[0].retries == 0
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_clone_goes_on_from_its_donors_weights(program: Program, folder: Path) -> None:
+    changes = {
+        "model": {"type": "mlp", "width": {"int": [8, 16]}, "dropout": {"float": [0.0, 0.5]}},
+        "search": EXPERIMENT["search"] | {"trials": 3, "scheduler": "none"},
+        "confirm": None,
+    }
+    (folder / "left.yaml").write_text(yaml.safe_dump(EXPERIMENT | changes))
+    driver = start(folder, "run", "left.yaml")
+    paths = ExperimentPaths(folder / "results" / "left")
+    wait_for_reports(paths, 1)
+    program("pause", "results/left", "--trial", "0")
+    wait_until(lambda: any(line["action"] == "LEAVE" for line in read_decisions(paths.decisions)))
+    ended = program("clone", "results/left", "--trial", "0", "--set", "model.width=9")
+    assert (ended.status, ended.out) == (2, "")
+    assert "found model.width; from scratch one like it is tried by: tuner enqueue DIR --like 0" in ended.err
+    assert program("clone", "results/left", "--trial", "0", "--set", "model.dropout=0.0").out.startswith(
+        "the clone: it begins next from the newest checkpoint of trial 0"
+    )
+    assert program("unpause", "results/left", "--trial", "0").status == 0
+    assert driver.wait(PATIENCE_S) == 0, (folder / "out.txt").read_text()
+    result = Result.open(paths.root)
+    [clone] = [row for row in result.rows if row.donor is not None]
+    assert (clone.donor, clone.state, clone.reports) == (0, TrialState.COMPLETE, 40)
+    assert clone.params == result.rows[0].params | {"model.dropout": 0.0}
+    first, *_ = curve(result, "train/loss", clone.number)
+    before = dict(curve(result, "train/loss", 0))
+    assert first[0] > 1
+    assert first[1] < before[1], "it is no beginner"
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_search_goes_on_with_fewer_gangs_and_with_more(program: Program, folder: Path) -> None:
+    alone = {"resources": {"workers": 1}, "confirm": None}
+    (folder / "left.yaml").write_text(yaml.safe_dump(EXPERIMENT | alone))
+    driver = start(folder, "run", "left.yaml", "--set", "search.scheduler=none", "--set", "train.epochs=60")
+    paths = ExperimentPaths(folder / "results" / "left")
+    wait_for_reports(paths, 2)
+    assert "can have 1 to" in program("gangs", "results/left", "99").err
+    assert program("gangs", "results/left", "1").out == (
+        "gangs: what trains is saved, and goes on with 1 gang\n"
+    )
+    wait_for_reports(paths, len(heard(paths)) + 5)
+    assert program("gangs", "results/left", "2").status == 0
+    assert driver.wait(PATIENCE_S) == 0, (folder / "out.txt").read_text()
+    rows = Result.open(paths.root).rows
+    assert [(row.state, row.reports) for row in rows] == [(TrialState.COMPLETE, 60)] * 4
+    assert all(row.retries == 0 for row in rows)
+    lines = list(read_decisions(paths.decisions))
+    fewer, more = [
+        index for index, line in enumerate(lines) if line.get("name") == "gangs" and line["is_done"]
+    ]
+    alone_then = [line["trial"] for line in lines[fewer:more] if line["action"] == "START"]
+    assert len(alone_then) == 1
 
 
 def start(folder: Path, *words: str) -> "subprocess.Popen[bytes]":
@@ -177,7 +237,11 @@ def start(folder: Path, *words: str) -> "subprocess.Popen[bytes]":
 
 def wait_for_reports(paths: ExperimentPaths, number: int) -> None:
     """Until so many reports of the search and its fresh runs have been heard."""
-    wait_until(lambda: sum("metrics" in line for line in read_decisions(paths.decisions)) >= number)
+    wait_until(lambda: len(heard(paths)) >= number)
+
+
+def heard(paths: ExperimentPaths) -> list[Line]:
+    return [line for line in read_decisions(paths.decisions) if "metrics" in line]
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:

@@ -32,6 +32,7 @@ ANSWERS = {
     "unpause": (False, "only a trial that was told to pause can be told to go on"),
     "enqueue": (True, "it is tried next"),
     "clone": (False, "a clone begins from a checkpoint"),
+    "gangs": (True, "what trains is saved, and goes on with 2 gangs"),
 }
 HOSTILE = "<img src=x onerror=document.body.dataset.broken=1>"
 
@@ -202,6 +203,14 @@ def test_a_trial_is_cloned_with_changes(
     (command,) = search.asked
     assert (command.name, command.trial) == ("enqueue", row.number)
     assert command.params == row.params | {"model.dropout": 0.25}
+
+
+def test_the_number_of_gangs_is_changed(page: Looker, search: AnsweringSearch) -> None:
+    press(page, "Gangs …")
+    page.page.get_by_label("gangs", exact=True).fill("2")
+    press(page, "Change", "dialog")
+    the_answer(page, "Number of gangs: what trains is saved, and goes on with 2 gangs")
+    assert [(command.name, command.params) for command in search.asked] == [("gangs", {"gangs": 2})]
 
 
 def test_a_clone_from_the_checkpoint_is_another_command(

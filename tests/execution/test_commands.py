@@ -1,5 +1,6 @@
 """Commands to a search that runs: what is done, what is refused, and what a crash between the two leaves."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,12 @@ class Search:
         assert self.gangs._take_on()
         self.gangs._step(self.gangs._training[-1])
         return self
+
+    def handed(self):
+        """What a free gang gets, when it is drawn."""
+        while (job := self.conductor.next()) is None:
+            time.sleep(0.01)
+        return job
 
     def run(self):
         self.gangs.run()
@@ -251,7 +258,7 @@ def clone_of_an_mlp(changes, *, batch=0):
     state.rows[0] = TrialRow(0, TrialState.PAUSED, PARAMS)
     saved = Checkpoint(Path("checkpoint"), 2, 20, {"batch": batch})
     command = Command("clone", trial=0, params=changes)
-    return answer(command, Standing(state, experiment, True, lambda number: saved))
+    return answer(command, Standing(state, experiment, True, lambda number: saved, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -426,6 +433,11 @@ def test_a_fresh_run_is_paused_like_any_other(tmp_path):
 
 REFUSED = [
     (Command("pause", trial=7), "a command must name one of 1 trials; found 7"),
+    (Command("gangs", params={"gangs": 0}), "a search can have 1 to 1 gangs on the cluster"),
+    (Command("gangs", params={"gangs": 2}), "found 2; on a larger one go on with it by: tuner stop DIR"),
+    (Command("gangs", params={"gangs": "many"}), "found 'many'"),
+    (Command("gangs"), "found null"),
+    (Command("gangs", params={"gangs": 1}), "the search has that many gangs already: 1"),
     (Command("clone", trial=7), "a command must name one of 1 trials; found 7"),
     (Command("clone", trial=0), "a clone begins from a checkpoint, but trial 0 has none yet"),
     (Command("clone", trial=0, params={"x": 7.0}), "x must lie in {'float': [0.0, 1.0]}; found 7.0"),
@@ -437,7 +449,10 @@ REFUSED = [
     (Command("enqueue", params={"y": 1.0}), "'y' is not a parameter of the space"),
     (Command("enqueue", params={"x": 7.0}), "x must lie in {'float': [0.0, 1.0]}; found 7.0"),
     (Command("enqueue", params={"kind": "b", "kind.a.z": 0.1}), "only exists where kind is 'a'"),
-    (Command("explode"), "a search can be told to stop, pause, unpause, enqueue, clone; found 'explode'"),
+    (
+        Command("explode"),
+        "a search takes the commands stop, pause, unpause, enqueue, clone, gangs; found 'explode'",
+    ),
 ]
 
 
@@ -479,12 +494,52 @@ def test_a_trial_is_not_paused_twice(tmp_path):
     )
 
 
-def test_without_checkpoints_nothing_is_paused(tmp_path):
-    experiment = make_experiment(checkpoints=False)
-    search = Search(tmp_path, experiment).begin().told(Command("pause", trial=0)).run()
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (Command("pause", trial=0), "trials of this search have none (search.checkpoints is false)"),
+        (Command("gangs", params={"gangs": 1}), "those of this search have no checkpoints"),
+    ],
+)
+def test_without_checkpoints_nothing_is_saved(tmp_path, command, words):
+    search = Search(tmp_path, make_experiment(checkpoints=False), num_gangs=2).begin().told(command).run()
     ((is_done, reason),) = search.answers()
     assert not is_done
-    assert "trials of this search have none" in reason
+    assert words in reason
+
+
+def test_with_another_number_of_gangs_all_are_saved_and_go_on(tmp_path):
+    search = Search(tmp_path, num_gangs=2)
+    first, second = search.handed().number, search.handed().number
+    search.conductor.on_start(first)
+    search.told(Command("gangs", params={"gangs": 1}))
+    assert search.conductor.next() is None
+    assert search.answers() == [(True, "what trains is saved, and goes on with 1 gang")]
+    assert search.paths.give_back.exists()
+    assert search.conductor.take_cut() == [second], "it has no gang yet"
+    assert not search.conductor.is_over
+    search.conductor.on_report(first, Report(0, {}, has_left=True), ["node"])
+    assert search.conductor.is_over
+    assert search.conductor.regroup()
+    assert not search.paths.give_back.exists()
+    assert not search.conductor.is_over
+    assert search.conductor.next().number == first
+    assert search.conductor.next() is None, "there is one gang"
+    search.conductor.close("the driver ended")
+    search = Search(tmp_path, num_gangs=2)
+    assert search.conductor.num_gangs == 1
+    search.gangs.run()
+    assert all(row.state is TrialState.COMPLETE for row in search.rows.values())
+    assert not search.conductor.regroup(), "it has ended"
+
+
+def test_whoever_stops_a_search_that_changes_its_gangs_stops_it(tmp_path):
+    search = Search(tmp_path, num_gangs=2).told(Command("gangs", params={"gangs": 1}))
+    assert search.conductor.next() is None
+    search.paths.leave.touch()
+    search.conductor.take_cut()
+    assert search.conductor.leave_reason == "tuner stop"
+    assert not search.conductor.regroup()
 
 
 def test_a_fresh_run_cannot_be_stopped(tmp_path):

@@ -193,7 +193,7 @@ def test_leaving_waits_for_gangs_that_save_and_begins_nothing(tmp_path):
     running, promised = begin(conductor), conductor.next().number
     conductor.ask_to_leave("SIGTERM")
     assert conductor.next() is None
-    assert conductor.paths.leave.exists()
+    assert conductor.paths.give_back.exists()
     assert conductor.take_cut() == [promised], "it has no gang yet"
     assert not conductor.is_over
     decision = conductor.on_report(running, Report(0, {}, has_left=True))
@@ -202,7 +202,7 @@ def test_leaving_waits_for_gangs_that_save_and_begins_nothing(tmp_path):
     assert not conductor.is_done
     conductor.close(conductor.leave_reason)
     assert searcher.ends == {}
-    assert not conductor.paths.leave.exists()
+    assert not conductor.paths.give_back.exists()
     assert {row.state for row in read_trials(conductor.paths.trials_csv)} == {TrialState.QUEUED}
 
 

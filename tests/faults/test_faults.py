@@ -99,7 +99,7 @@ def search_is_interrupted(search: Search, spot: Spot) -> None:
 def search_is_interrupted_twice(search: Search, spot: Spot) -> None:
     """The second time at once: the rank, which stands still, saves nothing."""
     os.killpg(search.driver.pid, signal.SIGINT)
-    search.wait_until(search.paths.leave.exists)
+    search.wait_until(search.paths.give_back.exists)
     os.killpg(search.driver.pid, signal.SIGINT)
     assert search.end() == 130, search.account("not interrupted")
     assert search.lines(spot.number, "LEAVE") == []

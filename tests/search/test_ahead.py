@@ -214,7 +214,7 @@ def test_a_real_study_hears_everything_and_has_no_gaps(tmp_path, storage):
     space = Space((Parameter("x", Float(0.0, 1.0)),))
     asker = make_asker(make_searcher(space, search, place), trials=12, num_gangs=8)
     for _ in range(10):
-        number, params = asker.suggest()
+        number, params, _ = asker.suggest()
         asker.report(number, 1, params["x"])
         asker.finish(number, TrialState.COMPLETE, params["x"], "trained")
     leftover = asker.close()

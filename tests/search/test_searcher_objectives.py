@@ -10,12 +10,13 @@ from search_cases import FITTING, SAMPLERS, SPACES, make_search
 from tuner.records.states import TrialState
 from tuner.search.factory import make_searcher
 from tuner.search.optuna_searcher import OptunaSearcher
+from tuner.search.searcher import Suggestion
 
 BOUND = {"size": {"max": 0.5}}
 ALSO = {"also": {"size": "min"}, "scheduler": {"type": "none"}}
 
 
-def suggest(searcher: OptunaSearcher) -> tuple[int, dict[str, Any]]:
+def suggest(searcher: OptunaSearcher) -> Suggestion:
     suggestion = searcher.suggest()
     assert suggestion is not None
     return suggestion
@@ -126,8 +127,7 @@ def test_nothing_but_bad_ends_harms_no_sampler(sampler: str, state: TrialState, 
     space = SPACES[FITTING.get(sampler, ["mixed"])[0]]
     searcher = make_searcher(space, make_search(sampler), None)
     for number in range(13):
-        _, params = suggest(searcher)
-        space.check(params)
+        space.check(suggest(searcher).params)
         for step in range(1, num_reports + 1):
             searcher.report(number, step, number / 7)
         searcher.finish(number, state, None, "made up")

@@ -18,7 +18,7 @@ from tuner.spec.domains import show
 from tuner.spec.points import varied_point
 from tuner.spec.population_rules import CHANGEABLE
 
-NAMES = ("stop", "pause", "unpause", "enqueue", "clone")
+NAMES = ("stop", "pause", "unpause", "enqueue", "clone", "gangs")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,9 @@ class Standing:
     """Whether the search draws one more trial than is known already."""
     newest: Callable[[int], Checkpoint | None]
     """The newest sound checkpoint of a trial."""
+    num_gangs: int
+    most_gangs: int
+    """What fits on the cluster."""
 
 
 def answer(command: Command, standing: Standing) -> dict[str, Any]:
@@ -45,7 +48,7 @@ def answer(command: Command, standing: Standing) -> dict[str, Any]:
 def _accept(command: Command, standing: Standing) -> dict[str, Any]:
     state, experiment = standing.state, standing.experiment
     if command.name not in NAMES:
-        raise UsageError(f"a search can be told to {', '.join(NAMES)}; found {show(command.name)}")
+        raise UsageError(f"a search takes the commands {', '.join(NAMES)}; found {show(command.name)}")
     if command.name == "enqueue":
         base = {} if command.trial is None else _row_of(command, state).params
         params = varied_point(experiment.space, base, command.params)
@@ -53,6 +56,8 @@ def _accept(command: Command, standing: Standing) -> dict[str, Any]:
             "reason": "it is tried next, after what was drawn before",
             "params": _placed(params, standing),
         }
+    if command.name == "gangs":
+        return _accept_gangs(command.params.get("gangs"), standing)
     row = _row_of(command, state)
     if command.name == "clone":
         return _accept_clone(row, command.params, standing)
@@ -95,6 +100,24 @@ def _accept_unpause(row: TrialRow, state: SearchState) -> dict[str, Any]:
         return {"reason": "it goes on with the next free gang"}
     is_paused = row.state is TrialState.PAUSED
     return {"reason": "it goes on when the scheduler says so" if is_paused else "it goes on"}
+
+
+def _accept_gangs(wanted: Any, standing: Standing) -> dict[str, Any]:
+    most = standing.most_gangs
+    if not isinstance(wanted, int) or not 1 <= wanted <= most:
+        raise UsageError(
+            f"a search can have 1 to {most} gangs on the cluster as it was when the run began; found "
+            f"{show(wanted)}; on a larger one go on with it by: tuner stop DIR, tuner resume DIR"
+        )
+    if wanted == standing.num_gangs:
+        raise UsageError(f"the search has that many gangs already: {wanted}")
+    if not standing.experiment.search.checkpoints:
+        raise UsageError(
+            "for another number of gangs all trials are saved, but those of this search have no checkpoints "
+            "(search.checkpoints is false)"
+        )
+    gangs = "1 gang" if wanted == 1 else f"{wanted} gangs"
+    return {"reason": f"what trains is saved, and goes on with {gangs}", "gangs": wanted}
 
 
 def _accept_clone(row: TrialRow, changes: Mapping[str, Any], standing: Standing) -> dict[str, Any]:

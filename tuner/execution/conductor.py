@@ -69,6 +69,7 @@ class Conductor:
     Args:
         asker: the searcher, as `tuner.search.ahead.make_asker` makes it.
         store_of: the prepared store's folder for a trial's data section.
+        num_gangs: as many as fit; somebody may want fewer.
         gpus_per_gang: GPUs that a running trial holds.
         clock: seconds that only go forward; a test passes made-up ones.
     """
@@ -100,7 +101,9 @@ class Conductor:
         self._judge = Judge(experiment.search, self.objective, scheduler, self._state)
         self._rules = StopRules(experiment.search)
         self._store_of = store_of
-        self._num_gangs, self._gpus_per_gang = num_gangs, gpus_per_gang
+        self._most_gangs, self._gpus_per_gang = num_gangs, gpus_per_gang
+        self.num_gangs = self._wanted_gangs
+        """That may train at once."""
         self._listeners = listeners
         self._clock = clock
         self._began_s, self._spent_before_s = clock(), self._state.spent_s
@@ -192,7 +195,7 @@ class Conductor:
         self._leave_if_asked()
         self._obey()
         self._check_rules()
-        if self.is_leaving or self._num_busy >= self._num_gangs:
+        if self.is_leaving or self._num_busy >= self.num_gangs:
             return None
         found = self._again()
         if found is not None or self.is_search_over:
@@ -275,14 +278,33 @@ class Conductor:
         self._asked_to_leave = self._asked_to_leave or reason
 
     def _leave_if_asked(self) -> None:
-        """Gangs save what they train and give it back; nothing begins."""
         if self._asked_to_leave is None and self.paths.leave.exists():
             self._asked_to_leave = "tuner stop"
-        if self._asked_to_leave is None or self.is_leaving:
+        if self._asked_to_leave is None:
             return
+        if not self.is_leaving:
+            self._leave(self._asked_to_leave)
         self.leave_reason = self._asked_to_leave
+
+    @property
+    def _wanted_gangs(self) -> int:
+        wanted = self._state.num_gangs
+        return self._most_gangs if wanted is None else min(wanted, self._most_gangs)
+
+    def regroup(self) -> bool:
+        """Whether all gangs were left to go on with another number of them: from here it does."""
+        if not self.is_leaving or self.is_asked_to_leave or self._trouble is not None:
+            return False
+        self.leave_reason, self._grace_ends_s = None, math.inf
+        self.num_gangs = self._wanted_gangs
+        self.paths.give_back.unlink(missing_ok=True)
+        return True
+
+    def _leave(self, reason: str) -> None:
+        """Gangs save what they train and give it back; nothing begins."""
+        self.leave_reason = reason
         self._grace_ends_s = self._clock() + self.experiment.recovery.grace_seconds
-        self.paths.leave.touch()
+        self.paths.give_back.touch()
         saves = self.experiment.search.checkpoints
         self._let_go(row for row in self._on_gangs() if row.state is TrialState.QUEUED or not saves)
 
@@ -294,11 +316,15 @@ class Conductor:
             if command.key not in self._state.answered:
                 self._answer(command)
         self._stop_as_told()
+        if self._wanted_gangs != self.num_gangs:
+            self._leave("another number of gangs")
 
     def _answer(self, command: Command) -> None:
         """The line first: what was accepted and not done then is done when the search goes on."""
         has_room = not self.is_exhausted and self._asker.has_room()
-        standing = Standing(self._state, self.experiment, has_room, self._newest)
+        standing = Standing(
+            self._state, self.experiment, has_room, self._newest, self._wanted_gangs, self._most_gangs
+        )
         line = answer(command, standing)
         self._happens("COMMAND", command.trial, **line)
         if command.key in self._state.enqueued:
@@ -346,7 +372,11 @@ class Conductor:
                 write_trials(self.paths.trials_csv, list(self.rows.values()))
         finally:
             self._log.close()
-            self.paths.leave.unlink(missing_ok=True)
+            self._forget_leaving()
+
+    def _forget_leaving(self) -> None:
+        self.paths.leave.unlink(missing_ok=True)
+        self.paths.give_back.unlink(missing_ok=True)
 
     @contextmanager
     def noting_trouble(self) -> Iterator[None]:
@@ -368,7 +398,7 @@ class Conductor:
     def _settle(self) -> None:
         """What an earlier run of the folder decided and had no time to do."""
         state = self._state
-        self.paths.leave.unlink(missing_ok=True)
+        self._forget_leaving()
         if state.last_exploit is not None:
             self._take_over(state.last_exploit["trial"], state.last_exploit["donor"])
         for row in self.rows.values():
@@ -573,7 +603,7 @@ class Conductor:
             "seed": self.experiment.search.seed if seed is None else seed,
             "recovery": self.experiment.recovery,
             "is_saved": self.experiment.search.checkpoints,
-            "leave": self.paths.leave,
+            "leave": self.paths.give_back,
             "donor": self.rows[number].donor,
         }
         if self.experiment.function is not None:

@@ -249,7 +249,10 @@ def _search(
     try:
         if not conductor.is_done:
             with _quiet_ray(), cluster(), _signals(conductor):
-                _drive(conductor, size, gangs)
+                _drive(conductor, size)
+                while conductor.regroup():
+                    shutil.rmtree(paths.tune, ignore_errors=True)
+                    _drive(conductor, size)
     except KeyboardInterrupt:
         conductor.ask_to_leave("interrupted twice")
     except OSError as error:
@@ -340,7 +343,8 @@ def _send_along(function: TrainFunction) -> None:
         cloudpickle.register_pickle_by_value(module)
 
 
-def _drive(conductor: Conductor, size: GangSize, gangs: int) -> None:
+def _drive(conductor: Conductor, size: GangSize) -> None:
+    gangs = conductor.num_gangs
     if conductor.experiment.function is not None:
         _send_along(conductor.experiment.function)
     # Tune keeps one pending trial for a searcher that is not random, unless this says otherwise.

@@ -65,6 +65,8 @@ class SearchState:
         """key -> parameters, of the configurations that somebody wants to be tried"""
         self.clones: dict[str, int] = {}
         """key -> donor, of those that have not begun and will from a checkpoint of the donor's"""
+        self.num_gangs: int | None = None
+        """what somebody wants; None: as many as fit"""
         self.num_suggested = 0
         self.is_over = False
         self.end_reason: str | None = None
@@ -192,6 +194,8 @@ class SearchState:
             self.enqueued[line["key"]] = dict(line["params"])
             if line["name"] == "clone":
                 self.clones[line["key"]] = line["trial"]
+        elif line["name"] == "gangs":
+            self.num_gangs = line["gangs"]
         else:
             self._hold(self.rows[line["trial"]], line["name"] == "pause")
 

@@ -29,11 +29,11 @@ class Command:
     """What is asked of a search."""
 
     name: str
-    """`stop`, `pause`, `unpause` or `clone` a trial; `enqueue` a configuration."""
+    """`stop`, `pause`, `unpause` or `clone` a trial; `enqueue` a configuration; set the number of `gangs`."""
     trial: int | None = None
     """That trial; or one whose parameters the enqueued one has where `params` does not say otherwise."""
     params: Mapping[str, Any] = field(default_factory=dict)
-    """Parameter to value, as `search.points` has them."""
+    """Parameter to value, as `search.points` has them; or `gangs` to their number."""
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -62,7 +62,7 @@ def ask(paths: ExperimentPaths, command: Command, wait_s: float = WAIT_S) -> Ans
 
     Raises ResultsError where no search runs.
     """
-    _holder(paths, command.name)
+    _holder(paths, "change its gangs" if command.name == "gangs" else command.name)
     answers = _Tail(paths.decisions, os.path.getsize(paths.decisions))
     send(paths.commands, command)
     until = time.monotonic() + wait_s
@@ -95,11 +95,11 @@ def send(path: Path, command: Command) -> None:
         os.close(descriptor)
 
 
-def _holder(paths: ExperimentPaths, name: str) -> str:
+def _holder(paths: ExperimentPaths, asked: str) -> str:
     holder = holder_of(paths.lock)
     if holder is None:
         raise ResultsError(
-            f"only a search that runs can be told to {name}, but nothing runs in {paths.root}; "
+            f"only a search that runs can be told to {asked}, but nothing runs in {paths.root}; "
             f"go on with it by: tuner resume {paths.root}"
         )
     return holder

@@ -2,9 +2,9 @@
 
 results/<name>/
   experiment.yaml  environment.json  versions.json  study.journal  trials.csv
-  decisions.jsonl  commands.jsonl  notes.jsonl
+  decisions.jsonl  commands.jsonl  notes.jsonl  predictions.json
   trials/00000/    params.json  events.out.tfevents.*  log.txt  checkpoints/{best,000003_0000000057}/
-results/.store/    prepared data, shared by the experiments of one results folder
+results/.store/    prepared data, shared by the experiments of one results folder, with reports of it beside
 results/.fetched/  the files at addresses from which they were prepared
 """
 
@@ -124,8 +124,13 @@ class ExperimentPaths:
 
     @property
     def leave(self) -> Path:
-        """While it exists, gangs save their trials and return."""
+        """Asks the run to save its trials and end."""
         return self.root / ".leave"
+
+    @property
+    def give_back(self) -> Path:
+        """While it exists, gangs save their trials and return."""
+        return self.root / ".give_back"
 
     @property
     def store_root(self) -> Path:

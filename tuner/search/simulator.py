@@ -206,7 +206,7 @@ class _Simulation:
         return self._trials[resume.number] if resume else None
 
     def _begun(self, suggestion: Suggestion) -> _Trial:
-        number, params = suggestion
+        number, params = suggestion.number, suggestion.params
         trial = self._trials[number] = _Trial(number, params, self._curves.curve(params))
         self._scheduler.on_start(number, params)
         return trial

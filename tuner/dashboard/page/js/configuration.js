@@ -1,4 +1,4 @@
-// The form of a configuration: a field for each axis of the space. A field that is left empty is drawn by the search;
+// The form of a configuration: a field for each axis of the space, or of others with a `hint`. A field that is left empty is drawn by the search;
 // one that depends on a choice is there while that is made.
 import { el, setChoices } from "./dom.js";
 import { number } from "./format.js";
@@ -65,7 +65,7 @@ class Field {
       { class: "field" },
       el("label", { for: id }, axis.name),
       this.input,
-      el("span", { class: "note", id: `${id}-hint` }, hint(axis)),
+      el("span", { class: "note", id: `${id}-hint` }, axis.hint ?? hint(axis)),
       this.error,
     );
   }

@@ -66,11 +66,27 @@ async function configure(store, api, trial = null) {
       onward.label,
     ],
     action: "Enqueue",
-    submit: (dialog) => enqueue(api, form, dialog, { name: name(), trial }, what),
+    submit: (dialog) => send(api, form, dialog, { name: name(), trial }, what),
   });
 }
 
-async function enqueue(api, form, dialog, command, what) {
+/** Asks how many trials may train at once. */
+function chooseGangs(store, api) {
+  const states = store.trials.column("state");
+  const running = states.raw.filter((state) => state === "RUNNING").length;
+  const axis = { name: "gangs", kind: "int", when: {}, hint: "trials at once" };
+  const form = new Configuration([axis], { gangs: running || 1 });
+  const what = "Number of gangs";
+  openDialog({
+    title: what,
+    content: [el("p", { class: "muted" }, "All trials are saved, and go on with so many gangs."), form.element],
+    action: "Change",
+    submit: (dialog) => send(api, form, dialog, { name: "gangs" }, what),
+  });
+}
+
+/** Gives the command with what is in the form, which stays until it is taken. */
+async function send(api, form, dialog, command, what) {
   const params = form.params();
   if (!params) return;
   dialog.wait(true);
@@ -95,6 +111,7 @@ export class SearchControl {
       "div",
       { class: "control", role: "group", "aria-label": "Tell the search", hidden: true },
       button("Enqueue a configuration …", () => configure(store, api)),
+      button("Gangs …", () => chooseGangs(store, api)),
       button("Stop search …", () => confirm(api, { name: "stop" }, "Stop the search", sure)),
     );
   }
