@@ -181,6 +181,8 @@ def _told_otherwise(looker: Looker, ending: str, **changes: Any) -> None:
 def test_while_a_search_runs_the_model_is_looked_at_only_when_asked(look: Open) -> None:
     looker = look("/")
     _told_otherwise(looker, r"/api/experiments/texts$", state="running")
+    silence = {"content_type": "text/event-stream", "body": "retry: 600000\n\n"}
+    looker.page.route(re.compile("/live"), lambda route: route.fulfill(**silence))
     _told_otherwise(looker, r"/texts/model$", report=None)
     looker.open("/e/texts#tab=model&part=model")
     looker.page.get_by_role("button", name="Compute", exact=True).click()
