@@ -1,4 +1,4 @@
-"""The Python door: `tuner.run(experiment)`, `tuner.resume(folder)`, and what they return."""
+"""The Python door: `tuner.run(experiment)`, `tuner.resume(folder)`, what they return, and `tuner.report`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -189,3 +189,19 @@ def note(
     if after != before:
         write_note(paths.notes, number, after)
     return after
+
+
+def report(folder: str | Path, out: str | Path | None = None) -> Path:
+    """Writes the report of a search, over or not, as one HTML file that needs nothing else; returns the file.
+
+    Args:
+        folder: the experiment's own, or any folder of TensorBoard logs.
+        out: the file to write; None: `report.html` in the folder.
+
+    Raises:
+        ResultsError: there is nothing to report of, or it is damaged.
+        UsageError: the file cannot be written.
+    """
+    from tuner.search_report import write_report
+
+    return write_report(folder, out)

@@ -377,6 +377,21 @@ def results(
 
 
 @app.command()
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="an experiment's folder, or any folder of TensorBoard logs"),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="write it there (default: DIR/report.html)"),
+    ] = None,
+) -> None:
+    """The search as one HTML file: in words, and in the dashboard's views."""
+    print(f"written to {_near(tuner.report(folder, out))}")
+
+
+@app.command()
 def predict(
     model: Annotated[Path, typer.Argument(metavar="OUT", help="folder that tuner best --export wrote")],
     inputs: Annotated[

@@ -72,10 +72,15 @@ def page(look: Open, search: AnsweringSearch, controlled: str) -> Looker:
     return look(f"/e/halfway?token={TOKEN}", at=controlled)
 
 
-def row_in(paths: ExperimentPaths, *states: TrialState) -> TrialRow:
+def rows_of(paths: ExperimentPaths) -> list[TrialRow]:
     trials = ExperimentTrials(paths)
-    trials.poll()
-    return next(row for row in trials.rows.values() if row.state in states)
+    if paths.experiment_yaml.is_file():
+        trials.poll()
+    return list(trials.rows.values())
+
+
+def row_in(paths: ExperimentPaths, *states: TrialState) -> TrialRow:
+    return next(row for row in rows_of(paths) if row.state in states)
 
 
 def open_trial(looker: Looker, number: int) -> None:
@@ -392,18 +397,11 @@ def running(tmp_path: Path) -> Iterator[tuple[ExperimentPaths, subprocess.Popen[
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
     paths = ExperimentPaths(tmp_path / "results" / "slow")
-    until(lambda: process.poll() is not None or _reports(paths), "a first report")
+    until(lambda: process.poll() is not None or any(row.reports for row in rows_of(paths)), "a first report")
     assert process.poll() is None, process.communicate()[0]
     yield paths, process
     process.kill()
     process.communicate()
-
-
-def _reports(paths: ExperimentPaths) -> int:
-    trials = ExperimentTrials(paths)
-    if paths.experiment_yaml.is_file():
-        trials.poll()
-    return max((row.reports for row in trials.rows.values()), default=0)
 
 
 @pytest.mark.ray
@@ -443,6 +441,12 @@ def test_a_search_that_runs_obeys(
         the_answer(looker, f"Stop trial {number}: it stops at its next report")
     looker.press("Escape")
     looker.page.locator(".card-table .grid-row").filter(has_text="0.125").wait_for(timeout=PATIENCE_S * 1000)
+
+    press(looker, "Gangs …")
+    looker.page.get_by_label("gangs", exact=True).fill("1")
+    press(looker, "Change", "dialog")
+    the_answer(looker, "Number of gangs: what trains is saved, and goes on with 1 gang")
+    until(lambda: [row.state for row in rows_of(paths)].count(TrialState.RUNNING) == 1, "one gang")
 
     press(looker, "Stop search …")
     press(looker, "Stop the search", "dialog")

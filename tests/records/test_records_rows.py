@@ -1,6 +1,7 @@
 """The table of trials comes back as it was written."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,12 @@ def test_absent_is_missing_in_the_frame() -> None:
     bare = trials_frame([FULL, BARE]).iloc[1]
     absent = ["param/train.batch_size", "best/val/loss", "steps", "seconds", "gpu_seconds", "confirms"]
     assert bare[absent].isna().all()
+
+
+def test_a_value_that_is_no_valid_text_is_escaped_in_the_frame(tmp_path: Path) -> None:
+    rows = written(tmp_path, replace(FULL, params={"path": "caf\udce9"}))
+    assert rows[0].params == {"path": "caf\udce9"}
+    assert trials_frame(rows)["param/path"].tolist() == ["caf\\udce9"]
 
 
 def test_empty_frame_has_columns() -> None:

@@ -159,9 +159,14 @@ def trials_frame(rows: Sequence[TrialRow]) -> "pd.DataFrame":
     """One row a trial, columns as in `trials.csv`, typed; absent is missing, and so is NaN."""
     import pandas as pd
 
-    records = map(flat, rows)
+    records = ({name: _as_text(value) for name, value in flat(row).items()} for row in rows)
     frame: pd.DataFrame = pd.DataFrame(records, columns=column_names(rows)).astype(_TYPES)
     return frame
+
+
+def _as_text(value: Any) -> Any:
+    """Strings as pandas takes them: a parameter may be a file's name that is no valid text."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 def column_names(rows: Iterable[TrialRow]) -> list[str]:

@@ -359,7 +359,7 @@ export class CurvesView {
       this.store.view.which === "picked" ? this.plot.redraw() : this.plot.redrawMain();
     else if (topics.has("hover")) this.plot.redrawOver();
     this.logY.press(this.plot.y?.kind === "log");
-    const thinned = this.plot.data?.thinned ? " · thinned by the server" : "";
+    const thinned = this.plot.data?.thinned ? " · thinned" : "";
     this.card.note.textContent = `${this.plot.rows?.length ?? 0} curves${this.plot.isCut && !view.zoom.curves ? " · outliers cut, double-click for all" : ""}${thinned}`;
   }
 }

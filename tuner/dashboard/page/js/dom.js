@@ -60,6 +60,22 @@ export function badge(state) {
   return el("span", { class: `badge state-${String(state).toLowerCase()}` }, String(state));
 }
 
+/** How many of the trials have finished, as a bar and in words. */
+export function progress({ finished, trials }) {
+  if (finished === null || finished === undefined) return "–";
+  const bar = el("progress", {
+    max: trials || finished || 1,
+    value: finished,
+    "aria-label": "finished trials",
+  });
+  return el(
+    "div",
+    { class: "progress" },
+    bar,
+    el("span", {}, trials ? `${finished} / ${trials}` : String(finished)),
+  );
+}
+
 /** What a view says when it has nothing to show: what is so, and what to do. */
 export function notice(title, text, ...actions) {
   return el(

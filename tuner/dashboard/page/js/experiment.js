@@ -5,11 +5,10 @@ import { CompareView } from "./compare.js";
 import { SearchControl } from "./control.js";
 import { CurvesView } from "./curves.js";
 import { DataModelView } from "./data_model.js";
-import { badge, closePopover, copy, el, fill, notice, say } from "./dom.js";
+import { badge, closePopover, copy, el, fill, notice, progress, say } from "./dom.js";
 import { FilterBar } from "./filter_bar.js";
 import { duration, heading, number } from "./format.js";
 import { mark } from "./frames.js";
-import { progress } from "./overview.js";
 import { ParallelView } from "./parallel.js";
 import { HistoryView, ScatterView } from "./scatter.js";
 import { SchedulingView } from "./scheduling.js";
@@ -40,10 +39,11 @@ export class Experiment {
     this.facts = el("div", { class: "head-facts" });
     this.hints = el("div", { class: "hints" });
     this.control = new SearchControl(this.store, this.api);
+    const held = TABS.filter(([key]) => this.api.tabs?.includes(key) ?? true); // A report holds some.
     this.tabs = el(
       "div",
       { class: "tabs", role: "tablist", "aria-label": "Views" },
-      TABS.map(([key, text]) => this.#tab(key, text)),
+      held.map(([key, text]) => this.#tab(key, text)),
     );
     this.bar = new FilterBar(this.store);
     this.panel = new TrialPanel(this.store, this.api);

@@ -1,6 +1,6 @@
 // All experiments: state, best value, progress, time, age of the last event.
 import { experiments } from "./api.js";
-import { badge, csv, download, el, fill, notice } from "./dom.js";
+import { badge, csv, download, el, fill, notice, progress } from "./dom.js";
 import { duration, number } from "./format.js";
 import { mark } from "./frames.js";
 
@@ -147,21 +147,5 @@ function line(each) {
     cell("time", duration(each.seconds)),
     cell("GPU time", duration(each.gpu_seconds)),
     cell("last event", each.event_age_s === null ? "–" : `${duration(each.event_age_s)} ago`),
-  );
-}
-
-/** How many of the trials have finished, as a bar and in words. */
-export function progress({ finished, trials }) {
-  if (finished === null || finished === undefined) return "–";
-  const bar = el("progress", {
-    max: trials || finished || 1,
-    value: finished,
-    "aria-label": "finished trials",
-  });
-  return el(
-    "div",
-    { class: "progress" },
-    bar,
-    el("span", {}, trials ? `${finished} / ${trials}` : String(finished)),
   );
 }

@@ -230,7 +230,7 @@ export class TrialPanel {
       this.parts.more,
       faults(detail.faults ?? []),
       decisions(detail.decisions ?? []),
-      checkpoints(detail.checkpoints ?? []),
+      detail.checkpoints && checkpoints(detail.checkpoints),
     );
   }
 
