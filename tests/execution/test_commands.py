@@ -44,7 +44,7 @@ def make_experiment(**changes):
 class Search:
     """A run of the folder with made-up gangs, one trial at a time unless told otherwise."""
 
-    def __init__(self, folder, experiment=None, scheduler=None, num_gangs=1):
+    def __init__(self, folder, experiment=None, scheduler=None, num_gangs=1, listeners=()):
         experiment = experiment or make_experiment()
         self.paths = ExperimentPaths(folder)
         state, scheduler = new_state(experiment), scheduler or NoStopping()
@@ -59,6 +59,7 @@ class Search:
             scheduler,
             store_of=lambda data: folder,
             num_gangs=num_gangs,
+            listeners=listeners,
             clock=Clock(),
             state=state,
         )
@@ -339,8 +340,10 @@ def test_a_paused_trial_stays_so_when_the_search_goes_on_in_another_process(tmp_
     search = Search(tmp_path).begin().told(Command("pause", trial=0))
     search.gangs.run()
     search.conductor.close("the driver ended")
-    for _ in range(2):
-        search = Search(tmp_path)
+    seen = []
+    for number in range(2):
+        search = Search(tmp_path, listeners=[lambda conductor: seen.append(conductor.waits_for)])
+        assert seen == [[0]] * (number + 1), "whoever resumes it sees why nothing happens"
         search.gangs.run()
         assert search.rows[0].state is TrialState.PAUSED
         assert search.conductor.waits_for == [0]

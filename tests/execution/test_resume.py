@@ -41,6 +41,7 @@ SEARCHES = {
     "patience": {"scheduler": {"type": "asha", "variant": "promotion"}, "stop": {"patience": 4}},
     "paused": {"scheduler": "none", "sampler": "random"},
     "paused_twice": {"scheduler": {"type": "asha", "variant": "promotion"}},
+    "paused_population": {"scheduler": {"type": "pbt", "interval": 2}},
     "cloned": {"scheduler": {"type": "asha", "variant": "promotion"}, "sampler": "tpe"},
 }
 
@@ -53,6 +54,10 @@ TOLD = {
         7: Command("unpause", trial=6, key="d"),
     },
     "paused_twice": {2: Command("pause", trial=0, key="a"), 6: Command("unpause", trial=0, key="b")},
+    "paused_population": {
+        1: Command("pause", trial=1, key="a"),
+        6: Command("unpause", trial=1, key="b"),
+    },
     "cloned": {
         1: Command("clone", trial=0, params={"x": 0.35}, key="a"),
         2: Command("pause", trial=0, key="b"),

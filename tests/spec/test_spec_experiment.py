@@ -83,6 +83,7 @@ def random_tree(seed):
         train__early_stop={"choice": [None, {"patience": {"int": [1, 9]}, "min_delta": random_domain(rng)}]},
         train__l2=random_domain(rng),
         train__schedule={"choice": ["constant", {"type": "cosine", "warmup": {"float": [0.0, 0.5]}}]},
+        train__shuffle={"choice": ["full", {"type": "block", "window": {"int": [2, 16]}}]},
         search__seed=rng.randrange(2**32),
         resources__cpus_per_worker=rng.choice([1, 0.5]),
     )

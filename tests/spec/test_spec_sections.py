@@ -26,7 +26,7 @@ from tuner.spec import (
     TrialSpec,
 )
 from tuner.spec.checking import _check_model
-from tuner.spec.sections import AugmentSpec
+from tuner.spec.sections import AugmentSpec, BlockShuffle, FullShuffle
 
 
 def refusal(**changes):
@@ -61,6 +61,8 @@ def test_a_trial_survives_json(optimizer, source):
 
 def test_shorthands():
     assert resolved(train__schedule="cosine").train.schedule == Schedule(type="cosine")
+    assert resolved(train__shuffle="block").train.shuffle == BlockShuffle(block_mb=64, window=8)
+    assert resolved().train.shuffle == FullShuffle()
     assert SearchSpec(metric="x", mode="min", scheduler="none").scheduler == NoScheduler()
     assert SearchSpec(metric="x", mode="min", scheduler={"type": "asha", "grace": 3}).scheduler == Asha(
         grace=3, factor=3
@@ -323,6 +325,13 @@ WRONG = [
     ),
     ({"train__schedule__warmup": 1}, "train.schedule.warmup must be < 1; found 1"),
     ({"train__schedule__final": 2}, "train.schedule.final must be <= 1; found 2"),
+    ({"train__shuffle": "blocks"}, "train.shuffle.type must be one of full, block; found 'blocks'"),
+    ({"train__shuffle": {"type": "block", "window": 0}}, "train.shuffle.window must be >= 1; found 0"),
+    ({"train__shuffle": {"type": "block", "block_mb": 0}}, "train.shuffle.block_mb must be > 0; found 0"),
+    (
+        {"train__shuffle": {"type": "full", "window": 2}},
+        "train.shuffle.window is not a known key of train.shuffle (type full); allowed: type",
+    ),
     ({"train__gradient_clip": 0}, "train.gradient_clip must be > 0; found 0"),
     ({"train__precision": "fp8"}, "train.precision must be one of auto, fp32, bf16, fp16; found 'fp8'"),
     ({"train__zero__stage": 4}, "train.zero.stage must be <= 3; found 4"),
@@ -398,6 +407,15 @@ WRONG = [
     ),
     ({"resources__gpus_per_worker": True}, "found true"),
     ({"resources__gpus_per_worker": 1.5}, "a whole number of GPUs; found 1.5"),
+    (
+        {"resources__shard_cache": {"path": "scratch", "limit_mb": 10}},
+        "resources.shard_cache.path must be an absolute path, for each node has its own; found 'scratch'",
+    ),
+    ({"resources__shard_cache": {"path": "/scratch"}}, "resources.shard_cache.limit_mb is required"),
+    (
+        {"resources__shard_cache": {"path": "/scratch", "limit_mb": 0}},
+        "resources.shard_cache.limit_mb must be > 0; found 0",
+    ),
     # between sections
     (
         {"resources__workers": 2, "resources__gpus_per_worker": 0.5},

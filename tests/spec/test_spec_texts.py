@@ -81,6 +81,8 @@ def test_what_is_wrong_with_pairs(tmp_path: Path, override: str, sentence: str) 
         ("data.source.path.test=a.en", "and test where there is one, to such; found {"),
         ("data.source.path.dev=null", "and test where there is one, to such; found {"),
         ('data.source.path={source: a, target: "\\0"}', "must be the path of a file or folder"),
+        ("data.source.path={source: a, target: a}", "a' as source and target; name both"),
+        ("data.source.path.val={source: a, target: a}", "path must be two files; found '/"),
         ("data.split={train: 0.5, val: 0.5, test: 0}", "split is decided by the files of data.source.path"),
         ("data.source={type: parallel_table, path: a, source: x, target: x}", "needs two columns; found 'x'"),
         ("data.source={type: text, path: a}", "with translation; text allows: language_modelling"),

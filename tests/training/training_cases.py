@@ -23,10 +23,12 @@ DIABETES = {
 }
 
 
-def experiment_file(folder: Path, base: dict = DIGITS, model: dict | None = None, **train) -> Path:
+def experiment_file(
+    folder: Path, base: dict = DIGITS, model: dict | None = None, resources: dict | None = None, **train
+) -> Path:
     """A file with a concrete experiment: `base` with changes of its model and train sections."""
     section = {"epochs": 3, "batch_size": 128, "optimizer": OPTIMIZERS["adamw"]} | train
-    tree = base | {"name": "small", "train": section, "resources": {"workers": 2}}
+    tree = base | {"name": "small", "train": section, "resources": {"workers": 2} | (resources or {})}
     tree["model"] = base["model"] | (model or {})
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "experiment.yaml"

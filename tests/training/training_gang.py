@@ -246,6 +246,7 @@ def job_of(path: Path, out: Path):
         folder=out,
         spec=spec,
         store=prepare(spec.data, spec.task, out / ".store").path,
+        shard_cache=experiment.resources.shard_cache,
     )
 
 

@@ -45,7 +45,13 @@ def train_in_parts(parts: list[tuple[Experiment, int]], store_root: Path) -> lis
 def _whole_batches(store, train) -> Batches:
     size = train.batch_size
     return Batches(
-        store.split("train"), batch_size=size, micro_batch=size, rank=0, num_ranks=1, seed=train.seed
+        store.split("train"),
+        batch_size=size,
+        micro_batch=size,
+        rank=0,
+        num_ranks=1,
+        seed=train.seed,
+        shuffle=train.shuffle,
     )
 
 

@@ -4,6 +4,7 @@ from tuner.data.batches import Batches, shards
 from tuner.data.inputs import input_names, input_suffixes, read_inputs, text_columns
 from tuner.data.manifest import Manifest
 from tuner.data.order import epoch_order
+from tuner.data.shard_cache import ShardCache
 from tuner.data.sources import num_bytes
 from tuner.data.sources.two_class import bayes_accuracy
 from tuner.data.store import Split, Store, fingerprint, localised, prepare, preprocess
@@ -13,6 +14,7 @@ from tuner.data.text import check_texts
 __all__ = [
     "Batches",
     "Manifest",
+    "ShardCache",
     "Split",
     "Store",
     "Table",

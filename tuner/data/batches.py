@@ -8,6 +8,7 @@ rows [(m * num_ranks + r) * micro_batch :][:micro_batch], so over ranks and accu
 used once, whatever the number of ranks. The last incomplete global batch of an epoch is dropped (its rows
 differ from epoch to epoch). On request a micro-batch has further rows, those that follow in the permutation
 (after the last one: the first).
+With a block shuffle the order is by blocks (`tuner.data.order`); the rest is the same.
 The position is (seed, epoch, global batch): to go on there costs one permutation (10 M rows: 0.4 s), reads
 nothing, and is exact.
 
@@ -22,15 +23,17 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.data.order import Rows, order_of
-from tuner.data.pixels import Pixels
-from tuner.data.store import Split
+from tuner.data.order import Blocks, Order, Rows, order_of
+from tuner.data.sharded import ShardedArray
+from tuner.data.store import Features, Split
 from tuner.data.table import AnyArray
 from tuner.errors import DataError
+from tuner.spec.sections import BlockShuffle, FullShuffle, Shuffle
 
 MicroBatch = tuple[AnyArray, AnyArray]
 _BLOCK_ROWS = 1 << 14
 """Of the order, computed at once."""
+_FULL = FullShuffle()
 
 
 class Batches:
@@ -46,6 +49,7 @@ class Batches:
         num_ranks: int,
         seed: int,
         num_following: int = 0,
+        shuffle: Shuffle = _FULL,
     ) -> None:
         """`batch_size` is the global one: micro_batch x accumulation x num_ranks, all in rows.
 
@@ -64,6 +68,8 @@ class Batches:
         self.rank = rank
         self.num_ranks = num_ranks
         self.seed = seed
+        self._blocks = _blocks(shuffle, split)
+        self._split = split
         self._features, self._targets = _arrays(split)
         self._offsets = np.arange(micro_batch + num_following)
 
@@ -82,12 +88,20 @@ class Batches:
 
         Each is (x [micro_batch + num_following, *input_shape], y of the same rows), a writable copy.
         """
-        for rows in self._rows(epoch, start):
-            yield self._gather(rows)
+        order = order_of(len(self._targets), self.seed, epoch, self._blocks)
+        latest = 0
+        try:
+            for batch, rows in enumerate(self._rows(order, start), start):
+                window = order.window(batch * self.batch_size)
+                if window != latest:
+                    self._split.release()
+                    latest = window
+                yield self._gather(rows)
+        finally:
+            self._split.release()
 
-    def _rows(self, epoch: int, start: int) -> Iterator[Rows]:
+    def _rows(self, rows_at: Order, start: int) -> Iterator[Rows]:
         """Of each global batch this rank's micro-batches, one after the other, with what follows each."""
-        rows_at = order_of(len(self._targets), self.seed, epoch)
         step = max(1, _BLOCK_ROWS // self.batch_size)
         for first in range(start, self.batches_per_epoch, step):
             batches = np.arange(first, min(first + step, self.batches_per_epoch))
@@ -101,10 +115,21 @@ class Batches:
         return [(x[start : start + width], y[start : start + width]) for start in range(0, len(rows), width)]
 
 
-def _arrays(split: Split) -> tuple[AnyArray | Pixels, AnyArray]:
+def _blocks(shuffle: Shuffle, split: Split) -> Blocks | None:
+    if not isinstance(shuffle, BlockShuffle):
+        return None
+    features = split.stored_features
+    row_bytes = features.size // len(features) * features.dtype.itemsize
+    return Blocks(max(1, int(shuffle.block_mb * 1_000_000) // row_bytes), shuffle.window)
+
+
+def _arrays(split: Split) -> tuple[Features, AnyArray | ShardedArray]:
     """Without numpy's class of memory-mapped arrays, which makes each gather slower."""
-    features = split.features
-    return features if isinstance(features, Pixels) else np.asarray(features), np.asarray(split.targets)
+    features, targets = split
+    return (
+        np.asarray(features) if isinstance(features, np.ndarray) else features,
+        np.asarray(targets) if isinstance(targets, np.ndarray) else targets,
+    )
 
 
 def shards(split: Split, *, micro_batch: int, rank: int, num_ranks: int) -> Iterator[MicroBatch]:
@@ -120,5 +145,8 @@ def shards(split: Split, *, micro_batch: int, rank: int, num_ranks: int) -> Iter
     num_batches = -(-per_rank // micro_batch)
     bounds = np.arange(num_ranks * num_batches + 1) * num_rows // (num_ranks * num_batches)
     mine = bounds[rank * num_batches : (rank + 1) * num_batches + 1]
-    for start, end in zip(mine[:-1], mine[1:], strict=True):
-        yield features[start:end].copy(), targets[start:end].copy()
+    try:
+        for start, end in zip(mine[:-1], mine[1:], strict=True):
+            yield features[start:end].copy(), targets[start:end].copy()
+    finally:
+        split.release()

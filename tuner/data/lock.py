@@ -36,7 +36,7 @@ def _acquire(path: Path) -> int:
             _make(path.parent)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is_at(descriptor, path):
+            if is_at(descriptor, path):
                 return descriptor
             os.close(descriptor)
 
@@ -50,7 +50,7 @@ def _make(folder: Path) -> None:
             raise
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
+def is_at(descriptor: int, path: Path) -> bool:
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(descriptor), path.stat())
     return False

@@ -2,16 +2,20 @@
 
     rows_at = order_of(num_rows, seed=0, epoch=3)
     rows_at(np.arange(32))    # the rows of the first batch of 32
+    order_of(num_rows, seed=0, epoch=3, blocks=Blocks(num_rows=20_000, window=8))    # a block shuffle
 
 Up to `LARGEST_LISTED` rows it is listed: shuffled once an epoch, 4 bytes a row. Beyond, each place is
 computed by itself, in no memory: a Feistel network over the next power of two, with cycle walking (J.
 Black and P. Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002). It is no cipher, and needs to
 be none.
+
+A block shuffle needs few stretches of the rows at a time: blocks of neighbours come in random order, and the
+rows of each `window` of them are shuffled, a window at a time, 8 bytes a row of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +28,32 @@ LARGEST_LISTED = 2**27
 _NUM_ROUNDS = 8
 
 
-def order_of(num_rows: int, seed: int, epoch: int) -> Callable[[Places], Rows]:
+class Blocks(NamedTuple):
+    """A block shuffle."""
+
+    num_rows: int
+    """Of a block; the last one has what is left."""
+    window: int
+    """Blocks whose rows are mixed."""
+
+
+class Order(Protocol):
     """Places in the epoch to their rows, of any shape; beyond the last place the first one follows."""
+
+    def __call__(self, places: Places) -> Rows: ...
+
+    def window(self, place: int) -> int:
+        """Which stretch of the epoch a place is in; two of them have no block of rows in common."""
+        ...
+
+
+def order_of(num_rows: int, seed: int, epoch: int, blocks: Blocks | None = None) -> Order:
+    """`blocks`: None: any row may come at any place."""
+    if blocks is not None:
+        return _InBlocks(num_rows, seed, epoch, blocks)
     if num_rows > LARGEST_LISTED:
         return _Computed(num_rows, seed, epoch)
-    order = epoch_order(num_rows, seed, epoch)
-    return lambda places: order.take(places, mode="wrap")
+    return _Listed(num_rows, seed, epoch)
 
 
 def epoch_order(num_rows: int, seed: int, epoch: int) -> NDArray[np.int32]:
@@ -40,8 +64,55 @@ def epoch_order(num_rows: int, seed: int, epoch: int) -> NDArray[np.int32]:
     return order
 
 
-def _generator(seed: int, epoch: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=[seed, epoch]))
+def _generator(seed: int, epoch: int, stream: int = 0) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, stream]))
+
+
+class _Listed:
+    def __init__(self, num_rows: int, seed: int, epoch: int) -> None:
+        self._rows = epoch_order(num_rows, seed, epoch)
+
+    def __call__(self, places: Places) -> NDArray[np.int32]:
+        return self._rows.take(places, mode="wrap")
+
+    def window(self, place: int) -> int:
+        return 0
+
+
+class _InBlocks:
+    def __init__(self, num_rows: int, seed: int, epoch: int, blocks: Blocks) -> None:
+        self._num_rows, self._seed, self._epoch = num_rows, seed, epoch
+        self._block_rows, self._width = min(blocks.num_rows, num_rows), blocks.window
+        self._first_rows = epoch_order(-(-num_rows // self._block_rows), seed, epoch).astype(np.int64)
+        self._first_rows *= self._block_rows
+        ends = np.cumsum(np.minimum(self._block_rows, num_rows - self._first_rows))
+        self._starts = np.concatenate([[0], ends[self._width - 1 : -1 : self._width]])
+        self._latest = (-1, np.empty(0, np.int64))
+
+    def __call__(self, places: Places) -> NDArray[np.int64]:
+        inside = places.ravel() % self._num_rows
+        windows = self._windows(inside)
+        rows = np.empty_like(inside)
+        for window in np.unique(windows):
+            mine = windows == window
+            rows[mine] = self._rows_of(window)[inside[mine] - self._starts[window]]
+        return rows.reshape(places.shape)
+
+    def window(self, place: int) -> int:
+        return int(self._windows(place))
+
+    def _windows(self, places: int | Places) -> NDArray[np.int64]:
+        return np.searchsorted(self._starts, places, side="right") - 1
+
+    def _rows_of(self, window: int) -> NDArray[np.int64]:
+        """In their order; the latest window is kept, for places are mostly asked for one after the other."""
+        if self._latest[0] != window:
+            first_rows = self._first_rows[window * self._width : (window + 1) * self._width]
+            rows = (first_rows[:, None] + np.arange(self._block_rows)).ravel()
+            rows = rows[rows < self._num_rows]
+            _generator(self._seed, self._epoch, window + 1).shuffle(rows)
+            self._latest = (window, rows)
+        return self._latest[1]
 
 
 class _Computed:
@@ -60,6 +131,9 @@ class _Computed:
         while len(outside := np.flatnonzero(rows >= self._num_rows)):
             rows[outside] = self._permute(rows[outside])
         return rows.astype(np.int64).reshape(places.shape)
+
+    def window(self, place: int) -> int:
+        return 0
 
     def _permute(self, values: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """A permutation of the numbers below the power of two."""

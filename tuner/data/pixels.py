@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.data import standardise
+from tuner.data.sharded import ShardedArray
 from tuner.data.table import FloatArray
 
 Bytes = NDArray[np.uint8]
@@ -20,7 +21,7 @@ _VALUES = np.arange(256, dtype=np.float64)
 class Pixels:
     """Of a slice or of rows it gives new float32 rows, as an array of a store of numbers does."""
 
-    stored: Bytes
+    stored: Bytes | ShardedArray
     """[rows, channels, height, width]"""
     moments: standardise.Moments | None
     """Mean and standard deviation of each channel; None: not standardised."""

@@ -28,7 +28,8 @@ from tuner.data.scratch import Scratch
 from tuner.data.sources.files import broken_line, reason
 from tuner.data.split import SPLITS
 from tuner.data.table import Table
-from tuner.data.tokens import BEFORE_SPACE, TokenArray, Tokenizer, fit, from_json
+from tuner.data.text import TextRows
+from tuner.data.tokens import BEFORE_SPACE, TokenArray, fit, from_json
 from tuner.errors import DataError
 from tuner.spec.sections import DataSpec, TextSpec
 from tuner.spec.sections import Split as SplitSpec
@@ -58,14 +59,6 @@ Files = Mapping[str | None, Path]
 """Of each split; or under None one that is to be cut."""
 
 
-@dataclass(frozen=True)
-class RunningRows:
-    """Prepared splits: (tokens int32 [rows, max_length], the next tokens of the same shape)."""
-
-    splits: dict[str, tuple[TokenArray, TokenArray]]
-    tokenizer: Tokenizer
-
-
 def write_files(table: Table, scratch: Scratch) -> Files:
     """The texts of a table, one after the other, in `scratch`."""
     if table.parts is None:
@@ -75,7 +68,7 @@ def write_files(table: Table, scratch: Scratch) -> Files:
 
 def prepare_running(
     files: Files, spec: DataSpec, scratch: Scratch, map_chunks: MapChunks, *, piece_bytes: int = PIECE_BYTES
-) -> RunningRows:
+) -> TextRows:
     """Of the text in `files`; DataError where it cannot be used. The tokens lie in `scratch`."""
     text = spec.text or TextSpec()
     parts = _parts(files, spec.split)
@@ -93,7 +86,7 @@ def prepare_running(
                 f"each split of a text must fill a row of data.text.max_length = {text.max_length} tokens "
                 f"and one more, but {name} has {len(tokens)} tokens; lower max_length or give more text"
             )
-    return RunningRows(splits, tokenizer)
+    return TextRows(splits, tokenizer, tokenizer.num_tokens)
 
 
 def _encode(piece: Piece, *, content: str) -> TokenArray:

@@ -38,10 +38,12 @@ from tuner.data.remote import fetched
 from tuner.data.rows import apply, prepare_rows
 from tuner.data.running_text import Files, prepare_running, write_files
 from tuner.data.scratch import Rows, Scratch, save_rows, scratch_in
+from tuner.data.shard_cache import ShardCache
+from tuner.data.sharded import ShardedArray
 from tuner.data.sources.files import content_sha256, reason
 from tuner.data.split import split_rows
 from tuner.data.table import AnyArray
-from tuner.data.text import prepare_texts
+from tuner.data.text import TextRows, prepare_texts
 from tuner.data.translations import prepare_translations
 from tuner.errors import DataError
 from tuner.spec.sections import (
@@ -76,13 +78,26 @@ class RowsAndTargets(NamedTuple):
     targets: AnyArray
 
 
+Features = AnyArray | Pixels | ShardedArray
+
+
 class Split(NamedTuple):
     """One split's rows; memory-mapped and read-only when they come from a store."""
 
-    features: AnyArray | Pixels
+    features: Features
     """Float32 [rows, *input_shape]; int32 tokens [rows, length]."""
-    targets: AnyArray
+    targets: AnyArray | ShardedArray
     """[rows]: int64 class indices, or float32 values; [rows, length]: int32 tokens."""
+
+    @property
+    def stored_features(self) -> AnyArray | ShardedArray:
+        return self.features.stored if isinstance(self.features, Pixels) else self.features
+
+    def release(self) -> None:
+        """The shards that were read up to here are not needed for now; without a cache there are none."""
+        for part in (self.stored_features, self.targets):
+            if isinstance(part, ShardedArray):
+                part.release()
 
 
 @dataclass(frozen=True)
@@ -132,8 +147,12 @@ class Store:
         except OSError:
             return False
 
-    def split(self, name: str) -> Split:
-        """The rows of "train", "val" or "test", memory-mapped; DataError when they are not there."""
+    def split(self, name: str, cache: ShardCache | None = None) -> Split:
+        """The rows of "train", "val" or "test", memory-mapped; DataError when they are not there.
+
+        Args:
+            cache: through which their arrays are read.
+        """
         try:
             arrays = Arrays(
                 *(
@@ -144,12 +163,18 @@ class Store:
         except Exception as error:
             # What numpy raises for a damaged file depends on the place of the damage.
             raise self._damaged(name, reason(error)) from error
-        features, targets = arrays
+        features, targets = (self._through(cache, array) for array in arrays)
         if len(targets) != self.manifest.sizes[name] or len(features) != len(targets):
             raise self._damaged(name, f"it has {len(features)} rows and {len(targets)} targets")
         if features.dtype == np.uint8:
             return Split(Pixels(features, _moments_of(self.manifest)), targets)
         return Split(features, targets)
+
+    def _through(self, cache: ShardCache | None, array: AnyArray) -> AnyArray | ShardedArray:
+        if cache is None or not array.nbytes or not array.flags.c_contiguous:
+            return array
+        assert isinstance(array, np.memmap)
+        return ShardedArray(array, self.manifest.sha256, cache)
 
     def _damaged(self, name: str, found: str) -> DataError:
         return DataError(
@@ -259,23 +284,16 @@ def _build_running_text(
         files: Files = {None: Path(spec.source.path)}
     else:
         files = write_files(sources.read(spec.source), scratch)
-    rows = prepare_running(files, spec, scratch, map_chunks)
-    splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
-    manifest = _manifest(
-        spec,
-        task,
-        sha256,
-        splits,
-        class_names=None,
-        tokenizer=rows.tokenizer.to_json(),
-        num_tokens=rows.tokenizer.num_tokens,
-    )
-    return manifest, splits
+    return _of_tokens(prepare_running(files, spec, scratch, map_chunks), spec, task, sha256)
 
 
 def _build_texts(spec: DataSpec, task: str, sha256: str) -> _Built:
     table = sources.read(spec.source)
     rows = prepare_translations(table, spec) if task == TRANSLATION else prepare_texts(table, spec)
+    return _of_tokens(rows, spec, task, sha256)
+
+
+def _of_tokens(rows: TextRows, spec: DataSpec, task: str, sha256: str) -> _Built:
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     manifest = _manifest(
         spec,
@@ -285,7 +303,7 @@ def _build_texts(spec: DataSpec, task: str, sha256: str) -> _Built:
         class_names=rows.class_names,
         tokenizer=rows.tokenizer.to_json(),
         num_tokens=rows.num_tokens,
-        padding=rows.tokenizer.padding,
+        padding=rows.padding,
         separator=rows.separator,
         target_tokens=rows.target_tokens,
     )

@@ -18,16 +18,16 @@ from tuner.spec.sections import DataSpec, TextSpec
 
 @dataclass(frozen=True)
 class TextRows:
-    """Prepared splits: (tokens int32 [rows, max_length], class indices [rows])."""
+    """Prepared splits, and what their manifest says of them."""
 
     splits: Mapping[str, tuple[TokenArray, AnyArray]]
+    """Tokens int32 [rows, max_length]; class indices [rows], or tokens of the same shape."""
     tokenizer: Tokenizer
     num_tokens: int
     class_names: tuple[str, ...] | None = None
+    padding: int | None = None
     separator: int | None = None
-    """Of pairs: see `Tokenizer`."""
     target_tokens: float | None = None
-    """Of translations: see `Manifest`."""
 
 
 def prepare_texts(table: Table, spec: DataSpec) -> TextRows:
@@ -49,7 +49,7 @@ def prepare_texts(table: Table, spec: DataSpec) -> TextRows:
     }
     separator = tokenizer.separator if table.features.ndim == 2 else None
     num_tokens = max(tokenizer.num_tokens, (separator or 0) + 1)
-    return TextRows(splits, tokenizer, num_tokens, class_names, separator)
+    return TextRows(splits, tokenizer, num_tokens, class_names, tokenizer.padding, separator)
 
 
 def _check_seen(rows: Mapping[str, Indices], cleaned: Cleaned, origins: Origins) -> None:

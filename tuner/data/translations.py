@@ -35,6 +35,7 @@ def prepare_translations(table: Table, spec: DataSpec) -> TextRows:
         splits,
         tokenizer,
         tokenizer.boundary + 1,
+        padding=tokenizer.padding,
         target_tokens=np.count_nonzero(targets != tokenizer.padding) / len(targets),
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.data.origins import Indices
-from tuner.data.pixels import Pixels
+from tuner.data.store import Features
 from tuner.data.table import AnyArray
 from tuner.data_report.report import QUANTILES, Numbers, Share
 
@@ -21,7 +21,7 @@ def evenly(num_rows: int, most: int) -> Indices:
     return np.arange(min(num_rows, most)) * num_rows // max(1, min(num_rows, most))
 
 
-def rows_to_look_at(features: AnyArray | Pixels) -> Indices:
+def rows_to_look_at(features: Features) -> Indices:
     values = max(1, features[:1].size)
     return evenly(len(features), min(MOST_ROWS, max(1, MOST_VALUES // values)))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tuner.data import Manifest, Split, Store, prepare, tokens
-from tuner.data.pixels import Pixels
+from tuner.data.store import Features
 from tuner.data.table import AnyArray
 from tuner.data_report import columns, leakage
 from tuner.data_report.findings import findings
@@ -52,7 +52,7 @@ def summarise(
         "columns": columns.summarise(features, targets, manifest) if kind == "table" else None,
         "images": _images(features, manifest) if kind == "image" else None,
         "tokens": _tokens(splits, features, manifest) if kind == "tokens" else None,
-        "leakage": leakage.find(splits, sampler, has_labels=splits["train"].targets.ndim == 1),
+        "leakage": leakage.find(splits, sampler, has_labels=len(splits["train"].targets.shape) == 1),
         "splits": tuple(_split(split, part, manifest) for split, part in splits.items()),
     }
     report = DataReport(
@@ -110,7 +110,7 @@ def _tokens(splits: Mapping[str, Split], train: AnyArray, manifest: Manifest) ->
     )
 
 
-def _lengths(features: AnyArray | Pixels, manifest: Manifest) -> AnyArray:
+def _lengths(features: Features, manifest: Manifest) -> AnyArray:
     """Tokens of each of the rows that are looked at."""
     rows = features.take(rows_to_look_at(features), axis=0)
     if manifest.padding is None:

@@ -8,6 +8,7 @@ What the disk or the study's database raises is kept by the conductor, for Tune 
 raise and goes on; it is raised again by the next `suggest`, which ends the run.
 """
 
+import time
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from tuner.execution.placement import GangSize
 from tuner.execution.trainable import NODES, REPORT
 from tuner.training.job import TrialJob
 from tuner.training.report import Report
+
+WAIT_S = 0.2
 
 
 class Carriers:
@@ -63,6 +66,9 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
             return {"job": job, "size": self._size}
         if job is not None:
             self._carriers.going_on.append(job)
+        elif self._conductor.waits_for:
+            # Where nothing runs Tune asks again at once, all the time.
+            time.sleep(WAIT_S)
         # Said earlier, Tune would let go of gangs for which there will be no new trial, but a paused one.
         return self.FINISHED if self._conductor.is_over else None
 

@@ -117,6 +117,8 @@ class Conductor:
         self._log = DecisionLog(paths.decisions)
         self._happens("OPEN", None, pid=os.getpid(), host=socket.gethostname())
         self._settle()
+        if self.waits_for:
+            self._tell_listeners()
 
     @property
     def rows(self) -> dict[int, TrialRow]:
@@ -612,7 +614,8 @@ class Conductor:
             return TrialJob(**common, function=self.experiment.function, config=config, max_reports=most)
         spec = self._fitting(self.experiment.resolve(params))
         spec = spec if seed is None else spec.with_seed(seed)
-        return TrialJob(**common, spec=spec, store=self._store_of(spec.data))
+        cache = self.experiment.resources.shard_cache
+        return TrialJob(**common, spec=spec, store=self._store_of(spec.data), shard_cache=cache)
 
     def _fitting(self, spec: TrialSpec) -> TrialSpec:
         """With the micro-batch that trials of this kind have been found to need."""

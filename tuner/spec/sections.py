@@ -78,6 +78,12 @@ def _absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
+def _is_absolute(path: str) -> str:
+    if not os.path.isabs(path):
+        raise broken_rule(f"must be an absolute path, for each node has its own; found {show(path)}")
+    return path
+
+
 def _as_type(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
@@ -182,8 +188,12 @@ def _parallel_files(value: Any) -> Any:
             "must be a mapping of source and target to a file each, or a mapping of train and val, and test "
             f"where there is one, to such; found {show(value)}; correct it"
         )
-    for file in (file for pair in pairs for file in pair.values()):
-        _is_place(file)
+    for pair in pairs:
+        for file in pair.values():
+            _is_place(file)
+        if pair["source"] == pair["target"]:
+            found = show(pair["source"])
+            raise broken_rule(f"must be two files; found {found} as source and target; name both")
     return value
 
 
@@ -1004,6 +1014,25 @@ class Schedule(Section):
     """the rate at the end as a share of `lr`, [0, 1]; a constant schedule does not use it"""
 
 
+class FullShuffle(Section):
+    """Any row may come at any place of an epoch."""
+
+    type: Literal["full"] = "full"
+
+
+class BlockShuffle(Section):
+    """Blocks of neighbouring rows come in random order; the rows of some of them at a time are mixed."""
+
+    type: Literal["block"] = "block"
+    block_mb: Positive = 64.0
+    """megabytes of prepared features in a block, as they are stored"""
+    window: Count = 8
+    """blocks whose rows are mixed"""
+
+
+Shuffle = Annotated[FullShuffle | BlockShuffle, Field(discriminator="type")]
+
+
 class Zero(Section):
     """What of the training state is split over the ranks (ZeRO; Rajbhandari et al., 2020)."""
 
@@ -1061,6 +1090,8 @@ class TrainSpec(Section):
     """rows a forward pass of one rank; None: batch_size / workers"""
     optimizer: Optimizer = Adam()
     schedule: Annotated[Schedule, BeforeValidator(_as_type)] = Schedule()
+    """also the bare name of its type"""
+    shuffle: Annotated[Shuffle, BeforeValidator(_as_type)] = FullShuffle()
     """also the bare name of its type"""
     loss: Literal["auto", "cross_entropy", "bce", "mse", "huber"] = "auto"
     """auto: cross-entropy for classification, squared error for regression"""
@@ -1379,6 +1410,17 @@ class RecoverySpec(Section):
     """trials whose best weights are kept, the best ones of the search; None: all"""
 
 
+class ShardCacheSpec(Section):
+    """Prepared rows are read through copies on a disk of each node, which all of its trials share."""
+
+    path: Annotated[AnyPath, AfterValidator(_is_absolute)]
+    """a folder of each node's own disk"""
+    limit_mb: Positive
+    """megabytes of all copies in it together"""
+    shard_mb: Positive = 64.0
+    """megabytes of rows that are copied at once"""
+
+
 class ResourcesSpec(Section):
     workers: Count = 1
     """ranks that train one trial together"""
@@ -1389,6 +1431,8 @@ class ResourcesSpec(Section):
     ray_data_above_mb: Annotated[float, Field(ge=0)] = 1024.0
     """megabytes of image files, running text or tables beyond which Ray Data prepares them, on all nodes,
     each of which must see them; below, one process does"""
+    shard_cache: ShardCacheSpec | None = None
+    """None: prepared rows are read from where the results lie"""
 
 
 class TrialSpec(Section):

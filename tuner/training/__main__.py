@@ -73,6 +73,7 @@ def _job(options: argparse.Namespace) -> TrialJob:
         folder=options.out,
         spec=spec,
         store=store.path,
+        shard_cache=experiment.resources.shard_cache,
     )
 
 

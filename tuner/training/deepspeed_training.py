@@ -19,7 +19,7 @@ import torch
 import torch.distributed
 
 from tuner import models, tasks
-from tuner.data import Batches, Manifest, Store, tokens
+from tuner.data import Batches, Manifest, ShardCache, Store, tokens
 from tuner.records.checkpoints import Checkpoint
 from tuner.records.paths import TrialPaths
 from tuner.records.states import TrialState
@@ -92,6 +92,7 @@ class DeepSpeedTraining:
         spec, train = job.spec, job.spec.train
         store = Store.open(job.store)
         self._spec, self._store, self._paths = spec, store, TrialPaths(job.folder)
+        self._cache = ShardCache.of(job.shard_cache) if job.shard_cache else None
         self._objective, self._ranks = job.objective, ranks
         self._keeper = Keeper(job, ranks, self._progress, self._snapshot, beside=True)
         self._precision = resolve_precision(train.precision, ranks.device_type)
@@ -105,13 +106,14 @@ class DeepSpeedTraining:
             blank=_unused_token(store.manifest),
         )
         self._batches = Batches(
-            store.split("train"),
+            store.split("train", self._cache),
             batch_size=train.batch_size,
             micro_batch=self._plan.micro_batch,
             rank=ranks.rank,
             num_ranks=ranks.num_ranks,
             seed=train.seed,
             num_following=self._augmentation.num_following,
+            shuffle=train.shuffle,
         )
         self._engine = build_engine(
             self._build_model,
@@ -367,7 +369,7 @@ class DeepSpeedTraining:
         metrics = evaluate(
             self._engine,
             self._task,
-            self._store.split("val"),
+            self._store.split("val", self._cache),
             self._ranks,
             micro_batch=EVALUATION_ROWS * self._plan.micro_batch,
             dtype=DTYPES[self._precision],

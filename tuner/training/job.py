@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuner.spec import RecoverySpec, TrialSpec
+from tuner.spec import RecoverySpec, ShardCacheSpec, TrialSpec
 from tuner.training.report import Objective, Trial
 
 TrainFunction = Callable[[dict[str, Any], Trial], Iterator[Mapping[str, float]]]
@@ -30,6 +30,8 @@ class TrialJob:
     """What a function is told; a `spec` holds its own."""
     spec: TrialSpec | None = None
     store: Path | None = None
+    shard_cache: ShardCacheSpec | None = None
+    """Through which the store is read."""
     function: TrainFunction | None = None
     config: Mapping[str, Any] | None = None
     max_reports: int | None = None

@@ -1,0 +1,29 @@
+"""The benchmark of the cache of shards: every case reads the rows, and what is copied is counted."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def shards(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module("shards")
+
+
+def test_what_is_copied_is_counted_without_the_first_epoch(shards: Any, tmp_path: Path) -> None:
+    rows = shards.Rows(np.zeros((1024, 10), np.float32), np.zeros(1024, np.int64))
+    store = shards.make_store(rows, tmp_path / "store")
+    warm, cold = (shards.Counting(tmp_path / name, 10**6, 4096) for name in ("warm", "cold"))
+    cases = [
+        shards.Case("store", shards.FULL),
+        shards.Case("warm", shards.BLOCK, warm),
+        shards.Case("cold", shards.BLOCK, cold, is_cold=True),
+    ]
+    assert shards.measure(store, cases, num_rounds=2) == [0, 0, 2 * (1024 * 40 + 1024 * 8)]
+    assert [len(case.rates) for case in cases] == [2, 2, 2]
