@@ -29,6 +29,7 @@ LEVELS = {
     "execution": 5,
     "results": 6,
     "data_report": 6,
+    "inspection": 7,
     "dashboard": 7,
     "search_report": 8,
     "api": 9,

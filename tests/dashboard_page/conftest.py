@@ -52,6 +52,12 @@ def address(results: Path) -> Iterator[str]:
     yield from _served(results)
 
 
+@pytest.fixture(scope="session")
+def served() -> Callable[[Path], Iterator[str]]:
+    """Serves a folder until it is closed; yields where."""
+    return _served
+
+
 @pytest.fixture
 def empty_address(tmp_path: Path) -> Iterator[str]:
     yield from _served(tmp_path)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import struct
+import wave
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,12 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.data import Split, Store, prepare
-from tuner.data_report import DataReport, as_html, leakage, png, summarise, words
+from tuner.data.spectrogram import LogMel
+from tuner.data_report import DataReport, as_html, leakage, png, sound, summarise, words
 from tuner.data_report.association import association
 from tuner.data_report.columns import raw_columns
 from tuner.data_report.numbers import distribution, evenly, unscaled
 from tuner.data_report.words import number
-from tuner.spec.sections import DataSpec
+from tuner.spec.sections import AudioSpec, DataSpec
 
 Report = Callable[..., DataReport]
 TABULAR = "tabular_classification"
@@ -426,3 +429,27 @@ def test_the_report_is_plain(report: Report) -> None:
     assert [split["rows"] for split in plain["splits"]] == [105, 23, 22]
     assert plain["columns"][0]["numbers"]["counts"]
     assert plain["samples"][0]["values"]
+
+
+# --- sound ---
+
+
+def test_a_recording_can_be_heard_from_its_spectrogram() -> None:
+    spec = AudioSpec(sample_rate=8000, mels=48, max_seconds=0.5)
+    seconds = np.arange(4000) / 8000
+    for pitch in (440.0, 1800.0):
+        log_mel = LogMel(spec)(np.sin(2 * np.pi * pitch * seconds))
+        samples = sound.samples_of(log_mel, spec)
+        assert samples.shape == (4000,)
+        loudest = np.abs(np.fft.rfft(samples)).argmax() * 8000 / 4000
+        assert abs(loudest - pitch) < 0.1 * pitch
+        again = LogMel(spec)(samples)
+        assert np.abs(again.argmax(axis=0) - log_mel.argmax(axis=0)).max() <= 1
+
+
+def test_silence_stays_silent() -> None:
+    spec = AudioSpec(sample_rate=8000, mels=8, max_seconds=0.1)
+    content = sound.wav_of(np.full((8, spec.num_frames), -np.inf), spec)
+    with wave.open(io.BytesIO(content)) as file:
+        assert (file.getframerate(), file.getnframes(), file.getsampwidth()) == (8000, 800, 2)
+        assert set(file.readframes(800)) == {0}

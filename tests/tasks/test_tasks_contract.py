@@ -179,6 +179,24 @@ def test_predictions_can_be_read(name: str, loss: str) -> None:
     assert all(1 / len(names) <= prediction["probability"] <= 1 for prediction in predictions)
 
 
+def test_what_is_looked_at_row_by_row_adds_up_to_the_metrics(case: Case) -> None:
+    ((name, found),) = case.task.examine(case.outputs, case.targets).items()
+    metrics = case.metrics()
+    assert len(found) == NUM_ROWS
+    if name == "probabilities":
+        assert found.sum(axis=1) == pytest.approx(np.ones(NUM_ROWS), abs=1e-5)
+        assert reference.log_loss(case.y, found, labels=range(found.shape[1])) == pytest.approx(
+            metrics["loss"]
+        )
+        assert (found.argmax(axis=1) == case.y).mean() == pytest.approx(metrics["accuracy"])
+    elif name == "values":
+        assert reference.mean_absolute_error(case.y, found) == pytest.approx(metrics["mae"], rel=1e-4)
+    else:
+        assert name == "losses"
+        num_tokens = case.is_measured.sum(axis=1)
+        assert found @ num_tokens / num_tokens.sum() == pytest.approx(metrics["loss"], rel=1e-5)
+
+
 def test_the_smallest_loss_is_where_all_is_right(case: Case) -> None:
     outputs = torch.zeros_like(case.outputs, requires_grad=True)
     optimizer = torch.optim.Adam([outputs], lr=0.3)

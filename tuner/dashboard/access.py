@@ -13,6 +13,7 @@ refused.
 
 import ipaddress
 import json
+import re
 import secrets
 import socket
 from collections.abc import Mapping
@@ -36,6 +37,10 @@ HEADERS = {
 }
 MOST_QUERY_BYTES = 8192
 METHODS = ("GET", "HEAD", "POST")
+QUESTION = re.compile(r"/api/experiments/[^/]+/(model|answer)")
+"""What is posted there asks the model, and changes no experiment: it is taken without `is_control` too."""
+KINDS = ("application/json", "application/octet-stream")
+"""Of what is posted; no form has them."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,9 @@ class Access:
         """Its name; cookies are not kept apart by port."""
         return f"tuner_{self.port}"
 
-    def refusal(self, method: str, query: bytes, headers: Mapping[str, str]) -> tuple[int, str] | None:
+    def refusal(
+        self, method: str, path: str, query: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, str] | None:
         """The status and the sentence with which a request is refused; None where it may go on."""
         if method not in METHODS:
             return 405, f"the dashboard is asked by {', '.join(METHODS)}; found {method}."
@@ -73,10 +80,10 @@ class Access:
             return 403, "the dashboard answers its own pages only, but another site asked."
         if not self.is_let_in(query, headers):
             return 401, "the dashboard needs its token; open it by the URL that `tuner dashboard` printed."
-        return self._refusal_of_change(headers) if method == "POST" else None
+        return self._refusal_of_post(path, headers) if method == "POST" else None
 
-    def _refusal_of_change(self, headers: Mapping[str, str]) -> tuple[int, str] | None:
-        if not self.is_control:
+    def _refusal_of_post(self, path: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
+        if not self.is_control and not QUESTION.fullmatch(path):
             return (
                 403,
                 "this dashboard only reads; to give commands, start it with: tuner dashboard --control",
@@ -84,7 +91,7 @@ class Access:
         if headers.get("sec-fetch-site", "same-origin") != "same-origin":
             return 403, "commands are taken from the dashboard's own pages only, but another site sent one."
         kind = headers.get("content-type", "nothing")
-        if kind.partition(";")[0].strip().lower() != "application/json":
+        if kind.partition(";")[0].strip().lower() not in KINDS:
             return 415, f"commands are JSON and say so by their Content-Type, application/json; found {kind}."
         return None
 
@@ -117,7 +124,7 @@ class Guarded:
             return
         assert scope["type"] == "http", scope["type"]
         headers = Headers(scope=scope)
-        refused = self._access.refusal(scope["method"], scope["query_string"], headers)
+        refused = self._access.refusal(scope["method"], scope["path"], scope["query_string"], headers)
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # The server leaves the body out.
         app = self._app if refused is None else _refusing(*refused)

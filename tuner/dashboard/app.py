@@ -22,7 +22,9 @@ from starlette.types import ASGIApp
 from tuner.dashboard import curve_bytes, trial_logs
 from tuner.dashboard.access import Access, Guarded
 from tuner.dashboard.control import add_control, is_controllable
+from tuner.dashboard.data_and_model import add_data_and_model
 from tuner.dashboard.following import POLL_S, Method
+from tuner.dashboard.inspector import Inspector
 from tuner.dashboard.live import events
 from tuner.dashboard.responses import as_json
 from tuner.dashboard.shelf import NoSuchName, Shelf
@@ -38,8 +40,18 @@ Numbers = Annotated[str | None, Query(pattern=r"^\d{1,9}(,\d{1,9})*$")]
 """Of trials, with commas."""
 
 
-def create_app(shelf: Shelf, access: Access, is_ending: Callable[[], bool] = lambda: False) -> ASGIApp:
-    """The whole server, guarded. `is_ending`: whether listeners shall be left, so that the server can end."""
+def create_app(
+    shelf: Shelf,
+    access: Access,
+    is_ending: Callable[[], bool] = lambda: False,
+    inspector: Inspector | None = None,
+) -> ASGIApp:
+    """The whole server, guarded.
+
+    Args:
+        is_ending: whether listeners shall be left, so that the server can end.
+        inspector: looks at data and models; None: one of its own.
+    """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=GZIP_LEVEL)
     _add_errors(app)
@@ -49,6 +61,7 @@ def create_app(shelf: Shelf, access: Access, is_ending: Callable[[], bool] = lam
     _add_curves(app, shelf)
     _add_live(app, shelf, is_ending)
     add_control(app, shelf)
+    add_data_and_model(app, shelf, inspector or Inspector())
     return Guarded(app, access)
 
 

@@ -13,6 +13,7 @@ import uvicorn
 
 from tuner.dashboard.access import Access, is_loopback, new_token
 from tuner.dashboard.app import create_app
+from tuner.dashboard.inspector import Inspector
 from tuner.dashboard.shelf import Shelf
 from tuner.errors import UsageError
 
@@ -56,7 +57,8 @@ def serve(
         say(url)
         if browse and _has_screen():
             webbrowser.open(url)
-        app = create_app(shelf, access, is_ending=lambda: server.should_exit)
+        inspector = Inspector()
+        app = create_app(shelf, access, lambda: server.should_exit, inspector)
         config = uvicorn.Config(
             app,
             access_log=False,  # It would hold the token.
@@ -67,6 +69,7 @@ def serve(
         server = uvicorn.Server(config)
         with suppress(KeyboardInterrupt):  # That is how it ends.
             server.run(sockets=[listening])
+        inspector.close()
 
 
 def url_of(access: Access) -> str:

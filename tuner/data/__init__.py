@@ -1,7 +1,7 @@
 """The shared data pipeline: source, split, cleaning, encoding, scaling, store, batches; without torch."""
 
 from tuner.data.batches import Batches, shards
-from tuner.data.inputs import input_names, read_inputs
+from tuner.data.inputs import input_names, input_suffixes, read_inputs, text_columns
 from tuner.data.manifest import Manifest
 from tuner.data.order import epoch_order
 from tuner.data.shard_cache import ShardCache
@@ -9,6 +9,7 @@ from tuner.data.sources import num_bytes
 from tuner.data.sources.two_class import bayes_accuracy
 from tuner.data.store import Split, Store, fingerprint, localised, prepare, preprocess
 from tuner.data.table import Table
+from tuner.data.text import check_texts
 
 __all__ = [
     "Batches",
@@ -18,13 +19,16 @@ __all__ = [
     "Store",
     "Table",
     "bayes_accuracy",
+    "check_texts",
     "epoch_order",
     "fingerprint",
     "input_names",
+    "input_suffixes",
     "localised",
     "num_bytes",
     "prepare",
     "preprocess",
     "read_inputs",
     "shards",
+    "text_columns",
 ]

@@ -75,7 +75,7 @@ class _Kind:
 
 def _kind_of(manifest: Manifest) -> _Kind:
     if manifest.tokenizer is not None:
-        is_pair = isinstance(_text_columns(manifest), list)
+        is_pair = isinstance(text_columns(manifest), list)
         return _Kind("pairs of texts", _PAIRS) if is_pair else _Kind("texts", _TEXTS)
     if manifest.audio is not None:
         return _Kind("recordings", _RECORDINGS, is_of_folders=True)
@@ -86,6 +86,11 @@ def _kind_of(manifest: Manifest) -> _Kind:
     if any(column.categories is not None for column in manifest.columns or ()):
         return _Kind("tables with text", tuple(_TABLES))
     return _Kind("tables", (*_TABLES, *_ARRAYS))
+
+
+def input_suffixes(manifest: Manifest) -> tuple[str, ...]:
+    """Of the files that `read_inputs` takes."""
+    return _kind_of(manifest).suffixes
 
 
 def _check_kind(path: Path, manifest: Manifest) -> None:
@@ -122,14 +127,14 @@ def _read_image_files(path: Path, manifest: Manifest) -> AnyArray:
 
 
 def _read_texts(path: Path, manifest: Manifest) -> AnyArray:
-    column = _text_columns(manifest)
+    column = text_columns(manifest)
     texts = read_texts(path, column, "\t" if _suffix(path) == ".tsv" else _csv_delimiter(manifest))
     check_texts(texts)
     return texts
 
 
-def _text_columns(manifest: Manifest) -> str | list[str]:
-    """One, or two of pairs."""
+def text_columns(manifest: Manifest) -> str | list[str]:
+    """Of a table of new texts: one, or two of pairs."""
     is_table_of_pairs = manifest.source["type"] == "parallel_table"
     columns: str | list[str] = (
         manifest.source["source"] if is_table_of_pairs else manifest.source.get("text", "text")

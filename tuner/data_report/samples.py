@@ -9,11 +9,12 @@ import numpy as np
 
 from tuner.data import Manifest, Split, tokens
 from tuner.data.table import AnyArray
-from tuner.data_report import png
+from tuner.data_report import png, sound
 from tuner.data_report.columns import raw_columns, rounded
 from tuner.data_report.numbers import evenly, unscaled
 from tuner.data_report.report import Kind, Sample
 from tuner.spec import TRANSLATION
+from tuner.spec.sections import AudioSpec
 
 MOST_CHARACTERS = 400
 MOST_CLASSES = 10
@@ -25,10 +26,14 @@ OTHERS = 6
 class Sampler:
     """Makes samples of the rows of a store."""
 
-    def __init__(self, splits: Mapping[str, Split], manifest: Manifest, kind: Kind) -> None:
+    def __init__(
+        self, splits: Mapping[str, Split], manifest: Manifest, *, with_pictures: bool = True
+    ) -> None:
+        """`with_pictures`: a sample of an image holds its picture."""
         self._splits = splits
         self._manifest = manifest
-        self._kind = kind
+        self._kind = kind_of(manifest)
+        self._with_pictures = with_pictures
         self._tokenizer = None if manifest.tokenizer is None else tokens.from_json(manifest.tokenizer)
 
     def sample(self, split: str, row: int) -> Sample:
@@ -43,10 +48,33 @@ class Sampler:
             if self._manifest.task == TRANSLATION:
                 text = f"{text}\n{self._tokenizer.decode(targets.tolist())}".rstrip("\n")
             text = _cut(text)
-        else:
-            picture = base64.b64encode(png.picture(self._image(features))).decode()
+        elif self._with_pictures:
+            picture = base64.b64encode(self.picture(split, row)).decode()
         label = self._label(targets)
         return Sample(split=split, row=row + 1, label=label, values=values, text=text, png=picture)
+
+    @property
+    def has_pictures(self) -> bool:
+        return self._kind == "image"
+
+    @property
+    def has_sounds(self) -> bool:
+        return self._manifest.audio is not None
+
+    def picture(self, split: str, row: int) -> bytes:
+        """PNG of an image, or of a recording's spectrogram."""
+        assert self.has_pictures
+        return png.picture(self._image(self._features(split, row)))
+
+    def sound(self, split: str, row: int) -> bytes:
+        """WAV of a recording, as its spectrogram has it."""
+        assert self.has_sounds
+        (log_mel,) = raw_image(self._features(split, row), self._manifest)
+        return sound.wav_of(log_mel, AudioSpec.model_validate(self._manifest.audio))
+
+    def _features(self, split: str, row: int) -> AnyArray:
+        (features,) = self._splits[split].features[row : row + 1]
+        return np.asarray(features)
 
     def _image(self, features: AnyArray) -> AnyArray:
         raw = raw_image(features, self._manifest)
@@ -70,6 +98,12 @@ class Sampler:
         if self._manifest.class_names is not None:
             return self._manifest.class_names[int(target)]
         return rounded(float(target)) if np.ndim(target) == 0 else None
+
+
+def kind_of(manifest: Manifest) -> Kind:
+    if manifest.tokenizer is not None:
+        return "tokens"
+    return "image" if manifest.feature_names is None else "table"
 
 
 def raw_image(image: AnyArray, manifest: Manifest) -> AnyArray:

@@ -15,8 +15,8 @@ from tuner.data.table import AnyArray
 from tuner.data_report import columns, leakage
 from tuner.data_report.findings import findings
 from tuner.data_report.numbers import are_the_same, distribution, most_frequent, rows_to_look_at
-from tuner.data_report.report import DataReport, Images, Kind, SplitRows, Tokens
-from tuner.data_report.samples import Sampler, raw_image
+from tuner.data_report.report import DataReport, Images, SplitRows, Tokens
+from tuner.data_report.samples import Sampler, kind_of, raw_image
 from tuner.records.paths import ExperimentPaths
 from tuner.spec import Experiment
 
@@ -38,14 +38,16 @@ def report_of(experiment: Experiment, results: Path) -> DataReport:
     return summarise(store, experiment.name, searched)
 
 
-def summarise(store: Store, name: str, searched: Mapping[str, Any]) -> DataReport:
+def summarise(
+    store: Store, name: str, searched: Mapping[str, Any], *, with_pictures: bool = True
+) -> DataReport:
     """Reads all rows of the store once, to compare them, and those that are looked at."""
     manifest = store.manifest
     kind = kind_of(manifest)
     splits = {split: store.split(split) for split in manifest.sizes}
     rows = rows_to_look_at(splits["train"].features)
     features, targets = (part.take(rows, axis=0) for part in splits["train"])
-    sampler = Sampler(splits, manifest, kind)
+    sampler = Sampler(splits, manifest, with_pictures=with_pictures)
     content: dict[str, Any] = {
         "columns": columns.summarise(features, targets, manifest) if kind == "table" else None,
         "images": _images(features, manifest) if kind == "image" else None,
@@ -69,12 +71,6 @@ def summarise(store: Store, name: str, searched: Mapping[str, Any]) -> DataRepor
         **content,
     )
     return replace(report, findings=tuple(findings(report)))
-
-
-def kind_of(manifest: Manifest) -> Kind:
-    if manifest.tokenizer is not None:
-        return "tokens"
-    return "image" if manifest.feature_names is None else "table"
 
 
 def _split(name: str, split: Split, manifest: Manifest) -> SplitRows:

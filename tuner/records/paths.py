@@ -2,9 +2,9 @@
 
 results/<name>/
   experiment.yaml  environment.json  versions.json  study.journal  trials.csv
-  decisions.jsonl  commands.jsonl  notes.jsonl
+  decisions.jsonl  commands.jsonl  notes.jsonl  predictions.json
   trials/00000/    params.json  events.out.tfevents.*  log.txt  checkpoints/{best,000003_0000000057}/
-results/.store/    prepared data, shared by the experiments of one results folder
+results/.store/    prepared data, shared by the experiments of one results folder, with reports of it beside
 results/.fetched/  the files at addresses from which they were prepared
 """
 
@@ -97,6 +97,16 @@ class ExperimentPaths:
     @property
     def trials_csv(self) -> Path:
         return self.root / "trials.csv"
+
+    @property
+    def predictions(self) -> Path:
+        """What the best trial's model predicts on the validation split."""
+        return self.root / "predictions.json"
+
+    @property
+    def stores(self) -> Path:
+        """Which prepared data the trials read, as far as somebody asked."""
+        return self.root / ".stores.json"
 
     @property
     def trials(self) -> Path:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from tuner import models, tasks
-from tuner.data import Manifest, prepare, preprocess, tokens
+from tuner.data import Manifest, Split, prepare, preprocess, tokens
 from tuner.errors import ResultsError
 from tuner.records.confirmation import Estimate
 from tuner.records.files import atomic_write
@@ -107,10 +107,17 @@ class ExportedModel:
         paths: ExperimentPaths,
         number: int,
         seed: int | None = None,
+        manifest: Manifest | None = None,
     ) -> "ExportedModel":
-        """The kept weights of a trial of an experiment; `seed` is that of a fresh run."""
+        """The kept weights of a trial of an experiment.
+
+        Args:
+            seed: that of a fresh run.
+            manifest: of its data, where that is known; else it is prepared, or found prepared.
+        """
         spec = _spec(experiment, params, seed)
-        manifest = prepare(spec.data, spec.task, paths.store_root, read_versions(paths)).manifest
+        if manifest is None:
+            manifest = prepare(spec.data, spec.task, paths.store_root, read_versions(paths)).manifest
         return cls._load(spec, manifest, _weights(paths, number), _config(spec))
 
     @property
@@ -126,6 +133,24 @@ class ExportedModel:
         task, prepared = self.task, _Prepared(self.manifest)
         parts = _parts(features, _rows(self.manifest))
         return [row for part in parts for row in task.predict(self.network, part, prepared)]
+
+    @torch.no_grad()
+    def probabilities(self, features: np.ndarray) -> np.ndarray | None:
+        """[rows, classes] for raw rows, as `predict` takes them; None: the task tells no classes."""
+        if self.manifest.class_names is None:
+            return None
+        rows = torch.from_numpy(_Prepared(self.manifest).rows(features))
+        return self.task.examine(self.network(rows), torch.zeros(len(rows)))["probabilities"]
+
+    @torch.no_grad()
+    def examine(self, split: Split, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """What the task tells of these rows of a prepared split, at least one; see `Task.examine`."""
+        task, found = self.task, []
+        for chosen in _parts(rows, _rows(self.manifest)):
+            x, y = (part.take(chosen, axis=0) for part in split)
+            inputs, targets = task.batch(x, y, torch.device("cpu"), torch.float32)
+            found.append(task.examine(self.network(inputs), targets))
+        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
     def continue_text(self, prompt: str, **options: Any) -> str:
         """Of a language model: what follows `prompt`; `options` as in `tuner.tasks.continuation`."""

@@ -33,6 +33,7 @@ from tuner.spec.domains import show
 from tuner.spec.reading import read_file
 
 if TYPE_CHECKING:
+    from tuner.data import Manifest
     from tuner.results.export import ExportedModel
 
 
@@ -74,11 +75,13 @@ class BestTrial:
 
         return export(self.experiment, self.params, self.paths, self.kept, Path(out), self.seed)
 
-    def load(self) -> "ExportedModel":
-        """The trained model, ready to predict."""
+    def load(self, manifest: "Manifest | None" = None) -> "ExportedModel":
+        """The trained model, ready to predict; `manifest` is that of its data, where it is known."""
         from tuner.results.export import ExportedModel
 
-        return ExportedModel.of_trial(self.experiment, self.params, self.paths, self.kept, self.seed)
+        return ExportedModel.of_trial(
+            self.experiment, self.params, self.paths, self.kept, self.seed, manifest
+        )
 
     def measure(self, split: str) -> dict[str, float]:
         """Metrics of the kept weights on `train`, `val` or `test`; none where the split has no rows."""

@@ -80,6 +80,13 @@ class Task(Protocol):
     def metrics(self, statistics: Tensor) -> dict[str, float]:
         """Metrics by name, from summed statistics of at least one row."""
 
+    def examine(self, outputs: Tensor, targets: Tensor) -> dict[str, AnyArray]:
+        """What is looked at row by row, an array with one of these names.
+
+        probabilities: of each class, float32 [rows, classes]; values: float64 [rows], in the target's unit;
+        losses: nats a token, float64 [rows].
+        """
+
     def predict(self, network: Network, raw: AnyArray, preparation: Preparation) -> list[dict[str, Any]]:
         """One readable mapping for each of the raw rows; `network` is in evaluation mode, on the CPU."""
 

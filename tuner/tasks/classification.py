@@ -93,6 +93,9 @@ class SoftmaxClassification(Classification):
     def classes(self, outputs: Tensor) -> Tensor:
         return outputs.argmax(dim=1)
 
+    def examine(self, outputs: Tensor, targets: Tensor) -> dict[str, AnyArray]:
+        return {"probabilities": outputs.float().softmax(dim=1).numpy()}
+
     def predict(self, network: Network, raw: AnyArray, preparation: Preparation) -> list[dict[str, Any]]:
         """{"label": class name, "probability": of that class}"""
         outputs = outputs_of(network, raw, preparation)
@@ -125,6 +128,10 @@ class BinaryClassification(Classification):
 
     def classes(self, outputs: Tensor) -> Tensor:
         return (outputs[:, 0] > 0).long()
+
+    def examine(self, outputs: Tensor, targets: Tensor) -> dict[str, AnyArray]:
+        logits = outputs[:, 0].float()
+        return {"probabilities": torch.stack([(-logits).sigmoid(), logits.sigmoid()], dim=1).numpy()}
 
     def predict(self, network: Network, raw: AnyArray, preparation: Preparation) -> list[dict[str, Any]]:
         """{"label": class name, "probability": of that class}"""

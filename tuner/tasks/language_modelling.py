@@ -12,7 +12,7 @@ from torch.nn import functional
 from tuner.spec.sections import TrainSpec
 from tuner.tasks.base import AnyArray, Network, Preparation, Targets, Task, inputs
 from tuner.tasks.continuation import continue_text
-from tuner.tasks.per_token import metrics_of, statistics_of
+from tuner.tasks.per_token import losses_of, metrics_of, statistics_of
 
 
 def make(train: TrainSpec, data: Targets) -> Task:
@@ -50,6 +50,9 @@ class LanguageModelling:
 
     def metrics(self, statistics: Tensor) -> dict[str, float]:
         return metrics_of(statistics)
+
+    def examine(self, outputs: Tensor, targets: Tensor) -> dict[str, AnyArray]:
+        return {"losses": losses_of(outputs, targets, torch.ones_like(targets, dtype=torch.bool))}
 
     def predict(self, network: Network, raw: AnyArray, preparation: Preparation) -> list[dict[str, Any]]:
         """{"continuation": the text with which the model goes on}"""

@@ -11,12 +11,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tuner.tasks.base import AnyArray
+
 
 def statistics_of(logits: Tensor, tokens: Tensor) -> Tensor:
     """Float64, of logits [tokens, num_tokens] for tokens [tokens]."""
     loss = functional.cross_entropy(logits.float(), tokens, reduction="sum").double()
     right = (logits.argmax(dim=1) == tokens).sum().double()
     return torch.stack([loss, torch.full_like(loss, len(tokens)), right])
+
+
+def losses_of(logits: Tensor, tokens: Tensor, is_token: Tensor) -> AnyArray:
+    """Float64 [rows]: nats a token of each row, of logits [rows, length, num_tokens] for [rows, length]."""
+    losses = functional.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten(), reduction="none")
+    of_rows = (losses.reshape(tokens.shape) * is_token).double().sum(dim=1)
+    means: AnyArray = (of_rows / is_token.sum(dim=1).clamp(min=1)).numpy()
+    return means
 
 
 def metrics_of(statistics: Tensor) -> dict[str, float]:

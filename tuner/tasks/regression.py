@@ -68,11 +68,17 @@ class Regression:
         r2 = 1.0 - squared / total if total > 0 else float("nan")
         return {"loss": loss / rows, "mae": absolute / rows * self.target_std, "r2": r2}
 
+    def examine(self, outputs: Tensor, targets: Tensor) -> dict[str, AnyArray]:
+        return {"values": self._raw(outputs).numpy()}
+
     def predict(self, network: Network, raw: AnyArray, preparation: Preparation) -> list[dict[str, Any]]:
         """{"value": in the target's unit}"""
-        outputs = outputs_of(network, raw, preparation)
-        values = outputs[:, 0].double() * self.target_std + self.target_mean
+        values = self._raw(outputs_of(network, raw, preparation))
         return [{"value": value} for value in values.tolist()]
+
+    def _raw(self, outputs: Tensor) -> Tensor:
+        """[rows], in the target's unit."""
+        return outputs[:, 0].double() * self.target_std + self.target_mean
 
     def _loss(self, outputs: Tensor, targets: Tensor, reduction: str) -> Tensor:
         function = functional.huber_loss if self.huber else functional.mse_loss

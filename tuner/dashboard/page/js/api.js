@@ -7,9 +7,12 @@ function get(path) {
   return answered(taken(path) ?? fetch(path));
 }
 
+/** `content` is a file, or a tree that is sent as JSON. */
 async function post(path, content) {
-  const headers = { "Content-Type": "application/json" };
-  const answer = await answered(fetch(path, { method: "POST", headers, body: JSON.stringify(content) }));
+  const isFile = content instanceof Blob;
+  const headers = { "Content-Type": isFile ? "application/octet-stream" : "application/json" };
+  const body = isFile ? content : JSON.stringify(content);
+  const answer = await answered(fetch(path, { method: "POST", headers, body }));
   return answer.json();
 }
 
@@ -96,6 +99,40 @@ export class Api {
 
   log(number, offset = null) {
     return json(`${this.base}/trials/${number}/log${offset === null ? "" : `?offset=${offset}`}`);
+  }
+
+  /** The report of the data; it may take long when it is made for the first time. */
+  data() {
+    return json(`${this.base}/data`);
+  }
+
+  /** Label, values and text of rows of a split, counted from 1. */
+  rows(split, numbers) {
+    return json(`${this.base}/data/rows?${new URLSearchParams({ split, numbers: numbers.join(",") })}`);
+  }
+
+  pictureAddress(split, row) {
+    return `${this.base}/data/picture?${new URLSearchParams({ split, row })}`;
+  }
+
+  soundAddress(split, row) {
+    return `${this.base}/data/sound?${new URLSearchParams({ split, row })}`;
+  }
+
+  /** {report, best, is_current, is_function}: what was told of the best model before. */
+  model() {
+    return json(`${this.base}/model`);
+  }
+
+  /** The report of the best model, made anew. */
+  lookAtModel() {
+    return post(`${this.base}/model`, {});
+  }
+
+  /** What the best model says to {texts} or {row}, or to a file. */
+  ask(content) {
+    const query = content instanceof File ? `?${new URLSearchParams({ file: content.name.slice(-200) })}` : "";
+    return post(`${this.base}/answer${query}`, content);
   }
 
   /** Gives a command to the search; what became of it, as docs/dashboard.md has it. */

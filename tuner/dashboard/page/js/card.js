@@ -2,7 +2,7 @@
 import { closePopover, download, el, popover, say } from "./dom.js";
 
 export class Card {
-  /** `actions`: {png: () -> canvas, csv: () -> Blob}; files are named `<experiment>_<key>`. */
+  /** `actions`: {png: () -> canvas, svg: () -> Blob, csv: () -> Blob}; files are named `<experiment>_<key>`. */
   constructor(key, title, store, controls, actions) {
     this.store = store;
     this.key = key;
@@ -55,13 +55,14 @@ export class Card {
     return button;
   }
 
-  #files({ png, csv }) {
+  #files({ png, svg, csv }) {
     const choice = (text, save) =>
       el("button", { type: "button", onclick: () => (closePopover(), save()) }, text);
     return el(
       "div",
       { class: "menu" },
       png && choice("Picture (PNG)", () => savePicture(this.#name("png"), png())),
+      svg && choice("Picture (SVG)", () => download(this.#name("svg"), svg())),
       csv && choice("Table (CSV)", () => download(this.#name("csv"), csv())),
     );
   }

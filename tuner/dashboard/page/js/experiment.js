@@ -4,6 +4,7 @@ import { Trials } from "./columns.js";
 import { CompareView } from "./compare.js";
 import { SearchControl } from "./control.js";
 import { CurvesView } from "./curves.js";
+import { DataModelView } from "./data_model.js";
 import { badge, closePopover, copy, el, fill, notice, progress, say } from "./dom.js";
 import { FilterBar } from "./filter_bar.js";
 import { duration, heading, number } from "./format.js";
@@ -22,6 +23,7 @@ const TABS = [
   ["compare", "Compare"],
   ["why", "Why"],
   ["scheduling", "Scheduling"],
+  ["model", "Data and model"],
 ];
 const FINISHED = new Set(["COMPLETE", "STOPPED", "DIVERGED", "INFEASIBLE", "FAILED"]);
 const ADDRESS_AFTER_MS = 150;
@@ -50,6 +52,7 @@ export class Experiment {
       compare: new CompareView(this.store),
       why: new WhyView(this.store, this.api),
       scheduling: new SchedulingView(this.store),
+      model: new DataModelView(this.store, this.api),
     };
     this.stage = el(
       "main",

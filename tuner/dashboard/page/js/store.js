@@ -30,6 +30,8 @@ export const DEFAULTS = {
   whyMethod: "ped_anova",
   whyParameter: null,
   whySecond: null,
+  part: "data",
+  cell: null,
   zoom: {},
 };
 

@@ -16,6 +16,8 @@ const TEXTS = {
   whyMethod: "method",
   whyParameter: "by",
   whySecond: "and",
+  part: "part",
+  cell: "cell",
 };
 const NUMBERS = { trial: "trial", smoothing: "smooth", top: "top" };
 const FLAGS = { curvesLogX: "logx", curvesLogY: "logy" };

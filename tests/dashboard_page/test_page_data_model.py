@@ -1,0 +1,248 @@
+"""The tab Data and model, on folders with a model of ours, and with the process that looks at them."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from looking import Looker
+
+pytestmark = pytest.mark.browser
+
+AXE = Path(__file__).parent / "axe-core-4.14.1" / "axe.min.js"
+MARKUP = "<img src=x onerror=document.body.dataset.broken=1>"
+Open = Callable[[str], Looker]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """digits, a table with gaps and a hostile name, texts, recordings, a book."""
+    pytest.importorskip("torch")
+    import kinds
+    from made_experiments import made
+
+    root = tmp_path_factory.mktemp("data_model")
+    results = root / "results"
+    made(
+        results, "digits", "image_classification", {"source": {"type": "sklearn", "name": "digits"}}, epochs=8
+    )
+    made(results, "table", "tabular_classification", _table(root / "rows.csv"), epochs=3)
+    made(results, "diabetes", "regression", {"source": {"type": "sklearn", "name": "diabetes"}}, epochs=5)
+    for name, source, task in (
+        ("texts", "labelled_text", "text_classification"),
+        ("book", "text", "language_modelling"),
+        ("recordings", "audio", "audio_classification"),
+    ):
+        (root / name).mkdir()
+        made(results, name, task, kinds.SOURCES[source].in_one(root / name), epochs=2)
+    return results
+
+
+def _table(file: Path) -> dict[str, Any]:
+    lines = [
+        f"{place % 50},{MARKUP if place % 7 == 0 else 'red'},{'ab'[place % 50 > 25]}" for place in range(300)
+    ]
+    lines[10:13] = [",red,a", "5000,red,b", "1,red,"]
+    file.write_text("size,colour,y\n" + "\n".join(lines) + "\n")
+    clean = {"missing": "median", "invalid": "drop", "outliers": {"method": "quantile", "limit": 0.01}}
+    return {"source": {"type": "csv", "path": str(file), "label": "y"}, "clean": clean}
+
+
+@pytest.fixture(scope="module")
+def model_address(folder: Path, served: Callable[[Path], Iterator[str]]) -> Iterator[str]:
+    yield from served(folder)
+
+
+@pytest.fixture
+def look(browser: Any, model_address: str) -> Iterator[Open]:
+    lookers: list[Looker] = []
+
+    def open_(path: str, **context: Any) -> Looker:
+        lookers.append(Looker(browser, model_address, **context))
+        lookers[-1].page.set_default_timeout(120_000)  # The process may have to load torch.
+        lookers[-1].open(path)
+        return lookers[-1]
+
+    yield open_
+    for looker in lookers:
+        looker.close()
+    assert [fault for looker in lookers for fault in looker.faults] == []
+
+
+def _saved(looker: Looker, title: str, kind: str = "CSV") -> Path:
+    looker.page.get_by_role("button", name=f"Save {title}").click()
+    with looker.page.expect_download() as waiting:
+        looker.page.get_by_role("button", name=kind).click()
+    return Path(waiting.value.path())
+
+
+def test_the_data_of_a_table_tells_what_cleaning_did(look: Open) -> None:
+    looker = look("/e/table#tab=model")
+    looker.page.locator(".card-data-content tbody tr").first.wait_for()
+    assert "no label" in looker.text(".card-data-dropped tbody")
+    content = looker.text(".card-data-content")
+    assert "gaps filled with" in content
+    assert "clipped to" in content
+    assert looker.page.locator(".card-data-content .spark-bars").count() == 2
+    assert looker.page.locator(".card-data-samples dl").count() > 3
+    assert MARKUP in content
+    assert looker.page.evaluate("document.body.dataset.broken") is None
+    rows = list(csv.reader(_saved(looker, "Rows and classes").read_text().splitlines()))
+    assert rows[0] == ["", "train", "val", "test"]
+
+
+def test_pictures_and_sounds_come_by_themselves(look: Open) -> None:
+    looker = look("/e/digits#tab=model")
+    picture = looker.page.locator(".card-data-samples img").first
+    picture.wait_for()
+    assert looker.page.evaluate(
+        "async () => { await document.querySelector('.sample img').decode(); return 1 }"
+    )
+    looker = look("/e/recordings#tab=model")
+    looker.page.locator("audio").first.wait_for()
+    seconds = looker.page.evaluate(
+        """() => new Promise((done) => {
+          const sound = document.querySelector("audio");
+          sound.addEventListener("loadedmetadata", () => done(sound.duration));
+          sound.preload = "metadata"; sound.load();
+        })"""
+    )
+    assert seconds == pytest.approx(0.06, abs=0.01)
+
+
+def test_a_cell_of_the_confusion_shows_its_rows_and_is_in_the_address(look: Open) -> None:
+    looker = look("/e/digits#tab=model&part=model")
+    looker.page.locator(".confusion button").first.wait_for()
+    assert looker.text(".card-model-examples h2") == "Worst errors"
+    cell = looker.page.locator('[data-cell="3,3"]')
+    count = int(cell.inner_text())
+    cell.click()
+    looker.settle()
+    assert looker.text(".card-model-examples h2") == "True 3, predicted 3"
+    shown = looker.page.locator(".card-model-examples .sample").count()
+    assert shown == min(12, count)
+    looker.page.wait_for_url("**cell=3%2C3*")
+    rows = list(csv.DictReader(_saved(looker, "Worst errors").read_text().splitlines()))
+    assert {row["predicted"] for row in rows} == {"3"}
+    again = look(looker.page.url.removeprefix(looker.address))
+    again.page.locator('[data-cell="3,3"][aria-pressed="true"]').wait_for()
+    cell.focus()
+    looker.press("Enter")
+    assert looker.text(".card-model-examples h2") == "Worst errors"
+
+
+def test_curves_and_calibration_are_drawn_and_saved(look: Open) -> None:
+    looker = look("/e/digits#tab=model&part=model")
+    looker.page.locator(".card-model-curves polyline").first.wait_for()
+    assert looker.page.locator(".card-model-curves polyline").count() == 8
+    assert looker.page.locator(".card-model-calibration rect").count() >= 5
+    assert "expected calibration error" in looker.text(".card-model-calibration .note")
+    assert _saved(looker, "Calibration", "SVG").read_text().startswith("<svg")
+    rows = list(csv.DictReader(_saved(looker, "Precision and recall").read_text().splitlines()))
+    assert {row["class"] for row in rows} == set("0123456789")
+
+
+def test_a_regression_and_a_language_model_have_their_own_views(look: Open) -> None:
+    looker = look("/e/diabetes#tab=model&part=model")
+    looker.page.locator(".card-model-dots circle").first.wait_for()
+    assert "R²" in looker.text(".card-model-dots .note")
+    assert looker.page.locator(".card-model-examples dl").first.inner_text()
+    looker = look("/e/book#tab=model&part=model")
+    looker.page.locator(".text-sample").first.wait_for()
+    assert "perplexity" in looker.text(".card-model-samples .note")
+
+
+def test_a_kept_report_is_shown_without_running_the_model_again(look: Open) -> None:
+    looker = look("/e/diabetes#tab=model&part=model")
+    looker.page.locator(".card-model-dots circle").first.wait_for()
+    asked = []
+    looker.page.on("request", lambda request: request.method == "POST" and asked.append(request.url))
+    looker.page.reload()
+    looker.page.locator(".card-model-dots circle").first.wait_for()
+    assert asked == []
+
+
+def _told_otherwise(looker: Looker, ending: str, **changes: Any) -> None:
+    """What the server answers at addresses that end so, with changes."""
+
+    def answer(route: Any) -> None:
+        if route.request.method != "GET":
+            route.continue_()
+            return
+        route.fulfill(json=route.fetch().json() | changes)
+
+    looker.page.route(re.compile(ending), answer)
+
+
+def test_while_a_search_runs_the_model_is_looked_at_only_when_asked(look: Open) -> None:
+    looker = look("/")
+    _told_otherwise(looker, r"/api/experiments/texts$", state="running")
+    silence = {"content_type": "text/event-stream", "body": "retry: 600000\n\n"}
+    looker.page.route(re.compile("/live"), lambda route: route.fulfill(**silence))
+    _told_otherwise(looker, r"/texts/model$", report=None)
+    looker.open("/e/texts#tab=model&part=model")
+    looker.page.get_by_role("button", name="Compute", exact=True).click()
+    looker.page.locator(".confusion button").first.wait_for()
+
+
+def test_a_report_of_another_trial_says_so_and_is_made_anew(look: Open) -> None:
+    looker = look("/e/texts#tab=model&part=model")
+    looker.page.locator(".confusion button").first.wait_for()
+    _told_otherwise(looker, r"/texts/model$", is_current=False, best=3)
+    looker.page.reload()
+    again = looker.page.get_by_role("button", name="Compute again")
+    again.wait_for()
+    assert "trial 3 is the best one now" in looker.text(".part-bar .note")
+    again.click()
+    again.wait_for(state="hidden")
+
+
+def test_a_text_a_row_and_a_file_are_answered(look: Open, tmp_path: Path) -> None:
+    looker = look("/e/texts#tab=model&part=try")
+    looker.page.get_by_label("text", exact=True).fill("a fine film")
+    looker.page.get_by_role("button", name="Ask", exact=True).click()
+    looker.page.locator(".answer-value").wait_for()
+    assert looker.text(".card-try-output").count("%") == 3
+
+    looker = look("/e/table#tab=model&part=try")
+    looker.page.get_by_label("size").fill("3")
+    looker.page.get_by_role("button", name="Ask", exact=True).click()
+    looker.page.locator(".answer-value").wait_for()
+    assert looker.text(".answer-value") in ("a", "b")
+    (tmp_path / "rows.csv").write_text("size,colour\n1,red\n49,red\n")
+    looker.page.locator("input[type=file]").set_input_files(tmp_path / "rows.csv")
+    looker.page.locator(".card-try-output tbody tr").nth(1).wait_for()
+    assert looker.page.locator(".card-try-output tbody tr").count() == 2
+
+
+def test_what_cannot_be_answered_says_why(browser: Any, model_address: str, tmp_path: Path) -> None:
+    looker = Looker(browser, model_address)
+    looker.page.set_default_timeout(120_000)
+    looker.open("/e/table#tab=model&part=try")
+    (tmp_path / "notes.csv").write_text("no,such\n1,2\n")
+    looker.page.locator("input[type=file]").set_input_files(tmp_path / "notes.csv")
+    looker.page.locator(".card-try-output .bad").wait_for()
+    assert "notes.csv" in looker.text(".card-try-output .bad")
+    looker.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("part", ["data", "model", "try"])
+@pytest.mark.parametrize("name", ["digits", "table"])
+def test_no_serious_fault_for_people_with_disabilities(look: Open, name: str, part: str, theme: str) -> None:
+    looker = look(f"/e/{name}#tab=model&part={part}", color_scheme=theme)
+    looker.page.locator(".part .scroll").first.wait_for()
+    looker.settle()
+    looker.page.evaluate(AXE.read_text())
+    found = looker.page.evaluate("() => axe.run()")
+    serious = [
+        (fault["id"], node["target"], node["failureSummary"])
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]
+    assert serious == []
