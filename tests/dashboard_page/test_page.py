@@ -159,6 +159,16 @@ def test_a_link_shows_what_its_sender_saw(look: Open) -> None:
     assert _state(other) == _state(looker)
 
 
+def test_the_browser_goes_back_to_the_tab_before(look: Open) -> None:
+    looker = look("/e/halfway")
+    looker.page.get_by_role("tab", name="Scheduling").click()
+    looker.page.wait_for_url("**#tab=scheduling")
+    looker.page.go_back()
+    assert looker.page.get_by_role("tab", name="Search").get_attribute("aria-selected") == "true"
+    looker.page.go_forward()
+    assert looker.page.get_by_role("tab", name="Scheduling").get_attribute("aria-selected") == "true"
+
+
 def _state(looker: Looker) -> dict[str, Any]:
     page = looker.page
     return {

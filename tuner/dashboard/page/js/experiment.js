@@ -308,7 +308,9 @@ export class Experiment {
     clearTimeout(this.writing);
     this.writing = setTimeout(() => {
       const fragment = url.write(this.store);
-      history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname);
+      const isOtherTab = this.store.view.tab !== url.tabOf(location.hash);
+      const address = fragment ? `#${fragment}` : location.pathname;
+      history[isOtherTab ? "pushState" : "replaceState"](null, "", address);
     }, ADDRESS_AFTER_MS);
   }
 

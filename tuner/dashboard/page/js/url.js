@@ -42,8 +42,12 @@ export function write(store) {
   return query.toString();
 }
 
+const parse = (fragment) => new URLSearchParams(fragment.replace(/^#/, ""));
+
+export const tabOf = (fragment) => parse(fragment).get("tab") ?? DEFAULTS.tab;
+
 export function read(store, fragment) {
-  const query = new URLSearchParams(fragment.replace(/^#/, ""));
+  const query = parse(fragment);
   const view = structuredClone(DEFAULTS);
   const each = (names, take) => {
     for (const [key, name] of Object.entries(names)) if (query.has(name)) view[key] = take(name);
