@@ -169,6 +169,16 @@ def test_the_browser_goes_back_to_the_tab_before(look: Open) -> None:
     assert looker.page.get_by_role("tab", name="Scheduling").get_attribute("aria-selected") == "true"
 
 
+def test_a_price_makes_money_of_time_and_is_in_the_address(look: Open) -> None:
+    looker = look("/e/halfway#tab=scheduling")
+    looker.page.wait_for_selector(".card-cost dd")
+    assert "gangs were busy" in looker.text(".card-cost dl")
+    looker.page.get_by_label("an hour of a").fill("2.5")
+    looker.press("Enter")
+    looker.page.wait_for_url("**price=2.5*")
+    assert "spent" in looker.text(".card-cost dl")
+
+
 def _state(looker: Looker) -> dict[str, Any]:
     page = looker.page
     return {

@@ -180,3 +180,34 @@ def test_quartiles_lie_between_neighbours_in_proportion(run: Callable[..., Any])
     const { quartiles } = await import("/page/js/bins.js");
     return [[4, 1, 3, 2], [7], [1, 2, 3, 4, 5]].map(quartiles);"""
     assert run(body) == [[1.75, 2.5, 3.25], [7, 7, 7], [2, 3, 4]]
+
+
+COST = """
+const { Trials } = await import("/page/js/columns.js");
+const { costOf } = await import("/page/js/cost.js");
+const trials = new Trials(
+  ["number", "state", "reports", "seconds", "gpu_seconds", "confirms"],
+  {
+    number: [0, 1, 2, 3],
+    state: ["COMPLETE", "STOPPED", "RUNNING", "COMPLETE"],
+    reports: [10, 2, 4, 10],
+    seconds: [100, 30, 40, 90],
+    gpu_seconds: given,
+    confirms: [null, null, null, 0],
+  },
+  [],
+);
+const laps = [
+  { gang: 0, from_s: 0, to_s: 100 },
+  { gang: 1, from_s: 0, to_s: 30 },
+  { gang: 1, from_s: 80, to_s: null },
+];
+return costOf(trials, laps, 10);
+"""
+
+
+def test_what_a_search_took_and_what_its_trials_would_have_taken_whole(run: Callable[..., Any]) -> None:
+    found = run(COST, [None, None, None, None])
+    assert found == {"unit": "gang", "spent_s": 260, "ended_s": 130, "whole_s": 250, "busy": 0.75}
+    found = run(COST, [200, 60, 80, 180])
+    assert found == {"unit": "GPU", "spent_s": 520, "ended_s": 260, "whole_s": 500, "busy": 0.75}

@@ -46,18 +46,22 @@ def find_store(paths: ExperimentPaths, spec: TrialSpec, searched: Mapping[str, A
 
     Raises:
         ResultsError: it is gone.
+        DataError: it is damaged.
     """
     known = known_store(paths, spec)
+    if known is not None:
+        return Store.open(known)
+    again = f"prepare it anew with: {command(paths, searched)}"
     try:
-        if known is not None:
-            return Store.open(known)
         local = localised(spec.data, paths.store_root, read_versions(paths))
-        store = Store.open(paths.store_root / fingerprint(local, spec.task))
+        path = paths.store_root / fingerprint(local, spec.task)
     except DataError as error:
         raise ResultsError(
-            f"data is shown as the search prepared it, but that is gone from {paths.store_root} ({error}); "
-            f"prepare it anew with: {command(paths, searched)}"
+            f"data is shown as the search prepared it, but where that lies cannot be told ({error}); {again}"
         ) from error
+    if not path.is_dir():
+        raise ResultsError(f"data is shown as the search prepared it, but {path} is gone; {again}")
+    store = Store.open(path)
     with suppress(OSError):  # Where nothing may be written it is looked for again.
         atomic_write_json(paths.stores, {**_known(paths), _key_of(spec): store.path.name})
     return store

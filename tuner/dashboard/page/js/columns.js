@@ -1,6 +1,8 @@
 // The table of trials, column by column: numbers as Float64Array (absent: NaN), anything else as codes of labels.
 
 /** What the search had spent when a trial was over, trials counted by their number: column to what it sums. */
+export const FINISHED = new Set(["COMPLETE", "STOPPED", "DIVERGED", "INFEASIBLE", "FAILED"]);
+
 export const SPENT = { "spent/seconds": "seconds", "spent/gpu_seconds": "gpu_seconds" };
 const TEXTS = new Set(["state", "reason", "nodes", "tags", "note"]);
 const ORDER = ["QUEUED", "RUNNING", "PAUSED", "COMPLETE", "STOPPED", "DIVERGED", "INFEASIBLE", "FAILED"];

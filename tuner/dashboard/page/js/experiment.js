@@ -1,6 +1,6 @@
 // One experiment: its head, its tabs, and the wiring between server, store, address and views.
 import { Api } from "./api.js";
-import { Trials } from "./columns.js";
+import { FINISHED, Trials } from "./columns.js";
 import { CompareView } from "./compare.js";
 import { SearchControl } from "./control.js";
 import { CurvesView } from "./curves.js";
@@ -25,7 +25,6 @@ const TABS = [
   ["scheduling", "Scheduling"],
   ["model", "Data and model"],
 ];
-const FINISHED = new Set(["COMPLETE", "STOPPED", "DIVERGED", "INFEASIBLE", "FAILED"]);
 const ADDRESS_AFTER_MS = 150;
 const DECISIONS_EVERY_MS = 5000;
 const AGES_EVERY_MS = 5000;

@@ -2,6 +2,7 @@
 import { Card } from "./card.js";
 import { colours } from "./colours.js";
 import { check } from "./column_menu.js";
+import { CostCard } from "./cost.js";
 import { badge, csv, el } from "./dom.js";
 import { caughtFilter } from "./filters.js";
 import { duration, number } from "./format.js";
@@ -302,12 +303,14 @@ export class SchedulingView {
     });
     this.list.body.append(this.grid.element);
     this.shown = [];
+    this.cost = new CostCard(store);
     this.element = el(
       "div",
       { class: "view scheduling" },
       rungs.element,
       timeline.element,
       this.list.element,
+      this.cost.element,
     );
   }
 
@@ -320,6 +323,7 @@ export class SchedulingView {
     }
     this.rungs.redraw();
     this.timeline.redraw();
+    this.cost.update();
     if (topics.has("picks")) this.grid.setChosen(new Set(this.#keys()));
     if (["decisions", "filters", "trials", "view", "size"].some((topic) => topics.has(topic)))
       this.#fillList();

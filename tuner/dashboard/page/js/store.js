@@ -32,6 +32,7 @@ export const DEFAULTS = {
   whySecond: null,
   part: "data",
   cell: null,
+  price: 0,
   zoom: {},
 };
 

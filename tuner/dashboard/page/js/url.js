@@ -19,7 +19,7 @@ const TEXTS = {
   part: "part",
   cell: "cell",
 };
-const NUMBERS = { trial: "trial", smoothing: "smooth", top: "top" };
+const NUMBERS = { trial: "trial", smoothing: "smooth", top: "top", price: "price" };
 const FLAGS = { curvesLogX: "logx", curvesLogY: "logy" };
 const LISTS = { shown: "col", axes: "axis", flipped: "log" };
 

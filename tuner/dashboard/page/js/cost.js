@@ -1,0 +1,75 @@
+// What the search took: how busy the gangs were, time and money spent, and what whole trainings would have taken.
+import { Card } from "./card.js";
+import { FINISHED } from "./columns.js";
+import { csv, el, fill } from "./dom.js";
+import { duration, number, percent } from "./format.js";
+
+/**
+ * `unit`: "GPU" where trials held any, else "gang"; `spent_s` of all trials, `whole_s` what those of the search that
+ * have ended would have taken at their own pace for all their reports, `ended_s` what they took; `busy`: the share of
+ * the gangs' time in which a trial was on them. What cannot be told is null.
+ */
+export function costOf(trials, laps, maxReports) {
+  const sum = (name) => trials.column(name)?.values.reduce((total, each) => total + (each || 0), 0) ?? 0;
+  const unit = sum("gpu_seconds") ? "GPU" : "gang";
+  const name = unit === "GPU" ? "gpu_seconds" : "seconds";
+  const states = trials.column("state");
+  let [ended, whole] = [0, 0];
+  for (let row = 0; row < trials.size; row += 1) {
+    const [seconds, reports] = [trials.value(name, row), trials.value("reports", row)];
+    const isOfSearch = !trials.has("confirms") || trials.data.confirms[row] === null;
+    if (!isOfSearch || !FINISHED.has(states.labels[states.values[row]]) || !(seconds >= 0 && reports > 0)) continue;
+    ended += seconds;
+    whole += (seconds / reports) * maxReports;
+  }
+  const isKnown = maxReports && whole > 0;
+  return { unit, spent_s: sum(name), ended_s: isKnown ? ended : null, whole_s: isKnown ? whole : null, busy: busy(laps) };
+}
+
+function busy(laps) {
+  const end = laps.reduce((latest, { from_s: from, to_s: to }) => Math.max(latest, to ?? from), 0);
+  const begin = laps.reduce((first, { from_s: from }) => Math.min(first, from), end);
+  const taken = laps.reduce((total, { from_s: from, to_s: to }) => total + (to ?? end) - from, 0);
+  const gangs = new Set(laps.map(({ gang }) => gang)).size;
+  return end > begin ? taken / (gangs * (end - begin)) : null;
+}
+
+export class CostCard {
+  constructor(store) {
+    this.store = store;
+    this.price = el("input", {
+      type: "number",
+      min: "0",
+      step: "any",
+      placeholder: "price",
+      onchange: () => store.set({ price: Math.max(0, Number(this.price.value) || 0) }),
+    });
+    this.label = el("span", {});
+    const price = el("label", { class: "price" }, this.label, this.price);
+    this.card = new Card("cost", "Cost", store, [price], { csv: () => csv([["what", "value"], ...this.lines]) });
+    this.list = el("dl", { class: "facts" });
+    this.card.body.append(this.list);
+    this.element = this.card.element;
+    this.lines = [];
+  }
+
+  update() {
+    const { store } = this;
+    const cost = costOf(store.trials, store.timeline ?? [], store.detail.max_reports ?? null);
+    this.label.textContent = `an hour of a ${cost.unit} costs `;
+    if (document.activeElement !== this.price) this.price.value = store.view.price || "";
+    const saved = cost.whole_s === null ? null : cost.whole_s - cost.ended_s;
+    const money = (seconds) => number((store.view.price * seconds) / 3600, 4);
+    this.lines = [
+      [`${cost.unit} time`, duration(cost.spent_s || null)],
+      ["saved by early stopping", saved === null ? null : `${duration(saved)} (${percent(saved / cost.whole_s)})`],
+      ["gangs were busy", cost.busy === null ? null : percent(cost.busy)],
+      ["spent", store.view.price ? money(cost.spent_s) : null],
+      ["saved", store.view.price && saved !== null ? money(saved) : null],
+    ].filter(([, text]) => text !== null);
+    fill(
+      this.list,
+      this.lines.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text))),
+    );
+  }
+}
