@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from file_server import FileServer, file_server
 from made_experiments import made, made_of_kind
 from PIL import Image
 
-from tuner.data import Store
+from tuner.data import Store, localised
+from tuner.data_report.plain import make_report
 from tuner.data_report.stores import find_store, known_store, report_file, spec_to_look_at
 from tuner.errors import DataError, ResultsError
 from tuner.inspection.answers import Answers
 from tuner.records.paths import ExperimentPaths
 from tuner.results.result import Result
-from tuner.spec import Experiment
+from tuner.spec import Experiment, TrialSpec
 
 KINDS = [
     ("digits", "image_classification"),
@@ -122,6 +125,48 @@ def test_an_empty_text_is_refused(tmp_path: Path) -> None:
     text = made_of_kind(tmp_path, "labelled_text", "text_classification")
     with pytest.raises(DataError, match="every row must have a text"):
         ask(text, "predict", texts=[" "])
+
+
+# --- what lies elsewhere ---
+
+
+def spec_of(paths: ExperimentPaths) -> TrialSpec:
+    return spec_to_look_at(Experiment.load(paths.experiment_yaml), None)[0]
+
+
+@pytest.fixture
+def fetched(tmp_path: Path) -> Iterator[tuple[FileServer, ExperimentPaths]]:
+    """An experiment on a file of the server, which was fetched."""
+    with file_server() as server:
+        rows = [f"{row},{row % 7},{row % 2}" for row in range(40)]
+        server.files["/rows.csv"] = "\n".join(["a,b,y", *rows, ""]).encode()
+        source = {"type": "csv", "path": f"{server.address}/rows.csv", "label": "y"}
+        paths = made(tmp_path, "fetched", "tabular_classification", {"source": source})
+        versions: dict[str, str] = {}
+        localised(spec_of(paths).data, paths.store_root, versions)
+        paths.versions_json.write_text(json.dumps(versions))
+        server.requests.clear()
+        yield server, paths
+
+
+def test_nothing_is_fetched_to_find_the_data(fetched: tuple[FileServer, ExperimentPaths]) -> None:
+    server, paths = fetched
+    shutil.rmtree(paths.store_root.with_name(".fetched"))
+    for what in ("data", "model"):
+        with pytest.raises(
+            ResultsError, match=r"must have been fetched, but those of .*prepare it anew with"
+        ):
+            ask(paths, what)
+    assert server.requests == []
+
+
+def test_nothing_is_fetched_to_tell_what_was_before(fetched: tuple[FileServer, ExperimentPaths]) -> None:
+    server, paths = fetched
+    store = find_store(paths, spec_of(paths), {})
+    assert make_report(paths, spec_of(paths), store)["columns"][0]["before"] is not None
+    shutil.rmtree(paths.store_root.with_name(".fetched"))
+    assert make_report(paths, spec_of(paths), store)["columns"][0]["before"] is None
+    assert server.requests == []
 
 
 # --- what is gone ---

@@ -44,12 +44,15 @@ _Files = Mapping[str, Mapping[str, Any]]
 _T = TypeVar("_T")
 
 
-def fetched(source: Source, folder: Path, versions: MutableMapping[str, str]) -> Source:
+def fetched(
+    source: Source, folder: Path, versions: MutableMapping[str, str], *, may_fetch: bool = True
+) -> Source:
     """`source` with local paths instead of addresses and names on the Hub.
 
     Args:
         folder: where the files are fetched to; those of the Hub go to its own cache.
         versions: of addresses. What is in it is not asked for again; the others are added.
+        may_fetch: whether servers are asked for what is not in `folder`; the Hub is not told by it.
 
     Raises:
         DataError: a file is not there, or cannot be had.
@@ -60,7 +63,7 @@ def fetched(source: Source, folder: Path, versions: MutableMapping[str, str]) ->
     if path is None:
         return source
     plain = source.model_dump()
-    local = _local(plain["path"], folder, versions)
+    local = _local(plain["path"], folder, versions, may_fetch)
     try:
         return source if local == plain["path"] else type(source).model_validate({**plain, "path": local})
     except ValidationError as error:
@@ -70,17 +73,21 @@ def fetched(source: Source, folder: Path, versions: MutableMapping[str, str]) ->
         ) from error
 
 
-def _local(files: Any, folder: Path, versions: MutableMapping[str, str]) -> Any:
+def _local(files: Any, folder: Path, versions: MutableMapping[str, str], may_fetch: bool) -> Any:
     """A file or pattern, a list of such, or each split's; a pattern of addresses becomes a list."""
     if isinstance(files, dict):
-        return {part: _local(each, folder, versions) for part, each in files.items()}
+        return {part: _local(each, folder, versions, may_fetch) for part, each in files.items()}
     if isinstance(files, list):
-        found = [_local(each, folder, versions) for each in files]
+        found = [_local(each, folder, versions, may_fetch) for each in files]
         return [path for each in found for path in (each if isinstance(each, list) else [each])]
     if not (isinstance(files, str) and is_address(files)):
         return files
     known = versions.get(files)
     if known is None or not (folder / known).is_dir():
+        if not may_fetch:
+            raise DataError(
+                f"the files of an address must have been fetched, but those of {files} are not in {folder}"
+            )
         versions[files] = _fetch(files, folder, known)
     return _paths(files, folder / versions[files])
 

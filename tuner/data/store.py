@@ -220,14 +220,17 @@ def prepare(
     return store
 
 
-def localised(spec: DataSpec, store_root: Path, versions: MutableMapping[str, str]) -> DataSpec:
+def localised(
+    spec: DataSpec, store_root: Path, versions: MutableMapping[str, str], *, may_fetch: bool = True
+) -> DataSpec:
     """`spec` with the files of its addresses fetched to a folder beside the stores.
 
     Args:
         versions: address to what was there when it was fetched; what is in it is not asked for again, the
             others are added.
+        may_fetch: as in `fetched`.
     """
-    source = fetched(spec.source, store_root.with_name(".fetched"), versions)
+    source = fetched(spec.source, store_root.with_name(".fetched"), versions, may_fetch=may_fetch)
     return spec.model_copy(update={"source": source})
 
 

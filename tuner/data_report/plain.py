@@ -74,7 +74,7 @@ def _done(manifest: Manifest) -> dict[str, dict[str, Any]]:
 def _before(paths: ExperimentPaths, spec: TrialSpec) -> dict[str, dict[str, Any]]:
     """Column to its values in all rows of the source; none where that is large, or cannot be read now."""
     try:
-        source = localised(spec.data, paths.store_root, read_versions(paths)).source
+        source = localised(spec.data, paths.store_root, read_versions(paths), may_fetch=False).source
         if num_bytes(source) > MOST_SOURCE_BYTES:
             return {}
         return _columns_of(read(source))

@@ -42,7 +42,7 @@ def known_store(paths: ExperimentPaths, spec: TrialSpec) -> Path | None:
 
 
 def find_store(paths: ExperimentPaths, spec: TrialSpec, searched: Mapping[str, Any]) -> Store:
-    """The prepared data of `spec`; reads the files it was made from. Prepares nothing.
+    """The prepared data of `spec`; reads the files it was made from. Prepares and fetches nothing.
 
     Raises:
         ResultsError: it is gone.
@@ -53,7 +53,7 @@ def find_store(paths: ExperimentPaths, spec: TrialSpec, searched: Mapping[str, A
         return Store.open(known)
     again = f"prepare it anew with: {command(paths, searched)}"
     try:
-        local = localised(spec.data, paths.store_root, read_versions(paths))
+        local = localised(spec.data, paths.store_root, read_versions(paths), may_fetch=False)
         path = paths.store_root / fingerprint(local, spec.task)
     except DataError as error:
         raise ResultsError(
