@@ -99,19 +99,30 @@ def test_the_own_origin_is_let_in(results: Path) -> None:
         assert client(results).get("/api/experiments", headers={"origin": origin}).status_code == 200
 
 
+DATA = "/api/experiments/mlp/trials.csv"
+
+
 @pytest.mark.parametrize(
-    ("site", "mode", "status"),
+    ("path", "site", "mode", "dest", "status"),
     [
-        ("cross-site", "no-cors", 403),
-        ("same-site", "cors", 403),
-        ("cross-site", "navigate", 200),
-        ("same-origin", "cors", 200),
-        ("none", "navigate", 200),
+        ("/", "cross-site", "no-cors", "image", 403),
+        ("/", "same-site", "cors", "empty", 403),
+        ("/", "cross-site", "navigate", "document", 200),
+        ("/e/mlp", "cross-site", "navigate", "document", 200),
+        ("/", "cross-site", "navigate", "iframe", 403),
+        ("/e/mlp", "cross-site", "navigate", "embed", 403),
+        (DATA, "cross-site", "navigate", "document", 403),
+        (DATA, "same-site", "navigate", "iframe", 403),
+        (DATA, "same-origin", "navigate", "document", 200),
+        (DATA, "same-origin", "cors", "empty", 200),
+        (DATA, "none", "navigate", "document", 200),
     ],
 )
-def test_other_sites_may_link_here_and_nothing_else(results: Path, site: str, mode: str, status: int) -> None:
-    headers = {"sec-fetch-site": site, "sec-fetch-mode": mode}
-    assert client(results).get("/", headers=headers).status_code == status
+def test_other_sites_may_link_to_the_page_and_nothing_else(
+    results: Path, path: str, site: str, mode: str, dest: str, status: int
+) -> None:
+    headers = {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest}
+    assert client(results).get(path, headers=headers).status_code == status
 
 
 # --- requests ------------------------------------------------------------------------------------------

@@ -292,14 +292,18 @@ def test_an_unknown_parameter_is_told_too(api: TestClient, search: AnsweringSear
     assert search.asked == []
 
 
-@pytest.mark.parametrize("file", ["commands.jsonl", "notes.jsonl"])
+@pytest.mark.parametrize("file", ["commands.jsonl", ".leave", "notes.jsonl"])
 def test_no_link_leads_out(
     api: TestClient, search: AnsweringSearch, paths: ExperimentPaths, file: str
 ) -> None:
     outside = paths.root.parents[1] / "outside"
     outside.touch()
     (paths.root / file).symlink_to(outside)
-    path, body = (COMMANDS, STOP) if file == "commands.jsonl" else (NOTE, {"text": "a", "tags": []})
+    path, body = {
+        "commands.jsonl": (COMMANDS, STOP),
+        ".leave": (COMMANDS, {"name": "stop"}),
+        "notes.jsonl": (NOTE, {"text": "a", "tags": []}),
+    }[file]
     assert refused(api, path, json=body)[0] == 404
     assert outside.read_bytes() == b""
 

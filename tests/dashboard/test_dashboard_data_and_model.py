@@ -234,3 +234,13 @@ def test_a_link_out_of_the_folder_is_not_followed(table: Asking, tmp_path: Path)
     assert (answer.status_code, 'secret":' in answer.text) == (404, False)
     table.paths.stores.symlink_to(secret)
     assert table.post("model", json={}).status_code == 404
+
+
+def test_a_store_behind_a_link_out_of_the_folder_is_not_shown(table: Asking, tmp_path: Path) -> None:
+    table.paths.store_root.rename(tmp_path / "elsewhere")
+    table.paths.store_root.symlink_to(tmp_path / "elsewhere")
+    before = sorted((tmp_path / "elsewhere").iterdir())
+    answer = table.get("data")
+    assert (answer.status_code, "leads out of it" in answer.json()["error"]) == (404, True)
+    assert table.post("model", json={}).status_code == 404
+    assert sorted((tmp_path / "elsewhere").iterdir()) == before

@@ -76,7 +76,7 @@ class Access:
                 "the dashboard answers to an address, localhost, this machine's name and that of --host, but "
                 "was asked by another; open it by one of these."
             )
-        if not _is_own_origin(headers):
+        if not _is_own_origin(path, headers):
             return 403, "the dashboard answers its own pages only, but another site asked."
         if not self.is_let_in(query, headers):
             return 401, "the dashboard needs its token; open it by the URL that `tuner dashboard` printed."
@@ -177,12 +177,14 @@ def _cookie(header: str, name: str) -> str:
     return ""
 
 
-def _is_own_origin(headers: Mapping[str, str]) -> bool:
+def _is_own_origin(path: str, headers: Mapping[str, str]) -> bool:
+    """A link of another site may lead to the page; not into a frame of that, and to nothing else."""
     origin = headers.get("origin")
     if origin is not None:
         return origin.partition("://")[2] == headers.get("host")
-    is_navigation = headers.get("sec-fetch-mode") == "navigate"
-    return is_navigation or headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+    is_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+    is_page = path == "/" or path.startswith("/e/")
+    return (is_link and is_page) or headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
 
 
 def _name_of(host: str) -> str:

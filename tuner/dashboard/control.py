@@ -111,7 +111,8 @@ def _give(search: Answering, shelf: Shelf, command: Command, wait_s: float) -> d
         wrong = wrong_values(now.experiment.space, command.params) if is_of_space else {}
     if wrong:
         return {"is_done": False, "reason": "; ".join(wrong.values()), "fields": wrong}
-    shelf.inside(search.paths.commands)
+    for path in (search.paths.commands, search.paths.leave):
+        shelf.inside(path)
     try:
         answer = _answer(search, command, wait_s)
     except ResultsError as error:

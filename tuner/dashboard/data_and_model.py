@@ -102,4 +102,6 @@ def _ours(shelf: Shelf, name: str) -> Answering:
         raise ResultsError(
             f"data and models are shown of experiments of ours, but {name} is a folder of other logs."
         )
+    if found.paths.root != shelf.root:  # Else the stores lie beside the root.
+        shelf.inside(found.paths.store_root)
     return found
