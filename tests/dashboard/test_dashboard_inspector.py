@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.dashboard.inspector import Inspector
+from tuner.dashboard.inspector import MOST_ASKING, Inspector
 from tuner.errors import ResultsError
 
 ECHO = """
@@ -25,7 +25,8 @@ for line in sys.stdin:
     if request["what"] == "error":
         print(json.dumps({"error": "a sentence"}), flush=True)
     else:
-        print(json.dumps({"result": {"pid": os.getpid(), "said": request["said"]}}), flush=True)
+        told = {"pid": os.getpid(), "said": request["said"], "offline": os.environ.get("HF_HUB_OFFLINE")}
+        print(json.dumps({"result": told}), flush=True)
 """
 LIMIT_S = 30.0
 Make = Callable[..., Inspector]
@@ -65,7 +66,7 @@ def wait_for(is_so: Callable[[], bool]) -> None:
 
 def test_one_process_answers_all_and_ends_with_the_dashboard(make: Make) -> None:
     inspector = make()
-    with ThreadPoolExecutor(8) as threads:
+    with ThreadPoolExecutor(MOST_ASKING) as threads:
         answers = list(threads.map(lambda text: say(inspector, text), map(str, range(20))))
     assert [answer["said"] for answer in answers] == [str(number) for number in range(20)]
     (pid,) = {answer["pid"] for answer in answers}
@@ -83,6 +84,10 @@ def test_it_ends_by_itself_and_is_started_again(make: Make) -> None:
     first = say(inspector)["pid"]
     wait_for(lambda: not is_alive(first))
     assert say(inspector)["pid"] != first
+
+
+def test_it_fetches_nothing_of_the_hub(make: Make) -> None:
+    assert say(make())["offline"] == "1"
 
 
 def test_an_error_is_told_and_the_process_goes_on(make: Make) -> None:
@@ -128,6 +133,35 @@ def test_who_waits_too_long_for_others_is_told(make: Make) -> None:
             inspector.ask({"what": "say", "said": ""}, 0.1)
         with pytest.raises(ResultsError, match="takes longer"):
             other.result()
+
+
+def test_few_wait_and_the_others_are_told_at_once(make: Make) -> None:
+    inspector = make()
+    with ThreadPoolExecutor(MOST_ASKING) as threads:
+        others = [
+            threads.submit(lambda: inspector.ask({"what": "sleep"}, LIMIT_S)) for _ in range(MOST_ASKING)
+        ]
+        wait_for(lambda: inspector._places._value == 0)
+        with pytest.raises(ResultsError, match=f"at most {MOST_ASKING} looks .* may wait at once"):
+            say(inspector)
+        inspector.close()
+        for other in others:
+            with pytest.raises(ResultsError, match="it ends"):
+                other.result()
+
+
+def test_the_end_of_the_dashboard_ends_a_look(make: Make) -> None:
+    inspector = make()
+    pid = say(inspector)["pid"]
+    with ThreadPoolExecutor(1) as threads:
+        other = threads.submit(lambda: inspector.ask({"what": "sleep"}, LIMIT_S))
+        wait_for(inspector._turn.locked)
+        inspector.close()
+        with pytest.raises(ResultsError, match="while the dashboard runs, but it ends"):
+            other.result()
+    assert not is_alive(pid)
+    with pytest.raises(ResultsError, match="while the dashboard runs, but it ends"):
+        say(inspector)
 
 
 def test_modules_of_the_working_folder_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from dashboard_folders import Replay, copied
 
@@ -85,6 +87,31 @@ def test_the_server_for_real(tmp_path: Path) -> None:
         assert process.wait(timeout=PATIENCE_S) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_its_end_ends_a_look_and_removes_what_was_uploaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    copied(tmp_path, "mlp")
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    monkeypatch.setenv("TMPDIR", str(uploads))
+    slow = 'import sys, time\nif "tuner.inspection" in sys.orig_argv: time.sleep(600)'
+    (tmp_path / "sitecustomize.py").write_text(slow)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    with opened(tmp_path, "--port", 0) as (process, url):
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S)
+        headers = {"Content-Type": "application/octet-stream"}
+        connection.request("POST", "/api/experiments/mlp/answer?file=a.csv", b"a,b\n1,2\n", headers)
+        while not (looking := psutil.Process(process.pid).children()):
+            pass
+        assert any(uploads.iterdir())
+        process.send_signal(number)
+        process.wait(timeout=PATIENCE_S)
+        _, left = psutil.wait_procs(looking, timeout=PATIENCE_S)
+        assert left == []
+        assert list(uploads.iterdir()) == []
 
 
 def test_other_machines_need_a_token_always(tmp_path: Path) -> None:

@@ -57,8 +57,12 @@ def serve(
         say(url)
         if browse and _has_screen():
             webbrowser.open(url)
-        inspector = Inspector()
-        app = create_app(shelf, access, lambda: server.should_exit, inspector)
+
+        def is_ending() -> bool:
+            return server.should_exit
+
+        inspector = Inspector(is_ending=is_ending)
+        app = create_app(shelf, access, is_ending, inspector)
         config = uvicorn.Config(
             app,
             access_log=False,  # It would hold the token.
