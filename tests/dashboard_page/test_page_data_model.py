@@ -219,8 +219,8 @@ def test_a_page_that_is_open_notices_that_the_best_model_has_changed(look: Open,
     again.wait_for()
     assert "it has other weights now" in looker.text(".part-bar .note")
     again.click()
-    again.wait_for(state="hidden")
-    assert "other weights" not in looker.text(".part-bar .note")
+    looker.page.locator(".part-bar .note", has_text="other weights").wait_for(state="detached")
+    assert not again.is_visible()
 
 
 def test_a_report_of_another_trial_says_so_and_is_made_anew(look: Open) -> None:
