@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from outcomes import LR, OPTIMIZER, SETTINGS, fresh, outcome, row
 
+from tuner.records.states import TOLD_TO_STOP
 from tuner.search_report.answers import Kept, Packed
 from tuner.search_report.words import sections
 from tuner.search_report.words.again import again
@@ -205,12 +206,37 @@ def test_what_was_saved_is_told_apart_from_what_failed() -> None:
     section = saved(outcome(rows))
     assert section.sentences == (
         "The 4 trials that ended trained 16 of the 36 reports of whole trainings: 56 % was not spent, 39 % "
-        "because the scheduler cut 2 trials, the rest because trials diverged, failed or did not fit.",
+        "as the scheduler cut 2 trials and 17 % as 1 trial diverged, failed or did not fit.",
         "That is 2.67 min of trial time where whole trainings would have taken about 6 min, at the pace of "
         "each trial.",
         "Confirming took 1 fresh run with 9 reports on top.",
     )
     assert lines(section) == [("1", "1"), ("3", "1")]
+
+
+def test_who_ended_a_trial_early() -> None:
+    end = "2 hours are over"
+    rows = [
+        row(0, reports=4),
+        row(1, "STOPPED", reports=1, reason="the worst at report 1"),
+        row(2, "STOPPED", reports=0, reason=end),
+        row(3, "STOPPED", reports=5, reason=TOLD_TO_STOP),
+        row(4, reports=9),
+        row(5, "STOPPED", reports=7, reason="the worst at report 7", donor=4),
+    ]
+    section = saved(outcome(rows, end_reason=end))
+    assert section.sentences[0] == (
+        "The 5 trials that ended trained 19 of the 45 reports of whole trainings: 58 % was not spent, 18 % "
+        "as the scheduler cut 1 trial, 11 % as a rule of the training ended 1 trial, 20 % as the search "
+        "ended before 1 trial and 9 % as somebody stopped 1 trial."
+    )
+    assert section.tables[0].rows == (("1", "1"),)
+
+
+def test_the_command_that_started_it_is_one_comment() -> None:
+    environment = {"command": ["tuner", "run", "x\ntouch here #"]}
+    [commands, *_] = again(outcome([row(0, value=0.9)], environment=environment)).listings
+    assert commands.text.splitlines()[0].startswith("# it was started by: tuner run 'x touch here #'")
 
 
 def test_without_cuts_nothing_was_saved() -> None:

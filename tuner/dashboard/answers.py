@@ -13,6 +13,7 @@ from tuner.dashboard.laps import COLUMNS as LAP_COLUMNS
 from tuner.dashboard.reading import Reading
 from tuner.dashboard.tables import plain, rows_of, table
 from tuner.errors import TunerError
+from tuner.records.passwords import masked
 from tuner.records.paths import TrialPaths
 from tuner.records.rows import as_csv, best_row, column_names, flat, search_rows
 from tuner.records.states import TrialState
@@ -66,7 +67,7 @@ class Answering(Reading):
             "metric": result.metric,
             "mode": result.mode,
             "state": STATES[standing],
-            "settings": plain(result.settings),
+            "settings": masked(plain(result.settings)),
             "axes": [_axis(parameter) for parameter in self.experiment.space.parameters],
             "metrics": _metrics(self),
             "objectives": result.objectives,
@@ -139,7 +140,8 @@ def _metrics(now: Reading) -> list[str]:
 
 def _environment(now: Reading) -> dict[str, Any] | None:
     try:
-        return now.result.environment()
+        found: dict[str, Any] = masked(now.result.environment())
+        return found
     except TunerError:  # It is told of the experiment, but nothing depends on it.
         return None
 

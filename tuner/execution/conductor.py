@@ -32,13 +32,13 @@ from tuner.execution.decisions import DecisionLog
 from tuner.execution.memory import kind_of, micro_batch_of, smaller_micro_batch, with_micro_batch
 from tuner.execution.state import ON_A_GANG, SearchState, directions, metrics_that_count
 from tuner.execution.stopwatch import Stopwatch
-from tuner.execution.verdicts import TOLD_TO_PAUSE, TOLD_TO_STOP, Judge, Verdict
+from tuner.execution.verdicts import TOLD_TO_PAUSE, Judge, Verdict
 from tuner.records.checkpoints import Checkpoint, drop_checkpoints, newest_sound, take_over
 from tuner.records.commands import Command, Inbox
 from tuner.records.confirmation import note
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, ranked_rows, write_trials
-from tuner.records.states import TrialState
+from tuner.records.states import TOLD_TO_STOP, TrialState
 from tuner.search.ahead import Asker
 from tuner.search.scheduler import (
     Action,

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 
 from tuner.errors import ExperimentError
 from tuner.execution.state import SearchState
-from tuner.records.states import TrialState
+from tuner.records.states import TOLD_TO_STOP, TrialState
 from tuner.search.constraints import broken_bound
 from tuner.search.scheduler import Action, Decision, Scheduler, stop_if_not_finite
 from tuner.spec import SearchSpec
 from tuner.spec.domains import known, show
 from tuner.training.report import Objective, Report
 
-TOLD_TO_STOP, TOLD_TO_PAUSE = "somebody told it to stop", "somebody told it to pause"
-"""The reasons of what a command did to a trial."""
+TOLD_TO_PAUSE = "somebody told it to pause"
 
 
 @dataclass(frozen=True)

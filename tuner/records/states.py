@@ -44,3 +44,7 @@ def advance(old: TrialState, new: TrialState) -> TrialState:
     """`new`, if a trial may go there from `old`."""
     assert new in _NEXT[old], f"a trial does not go from {old.value} to {new.value}"
     return new
+
+
+TOLD_TO_STOP = "somebody told it to stop"
+"""The reason of a trial that a command ended."""

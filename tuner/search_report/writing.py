@@ -8,6 +8,7 @@ from tuner.dashboard.following import Followed
 from tuner.dashboard.logs import Logs
 from tuner.errors import ResultsError, UsageError
 from tuner.records.files import atomic_write
+from tuner.records.passwords import masked
 from tuner.records.paths import ExperimentPaths, list_experiments
 from tuner.search_report import html
 from tuner.search_report.answers import Json, pack
@@ -80,8 +81,8 @@ def _outcome(now: Answering, folder: Path, importance: Json, written: datetime) 
     return Outcome(
         name=now.name,
         folder=str(folder),
-        file=now.paths.experiment_yaml.read_text(errors="replace"),
-        settings=now.result.settings,
+        file=masked(now.paths.experiment_yaml.read_text(errors="replace")),
+        settings=details["settings"],
         parameters=now.experiment.space.parameters,
         standing=now.standing,
         end_reason=now.result.end_reason,

@@ -39,7 +39,8 @@ def _commands(outcome: Outcome) -> Iterator[str]:
     folder = shlex.quote(outcome.folder)
     command = (outcome.environment or {}).get("command")
     if isinstance(command, list) and command:
-        yield f"# it was started by: {shlex.join(map(str, command))}"
+        # A line end would begin a line that is no comment.
+        yield f"# it was started by: {' '.join(shlex.join(map(str, command)).split())}"
     if outcome.standing == "interrupted" and not outcome.is_function:
         yield f"tuner resume {folder}"
     if not outcome.is_function:

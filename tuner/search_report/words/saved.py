@@ -4,16 +4,24 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tuner.records.rows import TrialRow
-from tuner.records.states import TrialState
+from tuner.records.states import TOLD_TO_STOP, TrialState
 from tuner.search_report.outcome import Outcome
-from tuner.search_report.words.parts import Section, Table, count, duration, share
+from tuner.search_report.words.parts import Section, Table, count, duration, listed, share
 
 TITLE = "What early stopping saved"
 MOST_RUNGS = 12
+CUT = "the scheduler cut {}"
+BY_ITSELF = "a rule of the training ended {}"
+WITH_SEARCH = "the search ended before {}"
+TOLD = "somebody stopped {}"
+UNSOUND = "{} diverged, failed or did not fit"
+OTHERS = (BY_ITSELF, WITH_SEARCH, TOLD, UNSOUND)
 
 
 def saved(outcome: Outcome) -> Section:
-    most, finished = outcome.max_reports, [row for row in outcome.searched if row.state.is_finished()]
+    most = outcome.max_reports
+    # What a clone took before it began is its donor's.
+    finished = [row for row in outcome.searched if row.state.is_finished() and row.donor is None]
     if most is None:
         sentence = (
             "How long a whole training is was never said, so nobody can tell what early stopping saved."
@@ -21,24 +29,40 @@ def saved(outcome: Outcome) -> Section:
         return Section(TITLE, (sentence,))
     if not finished:
         return Section(TITLE, ("No trial has ended yet.",))
-    cut = [row for row in finished if row.state is TrialState.STOPPED]
-    sentences = [_reports(finished, cut, most), *_time(finished, most), *_confirming(outcome)]
+    cut = [row for row in finished if _why(row, outcome.end_reason) == CUT]
+    sentences = [_reports(finished, most, outcome.end_reason), *_time(finished, most), *_confirming(outcome)]
     tables = (_rungs(cut),) if cut else ()
     return Section(TITLE, tuple(sentences), tables)
 
 
-def _reports(finished: Sequence[TrialRow], cut: Sequence[TrialRow], most: int) -> str:
+def _reports(finished: Sequence[TrialRow], most: int, end_reason: str | None) -> str:
     spent, whole = sum(row.reports for row in finished), most * len(finished)
-    missing, by_cut = whole - spent, sum(most - row.reports for row in cut)
+    short = [row for row in finished if row.reports < most]
+    missing = {
+        why: [most - row.reports for row in short if _why(row, end_reason) == why] for why in (CUT, *OTHERS)
+    }
+    told = [
+        f"{share(sum(each) / whole)} as {why.format(count(len(each), 'trial'))}"
+        for why, each in missing.items()
+        if each
+    ]
     sentence = (
         f"The {count(len(finished), 'trial')} that ended trained {spent:,} of the {whole:,} reports of whole "
-        f"trainings: {share(missing / whole)} was not spent"
+        f"trainings: {share((whole - spent) / whole)} was not spent"
     )
-    if not cut:
-        return f"{sentence}. No trial was cut by the scheduler."
-    told = f"{sentence}, {share(by_cut / whole)} because the scheduler cut {count(len(cut), 'trial')}"
-    rest = missing - by_cut
-    return f"{told}, the rest because trials diverged, failed or did not fit." if rest else f"{told}."
+    sentence = f"{sentence}, {listed(told)}." if told else f"{sentence}."
+    return sentence if missing[CUT] else f"{sentence} No trial was cut by the scheduler."
+
+
+def _why(row: TrialRow, end_reason: str | None) -> str:
+    """Why the trial ended, as `_reports` says it of several."""
+    if row.state is TrialState.COMPLETE:
+        return BY_ITSELF
+    if row.state is not TrialState.STOPPED:
+        return UNSOUND
+    if row.reason == TOLD_TO_STOP:
+        return TOLD
+    return WITH_SEARCH if end_reason is not None and row.reason == end_reason else CUT
 
 
 def _time(finished: Sequence[TrialRow], most: int) -> list[str]:
