@@ -95,8 +95,8 @@ def test_a_row_of_an_example_is_the_row_of_the_store(tmp_path: Path) -> None:
 def test_the_loss_of_texts_is_the_mean_over_their_tokens(tmp_path: Path) -> None:
     lines = [f"{'a' * (1 + place % 9)}\t{'xy'[place % 2] * (1 + place % 9)}" for place in range(100)]
     (tmp_path / "pairs.tsv").write_text("source\ttarget\n" + "\n".join(lines) + "\n")
-    source = {"type": "parallel_table", "path": str(tmp_path / "pairs.tsv"), "source": "source"}
-    data = {"source": source | {"target": "target"}, "tokenizer": {"type": "byte"}}
+    source = {"type": "parallel_table", "path": str(tmp_path / "pairs.tsv")}
+    data = {"source": source, "text": {"tokenizer": "byte", "max_length": 16}}
     paths = made(tmp_path / "results", "pairs", "translation", data, epochs=3)
     told, measured = ask(paths, "model")["texts"], Result(paths).best.measure("val")
     assert told["loss"] == pytest.approx(measured["loss"], rel=1e-4)
