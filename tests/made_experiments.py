@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from tuner.records.files import atomic_write
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, write_trials
 from tuner.records.states import TrialState
+from tuner.results.result import Result
 from tuner.spec import Experiment
 from tuner.spec.tasks import RULES
 
@@ -69,6 +72,29 @@ def made_of_kind(root: Path, source: str, task: str, **more: Any) -> ExperimentP
     files = root / "files"
     files.mkdir(parents=True, exist_ok=True)
     return made(root / "results", "made", task, kinds.SOURCES[source].in_one(files), **more)
+
+
+def make_running(paths: ExperimentPaths, *values: float) -> None:
+    """Trials 0, 1, ... of one model train, with one report each; there is no table of them yet."""
+    result = Result(paths)
+    params = result.rows[0].params
+    lines: list[dict[str, Any]] = [
+        {"action": "OPEN", "trial": None, "report": None, "pid": 1, "host": "host"}
+    ]
+    for number, value in enumerate(values):
+        report = {"reason": "no early stopping", "rung": None, "value": value, "cutoff": None, "steps": 1}
+        told = {"metrics": {result.metric: value}, "nodes": ["host"], "seconds": 1.0, "gpu_seconds": None}
+        lines += [
+            {"action": "BEGIN", "trial": number, "report": None, "params": params},
+            {"action": "START", "trial": number, "report": None},
+            {"action": "CONTINUE", "trial": number, "report": 1, "heard": value} | report | told,
+        ]
+        if number:
+            shutil.copytree(paths.trial(0).root, paths.trial(number).root)
+    atomic_write(
+        paths.decisions, "".join(json.dumps({"time_s": 0.0, "spent_s": 0.0} | line) + "\n" for line in lines)
+    )
+    paths.trials_csv.unlink()
 
 
 def _keep_weights(

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import wave
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dashboard_folders import PORT, copied
 from fastapi.testclient import TestClient
-from made_experiments import made, made_of_kind
+from made_experiments import made, made_of_kind, make_running
 
 from tuner.dashboard import data_and_model
 from tuner.dashboard.access import Access
 from tuner.dashboard.app import create_app
 from tuner.dashboard.inspector import Inspector
 from tuner.dashboard.shelf import Shelf
+from tuner.data import prepare
 from tuner.errors import ResultsError, TunerError
 from tuner.inspection.answers import Answers
 from tuner.records.paths import ExperimentPaths
+from tuner.records.rows import read_trials, write_trials
+from tuner.spec import Experiment
 
 
 class InThisProcess(Inspector):
@@ -54,6 +59,11 @@ class Asking:
     def get(self, path: str) -> Any:
         return self.api.get(f"{self.base}/{path}")
 
+    def shown(self, path: str) -> Any:
+        """Rows, a picture or a sound of the only prepared data."""
+        (store,) = (path.name for path in self.paths.store_root.iterdir() if path.is_dir())
+        return self.get(f"data/{path}&store={store}")
+
     def post(self, path: str, **options: Any) -> Any:
         return self.api.post(f"{self.base}/{path}", **options)
 
@@ -80,28 +90,47 @@ def test_what_is_searched_of_the_data_is_told(tmp_path: Path) -> None:
 
 def test_rows_are_told_as_values(table: Asking) -> None:
     table.get("data")
-    rows = table.get("data/rows?split=val&numbers=2,1").json()
+    rows = table.shown("rows?split=val&numbers=2,1").json()
     assert [row["row"] for row in rows] == [2, 1]
     assert all(row["label"] in "012" and len(row["values"]) == 3 for row in rows)
+
+
+def test_rows_are_those_of_the_data_that_is_named(tmp_path: Path) -> None:
+    data = {"source": {"type": "sklearn", "name": "iris"}, "split": {"seed": {"choice": [0, 1]}}}
+    asking = Asking(made(tmp_path, "searched", "tabular_classification", data))
+    plain = Path(asking.get("data").json()["store"]).name
+    (row,) = read_trials(asking.paths.trials_csv)
+    write_trials(asking.paths.trials_csv, [replace(row, params=row.params | {"data.split.seed": 1})])
+    spec = Experiment.load(asking.paths.experiment_yaml).resolve(row.params | {"data.split.seed": 1})
+    other = prepare(spec.data, spec.task, asking.paths.store_root).path.name
+    refused = asking.get(f"data/rows?store={other}&split=val&numbers=1")
+    assert (refused.status_code, "was looked at" in refused.json()["error"]) == (422, True)
+    assert Path(asking.get("data").json()["store"]).name == other
+    first, second = (
+        asking.get(f"data/rows?store={store}&split=val&numbers=1").json()[0]["values"]
+        for store in (plain, other)
+    )
+    assert first != second
+    assert asking.get("data/rows?split=val&numbers=1").status_code == 400
 
 
 def test_pictures_and_sounds_have_their_own_type(tmp_path: Path) -> None:
     images = Asking(made_of_kind(tmp_path / "images", "image_folder", "image_classification"))
     images.get("data")
-    picture = images.get("data/picture?split=train&row=1")
+    picture = images.shown("picture?split=train&row=1")
     assert (picture.headers["content-type"], picture.content[:4]) == ("image/png", b"\x89PNG")
     assert picture.headers["x-content-type-options"] == "nosniff"
     assert "max-age" in picture.headers["cache-control"]
-    refused = images.get("data/sound?split=train&row=1")
+    refused = images.shown("sound?split=train&row=1")
     assert (refused.status_code, "has none" in refused.json()["error"]) == (422, True)
 
     recordings = Asking(made_of_kind(tmp_path / "recordings", "audio", "audio_classification"))
     recordings.get("data")
-    sound = recordings.get("data/sound?split=val&row=1")
+    sound = recordings.shown("sound?split=val&row=1")
     assert sound.headers["content-type"] == "audio/wav"
     with wave.open(io.BytesIO(sound.content)) as file:
         assert (file.getframerate(), file.getnframes()) == (8000, 480)
-    assert recordings.get("data/picture?split=val&row=1").content[:4] == b"\x89PNG"
+    assert recordings.shown("picture?split=val&row=1").content[:4] == b"\x89PNG"
 
 
 @pytest.mark.parametrize(
@@ -116,14 +145,14 @@ def test_pictures_and_sounds_have_their_own_type(tmp_path: Path) -> None:
 )
 def test_rows_that_are_none_are_refused(table: Asking, query: str, status: int) -> None:
     table.get("data")
-    answer = table.get(f"data/rows?{query}")
+    answer = table.shown(f"rows?{query}")
     assert (answer.status_code, bool(answer.json()["error"])) == (status, True)
 
 
 def test_a_table_has_no_pictures(table: Asking) -> None:
-    assert "was looked at" in table.get("data/picture?split=val&row=1").json()["error"]
+    assert "was looked at" in table.shown("picture?split=val&row=1").json()["error"]
     table.get("data")
-    assert "pictures are shown of images" in table.get("data/picture?split=val&row=1").json()["error"]
+    assert "pictures are shown of images" in table.shown("picture?split=val&row=1").json()["error"]
 
 
 def test_a_model_is_looked_at_when_asked_and_then_known(table: Asking) -> None:
@@ -133,7 +162,23 @@ def test_a_model_is_looked_at_when_asked_and_then_known(table: Asking) -> None:
     made = table.post("model", json={})
     assert made.status_code == 200
     after = table.get("model").json()
-    assert (after["report"], after["is_current"]) == (made.json(), True)
+    assert after == made.json()
+    assert (after["report"]["trial"], after["is_current"]) == (0, True)
+
+
+def test_a_report_of_earlier_weights_of_the_same_trial_is_shown_as_such(table: Asking) -> None:
+    told = table.post("model", json={}).json()
+    weights = table.paths.trial(0).best_checkpoint / "weights.pt"
+    os.utime(weights, ns=(0, told["report"]["weights_written_ns"] + 1))
+    assert table.get("model").json() == told | {"is_current": False}
+    assert table.post("model", json={}).json()["is_current"] is True
+
+
+def test_while_a_search_runs_the_trial_that_is_looked_at_is_the_best_one_shown(table: Asking) -> None:
+    make_running(table.paths, 0.4, 0.5)
+    assert table.get("model").json()["best"] == 1
+    told = table.post("model", json={}).json()
+    assert (told["best"], told["report"]["trial"], told["is_current"]) == (1, 1, True)
 
 
 def test_a_report_of_another_trial_is_shown_as_such(table: Asking) -> None:
@@ -215,7 +260,7 @@ def test_logs_of_others_have_neither(tmp_path: Path) -> None:
     shutil.copytree(events, tmp_path / "logs" / "run")
     asking = Asking(ExperimentPaths(tmp_path / "logs" / "run"))
     asking.base = "/api/experiments/logs"
-    for path in ("data", "model", "data/rows?split=val&numbers=1"):
+    for path in ("data", "model", f"data/rows?store={'0' * 64}&split=val&numbers=1"):
         answer = asking.get(path)
         assert (answer.status_code, "a folder of other logs" in answer.json()["error"]) == (422, True)
 
@@ -228,7 +273,7 @@ def test_a_function_has_no_model_of_ours(tmp_path: Path) -> None:
 
 def test_a_link_out_of_the_folder_is_not_followed(table: Asking, tmp_path: Path) -> None:
     secret = tmp_path / "secret.json"
-    secret.write_text('{"version": 1, "secret": 1}')
+    secret.write_text('{"version": 2, "secret": 1}')
     table.paths.predictions.symlink_to(secret)
     answer = table.get("model")
     assert (answer.status_code, 'secret":' in answer.text) == (404, False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +189,38 @@ def test_while_a_search_runs_the_model_is_looked_at_only_when_asked(look: Open) 
     looker.open("/e/texts#tab=model&part=model")
     looker.page.get_by_role("button", name="Compute", exact=True).click()
     looker.page.locator(".confusion button").first.wait_for()
+
+
+def test_what_has_the_focus_keeps_it_while_a_search_runs(look: Open) -> None:
+    looker = look("/")
+    _told_otherwise(looker, r"/api/experiments/texts$", state="running")
+    _told_otherwise(looker, r"/texts/model$", report=None)
+    again = {"content_type": "text/event-stream", "body": "retry: 50\n\n"}
+    looker.page.route(re.compile("/live"), lambda route: route.fulfill(**again))
+    looker.open("/e/texts#tab=model&part=model")
+    looker.page.get_by_role("button", name="Compute", exact=True).focus()
+    for _ in range(4):  # Each time the page says anew whether it is connected.
+        looker.page.wait_for_event("requestfinished", lambda request: "/live" in request.url)
+        looker.settle()
+    assert looker.page.evaluate("document.activeElement.textContent") == "Compute"
+
+
+def test_a_page_that_is_open_notices_that_the_best_model_has_changed(look: Open, folder: Path) -> None:
+    from tuner.records.paths import ExperimentPaths
+    from tuner.records.rows import read_trials, write_trials
+
+    looker = look("/e/diabetes#tab=model&part=model")
+    looker.page.locator(".card-model-dots circle").first.wait_for()
+    paths = ExperimentPaths(folder / "diabetes")
+    os.utime(paths.trial(0).best_checkpoint / "weights.pt", ns=(0, 1))
+    rows = read_trials(paths.trials_csv)
+    write_trials(paths.trials_csv, [replace(row, reports=row.reports + 1) for row in rows])
+    again = looker.page.get_by_role("button", name="Compute again")
+    again.wait_for()
+    assert "it has other weights now" in looker.text(".part-bar .note")
+    again.click()
+    looker.page.locator(".part-bar .note", has_text="other weights").wait_for(state="detached")
+    assert not again.is_visible()
 
 
 def test_a_report_of_another_trial_says_so_and_is_made_anew(look: Open) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from file_server import FileServer, file_server
-from made_experiments import made, made_of_kind
+from made_experiments import made, made_of_kind, make_running
 from PIL import Image
 
 from tuner.data import Store, localised
@@ -75,6 +76,7 @@ def test_every_kind_of_model_is_described_and_kept(of_kind: ExperimentPaths) -> 
         assert told["numbers"]["r2"] == pytest.approx(measured["r2"], rel=1e-4)
         assert len(told["numbers"]["dots"]["row"]) == told["rows"]
     else:
+        assert told["texts"]["loss"] == pytest.approx(measured["loss"], rel=1e-4)
         assert told["texts"]["worst"][0]["loss"] >= told["texts"]["loss"]
         assert all(sample["given"] and sample["truth"] for sample in told["texts"]["samples"])
 
@@ -91,6 +93,36 @@ def test_a_row_of_an_example_is_the_row_of_the_store(tmp_path: Path) -> None:
         assert all(targets[each["row"] - 1] == cell["truth"] for each in cell["examples"])
     losses = [-np.log(each["of_truth"]) for each in told["worst"]]
     assert losses == sorted(losses, reverse=True)
+
+
+def test_the_loss_of_texts_is_the_mean_over_their_tokens(tmp_path: Path) -> None:
+    lines = [f"{'a' * (1 + place % 9)}\t{'xy'[place % 2] * (1 + place % 9)}" for place in range(100)]
+    (tmp_path / "pairs.tsv").write_text("source\ttarget\n" + "\n".join(lines) + "\n")
+    source = {"type": "parallel_table", "path": str(tmp_path / "pairs.tsv")}
+    data = {"source": source, "text": {"tokenizer": "byte", "max_length": 16}}
+    paths = made(tmp_path / "results", "pairs", "translation", data, epochs=3)
+    told, measured = ask(paths, "model")["texts"], Result(paths).best.measure("val")
+    assert told["loss"] == pytest.approx(measured["loss"], rel=1e-4)
+    assert told["perplexity"] == pytest.approx(measured["perplexity"], rel=1e-3)
+
+
+def test_while_a_search_runs_the_best_trial_is_that_of_its_decisions(tmp_path: Path) -> None:
+    paths = made_of_kind(tmp_path, "csv", "tabular_classification")
+    make_running(paths, 0.4, 0.5)
+    assert (ask(paths, "model")["trial"], ask(paths, "model")["kept"]) == (1, 1)
+    assert ask(paths, "predict", row={"size": 1.5, "colour": "red", "old": True})["trial"] == 1
+
+
+def test_a_model_is_looked_at_again_only_where_its_weights_are_others(tmp_path: Path) -> None:
+    paths = made_of_kind(tmp_path, "csv", "tabular_classification")
+    told = ask(paths, "model")
+    paths.predictions.write_text(json.dumps(told | {"seconds": -1}))
+    assert ask(paths, "model")["seconds"] == -1
+    weights = paths.trial(0).best_checkpoint / "weights.pt"
+    os.utime(weights, ns=(0, told["weights_written_ns"] + 1))
+    again = ask(paths, "model")
+    assert again["seconds"] > 0
+    assert again["weights_written_ns"] == told["weights_written_ns"] + 1
 
 
 # --- try it ---

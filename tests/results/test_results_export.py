@@ -182,7 +182,7 @@ def test_an_export_overwrites_nothing(result: Result, tmp_path: Path, kind: str)
 
 
 def test_lost_weights_are_told(result: Result, tmp_path: Path) -> None:
-    with pytest.raises(ResultsError, match="a finished trial keeps its best weights, but .* is missing"):
+    with pytest.raises(ResultsError, match="a trial keeps its best weights, but .* is missing"):
         result.best.export(tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

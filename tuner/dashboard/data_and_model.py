@@ -24,6 +24,7 @@ KEPT = {"Cache-Control": "private, max-age=600"}
 
 Row = Annotated[int, Query(ge=1, le=10**12)]
 Rows = Annotated[str, Query(pattern=r"^\d{1,12}(,\d{1,12})*$", max_length=1000)]
+StoreName = Annotated[str, Query(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Query(min_length=1, max_length=200)]
 
 
@@ -40,21 +41,21 @@ def _add_data(app: FastAPI, shelf: Shelf, inspector: Inspector) -> None:
         return as_json(look())
 
     @app.get("/api/experiments/{name}/data/rows")
-    def rows(name: str, split: Split, numbers: Rows) -> Response:
+    def rows(name: str, store: StoreName, split: Split, numbers: Rows) -> Response:
         with _ours(shelf, name).now() as now:
-            shown = inspected.shown(now)
+            shown = inspected.shown(now, store)
         return as_json(shown.rows(split, [int(number) for number in numbers.split(",")]))
 
     @app.get("/api/experiments/{name}/data/picture")
-    def picture(name: str, split: Split, row: Row) -> Response:
+    def picture(name: str, store: StoreName, split: Split, row: Row) -> Response:
         with _ours(shelf, name).now() as now:
-            shown = inspected.shown(now)
+            shown = inspected.shown(now, store)
         return Response(shown.picture(split, row), media_type="image/png", headers=KEPT)
 
     @app.get("/api/experiments/{name}/data/sound")
-    def sound(name: str, split: Split, row: Row) -> Response:
+    def sound(name: str, store: StoreName, split: Split, row: Row) -> Response:
         with _ours(shelf, name).now() as now:
-            shown = inspected.shown(now)
+            shown = inspected.shown(now, store)
         return Response(shown.sound(split, row), media_type="audio/wav", headers=KEPT)
 
 
@@ -63,14 +64,17 @@ def _add_model(app: FastAPI, shelf: Shelf, inspector: Inspector) -> None:
     def model(name: str) -> Response:
         with _ours(shelf, name).now() as now:
             shelf.inside(now.paths.predictions)
-            return as_json(inspected.model_report(now))
+            return as_json(inspected.kept_model(now))
 
     @app.post("/api/experiments/{name}/model")
     def look_at_model(name: str, body: Body) -> Response:
-        with _ours(shelf, name).now() as now:
+        ours = _ours(shelf, name)
+        with ours.now() as now:
             shelf.inside(now.paths.predictions)
             look = inspected.make_model_report(now, inspector)
-        return as_json(look())
+        report = look()
+        with ours.now() as now:
+            return as_json(inspected.model_report(now, report))
 
     @app.post("/api/experiments/{name}/answer")
     async def answer(name: str, request: Request, file: FileName | None = None) -> Response:

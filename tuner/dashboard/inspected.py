@@ -18,14 +18,13 @@ from tuner.dashboard.tables import plain
 from tuner.data import Store
 from tuner.data_report.plain import kept_report
 from tuner.data_report.samples import Sampler
-from tuner.data_report.stores import known_store, spec_to_look_at
+from tuner.data_report.stores import known_store, named_store, spec_to_look_at
 from tuner.errors import ResultsError
+from tuner.records.predictions import is_of, read_predictions
 from tuner.records.rows import best_row
 from tuner.spec import TrialSpec
 
 REPORT_LIMIT_S, ANSWER_LIMIT_S = 600.0, 120.0
-MODEL_VERSION = 1
-"""Of the report of a model; as `tuner.inspection.model` has it."""
 MOST_ROWS = 60
 """Of one answer."""
 
@@ -101,13 +100,18 @@ def data_report(now: Reading, inspector: Inspector) -> Look:
     return lambda: plain({**make(), **told})
 
 
-def model_report(now: Reading) -> dict[str, Any]:
-    """The kept report, if any, and whose model is the best one now."""
-    best, report = best_of(now), _kept_model(now)
+def kept_model(now: Reading) -> dict[str, Any]:
+    """As `model_report`, of the kept report."""
+    return model_report(now, read_predictions(now.paths))
+
+
+def model_report(now: Reading, report: dict[str, Any] | None) -> dict[str, Any]:
+    """The report, if any, and whether it is of the best model as it is now."""
+    best = best_of(now)
     return {
         "report": plain(report),
         "best": None if best is None else best.number,
-        "is_current": report is not None and best is not None and report.get("kept") == best.kept,
+        "is_current": report is not None and best is not None and is_of(report, now.paths, best.kept),
         "is_function": now.result.is_function,
     }
 
@@ -132,13 +136,13 @@ def answer(now: Reading, inspector: Inspector, content: bytes, file: str | None)
     return look
 
 
-def shown(now: Reading) -> Shown:
-    """Raises ResultsError where nobody has looked at the data yet."""
-    store = _store_of(now)
+def shown(now: Reading, name: str) -> Shown:
+    """The store of that name; raises ResultsError where nobody has looked at it for this experiment."""
+    store = named_store(now.paths, name)
     if store is None:
         raise ResultsError(
-            "rows are shown of data that was looked at, but this experiment's was not, or it is gone; open "
-            "the tab Data and model"
+            "rows are shown of data that was looked at, but this data of the experiment was not, or it is "
+            "gone; open the tab Data and model"
         )
     return _shown(store)
 
@@ -167,15 +171,6 @@ def _given(content: bytes) -> dict[str, Any]:
 
 def _is_cell(value: object) -> bool:
     return value is None or isinstance(value, str | int | float)
-
-
-def _kept_model(now: Reading) -> dict[str, Any] | None:
-    try:
-        report = json.loads(now.paths.predictions.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    is_ours = isinstance(report, dict) and report.get("version") == MODEL_VERSION
-    return report if is_ours else None
 
 
 def _store_of(now: Reading) -> Path | None:

@@ -41,6 +41,12 @@ def known_store(paths: ExperimentPaths, spec: TrialSpec) -> Path | None:
     return paths.store_root / name if name and (paths.store_root / name).is_dir() else None
 
 
+def named_store(paths: ExperimentPaths, name: str) -> Path | None:
+    """The store of that name, if it was found for this experiment before and is still there."""
+    store = paths.store_root / name
+    return store if name in _known(paths).values() and store.is_dir() else None
+
+
 def find_store(paths: ExperimentPaths, spec: TrialSpec, searched: Mapping[str, Any]) -> Store:
     """The prepared data of `spec`; reads the files it was made from. Prepares and fetches nothing.
 

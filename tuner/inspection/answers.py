@@ -18,6 +18,8 @@ from tuner.errors import DataError, ResultsError, TunerError
 from tuner.inspection.model import report_of
 from tuner.records.files import atomic_write
 from tuner.records.paths import ExperimentPaths
+from tuner.records.predictions import is_of, read_predictions, weights_written_ns
+from tuner.results.experiment_trials import ExperimentTrials
 from tuner.results.result import BestTrial, Result
 from tuner.spec import Experiment
 
@@ -39,14 +41,19 @@ class Answers:
         paths = ExperimentPaths(Path(request["folder"]))
         if request["what"] == "data":
             return _data(paths)
-        best = Result(paths).best
+        best = _result(paths).best
         if request["what"] == "model":
             return self._report(best)
         return self._predictions(best, request)
 
     def _report(self, best: BestTrial) -> dict[str, Any]:
+        kept = read_predictions(best.paths)
+        if kept is not None and is_of(kept, best.paths, best.kept):  # Somebody has asked meanwhile.
+            return kept
         store = _store_of(best)
-        report = report_of(best, store, self._load(best, store))
+        written_ns = weights_written_ns(best.paths, best.kept)  # Before: newer ones then count as not seen.
+        model = self._load(best, store)
+        report = report_of(best, store, model) | {"weights_written_ns": written_ns}
         with suppress(OSError):  # Where nothing may be written it is made again.
             atomic_write(best.paths.predictions, json.dumps(report, ensure_ascii=False))
         return report
@@ -62,13 +69,19 @@ class Answers:
         return {"trial": best.number, "rows": len(rows), "predictions": told}
 
     def _load(self, best: BestTrial, store: Store) -> ExportedModel:
-        weights = best.paths.trial(best.kept).best_checkpoint / "weights.pt"
-        written = weights.stat().st_mtime_ns if weights.is_file() else None
-        key = (best.paths.root, best.kept, written)
+        key = (best.paths.root, best.kept, weights_written_ns(best.paths, best.kept))
         if self._model is None or self._model[0] != key:
             self._model = None  # Two need not fit.
             self._model = key, best.load(store.manifest)
         return self._model[1]
+
+
+def _result(paths: ExperimentPaths) -> Result:
+    """With the trials as they stand: while a search runs its table lags behind."""
+    result, trials = Result(paths), ExperimentTrials(paths)
+    trials.poll()
+    result.rows = list(trials.rows.values())
+    return result
 
 
 def _data(paths: ExperimentPaths) -> dict[str, Any]:
@@ -78,7 +91,7 @@ def _data(paths: ExperimentPaths) -> dict[str, Any]:
             "function of one's own; look at what that reads"
         )
     try:
-        best = Result(paths).best.params
+        best = _result(paths).best.params
     except TunerError:  # No trial has a value yet; the data is there all the same.
         best = None
     spec, searched = spec_to_look_at(Experiment.load(paths.experiment_yaml), best)

@@ -17,14 +17,13 @@ from tuner.data_report.numbers import distribution, evenly
 from tuner.errors import ResultsError
 from tuner.inspection import scores
 from tuner.inspection.scores import Array, Classes
+from tuner.records.predictions import VERSION
 from tuner.results.result import BestTrial
 from tuner.spec import TRANSLATION
 
 if TYPE_CHECKING:  # Who asks for the data only need not wait for torch.
     from tuner.results.export import ExportedModel
 
-VERSION = 1
-"""Raise it when the tree has another form; `tuner.dashboard` looks at it."""
 SPLIT = "val"
 MOST_ROWS = 20_000
 MOST_EXAMPLES = 12
@@ -49,11 +48,12 @@ def report_of(best: BestTrial, store: Store, model: ExportedModel) -> dict[str, 
     elif "values" in found:
         report["numbers"] = _numbers(truth, found["values"], rows)
     else:
-        report["texts"] = _texts(split, found["losses"], rows, model)
+        report["texts"] = _texts(split, found["losses"], found["tokens"], rows, model)
     return report | {
         "version": VERSION,
         "trial": best.number,
         "kept": best.kept,
+        "store": store.path.name,
         "task": model.spec.task,
         "split": SPLIT,
         "rows": num_rows,
@@ -167,9 +167,11 @@ def _numbers(truth: Array, values: Array, rows: Classes) -> dict[str, Any]:
     }
 
 
-def _texts(split: Split, losses: Array, rows: Classes, model: ExportedModel) -> dict[str, Any]:
+def _texts(
+    split: Split, losses: Array, num_tokens: Array, rows: Classes, model: ExportedModel
+) -> dict[str, Any]:
     worst = scores.largest(losses, MOST_WORST)
-    mean = float(losses.mean())
+    mean = float(losses @ num_tokens / num_tokens.sum())
     spread = distribution(losses)
     return {
         "loss": mean,

@@ -258,7 +258,8 @@ def _weights(paths: ExperimentPaths, number: int) -> Path:
     weights = paths.trial(number).best_checkpoint / "weights.pt"
     if not weights.is_file():
         raise ResultsError(
-            f"a finished trial keeps its best weights, but {weights} is missing; train it again."
+            f"a trial keeps its best weights, but {weights} is missing; wait where it still trains, else "
+            "train it again."
         )
     return weights
 

@@ -81,10 +81,10 @@ class Task(Protocol):
         """Metrics by name, from summed statistics of at least one row."""
 
     def examine(self, outputs: Tensor, targets: Tensor) -> dict[str, AnyArray]:
-        """What is looked at row by row, an array with one of these names.
+        """What is looked at row by row: probabilities, or values, or losses and tokens.
 
         probabilities: of each class, float32 [rows, classes]; values: float64 [rows], in the target's unit;
-        losses: nats a token, float64 [rows].
+        losses: nats a token, float64 [rows]; tokens: how many a row has, int64 [rows].
         """
 
     def predict(self, network: Network, raw: AnyArray, preparation: Preparation) -> list[dict[str, Any]]:

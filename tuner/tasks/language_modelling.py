@@ -52,7 +52,7 @@ class LanguageModelling:
         return metrics_of(statistics)
 
     def examine(self, outputs: Tensor, targets: Tensor) -> dict[str, AnyArray]:
-        return {"losses": losses_of(outputs, targets, torch.ones_like(targets, dtype=torch.bool))}
+        return losses_of(outputs, targets, torch.ones_like(targets, dtype=torch.bool))
 
     def predict(self, network: Network, raw: AnyArray, preparation: Preparation) -> list[dict[str, Any]]:
         """{"continuation": the text with which the model goes on}"""

@@ -21,12 +21,12 @@ def statistics_of(logits: Tensor, tokens: Tensor) -> Tensor:
     return torch.stack([loss, torch.full_like(loss, len(tokens)), right])
 
 
-def losses_of(logits: Tensor, tokens: Tensor, is_token: Tensor) -> AnyArray:
-    """Float64 [rows]: nats a token of each row, of logits [rows, length, num_tokens] for [rows, length]."""
+def losses_of(logits: Tensor, tokens: Tensor, is_token: Tensor) -> dict[str, AnyArray]:
+    """What `Task.examine` tells, of logits [rows, length, num_tokens] for [rows, length]."""
     losses = functional.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten(), reduction="none")
     of_rows = (losses.reshape(tokens.shape) * is_token).double().sum(dim=1)
-    means: AnyArray = (of_rows / is_token.sum(dim=1).clamp(min=1)).numpy()
-    return means
+    num_tokens = is_token.sum(dim=1)
+    return {"losses": (of_rows / num_tokens.clamp(min=1)).numpy(), "tokens": num_tokens.numpy()}
 
 
 def metrics_of(statistics: Tensor) -> dict[str, float]:

@@ -75,7 +75,7 @@ class Translation:
         return metrics_of(statistics)
 
     def examine(self, outputs: Tensor, targets: Tensor) -> dict[str, AnyArray]:
-        return {"losses": losses_of(outputs, targets, targets != self.padding)}
+        return losses_of(outputs, targets, targets != self.padding)
 
     def predict(self, network: Network, raw: AnyArray, preparation: Preparation) -> list[dict[str, Any]]:
         """{"translation": text}"""

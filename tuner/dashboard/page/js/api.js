@@ -106,17 +106,17 @@ export class Api {
     return json(`${this.base}/data`);
   }
 
-  /** Label, values and text of rows of a split, counted from 1. */
-  rows(split, numbers) {
-    return json(`${this.base}/data/rows?${new URLSearchParams({ split, numbers: numbers.join(",") })}`);
+  /** Label, values and text of rows of a split, counted from 1; `store` is the name of the prepared data. */
+  rows(store, split, numbers) {
+    return json(`${this.base}/data/rows?${new URLSearchParams({ store, split, numbers: numbers.join(",") })}`);
   }
 
-  pictureAddress(split, row) {
-    return `${this.base}/data/picture?${new URLSearchParams({ split, row })}`;
+  pictureAddress(store, split, row) {
+    return `${this.base}/data/picture?${new URLSearchParams({ store, split, row })}`;
   }
 
-  soundAddress(split, row) {
-    return `${this.base}/data/sound?${new URLSearchParams({ split, row })}`;
+  soundAddress(store, split, row) {
+    return `${this.base}/data/sound?${new URLSearchParams({ store, split, row })}`;
   }
 
   /** {report, best, is_current, is_function}: what was told of the best model before. */
@@ -124,7 +124,7 @@ export class Api {
     return json(`${this.base}/model`);
   }
 
-  /** The report of the best model, made anew. */
+  /** The same, with a report of the best model as it is now, made where it is not known. */
   lookAtModel() {
     return post(`${this.base}/model`, {});
   }

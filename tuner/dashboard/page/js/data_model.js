@@ -41,6 +41,7 @@ export class DataModelView {
   update(topics) {
     if (!this.store.detail) return;
     if (!this.asked) this.#read();
+    else if (this.bestKey !== bestKey(this.store) && !this.isLooking) this.#readAgain();
     if (topics.has("colour")) this.drawn = {};
     this.#show();
     if (topics.has("view")) this.parts.model.update();
@@ -70,12 +71,27 @@ export class DataModelView {
   /** A report that was kept is shown; where there is none it is made, unless trainings need the processors. */
   async #readModel() {
     delete this.problems.model;
+    this.bestKey = bestKey(this.store);
     try {
-      this.known = await this.api.model();
+      this.#know(await this.api.model());
     } catch (error) {
       this.problems.model = error.message;
     }
     this.#show();
+    await this.#lookIfIdle();
+  }
+
+  /** After the best trial changed; where that fails, what is known stays. */
+  async #readAgain() {
+    const key = (this.bestKey = bestKey(this.store));
+    const known = await this.api.model().catch(() => null);
+    if (!known || this.isLooking || key !== this.bestKey) return; // Or newer things are on their way.
+    this.#know(known);
+    this.#show();
+    await this.#lookIfIdle();
+  }
+
+  async #lookIfIdle() {
     const { report, best, is_function: isFunction } = this.known ?? {};
     if (this.known && !report && best !== null && !isFunction && this.store.detail.state !== "running")
       await this.#lookAtModel();
@@ -86,14 +102,17 @@ export class DataModelView {
     this.isLooking = true;
     this.#show();
     try {
-      const report = await this.api.lookAtModel();
-      this.known = { ...this.known, report, is_current: true };
-      this.drawn = {};
+      this.#know(await this.api.lookAtModel());
     } catch (error) {
       this.problems.model = error.message;
     }
     this.isLooking = false;
     this.#show();
+  }
+
+  #know(known) {
+    if (JSON.stringify(known.report) !== JSON.stringify(this.known?.report)) this.drawn = {};
+    this.known = known;
   }
 
   #show() {
@@ -107,8 +126,11 @@ export class DataModelView {
     if (!missing) this.#draw(part);
   }
 
+  /** A notice that says the same stays, with the focus on its button. */
   #put(element) {
-    if (this.stage.firstChild !== element) fill(this.stage, element);
+    const shown = this.stage.firstChild;
+    const isSame = shown === element || (shown?.matches(".notice") && shown.isEqualNode(element));
+    if (!isSame) fill(this.stage, element);
   }
 
   /** Each part once for what is known. */
@@ -151,6 +173,12 @@ export class DataModelView {
   }
 }
 
+/** Another one: the best model may be another. */
+function bestKey({ best, trials, valueColumn, detail }) {
+  const told = best === null ? [] : [trials.number(best), trials.value(valueColumn, best), trials.value("reports", best)];
+  return JSON.stringify([...told, detail.state]);
+}
+
 function failed(title, text, again) {
   return notice(title, text, el("button", { type: "button", class: "primary", onclick: again }, "Try again"));
 }
@@ -160,6 +188,6 @@ function aboutModel(report, { is_current: isCurrent, best }) {
     report.looked_at === report.rows
       ? `all ${number(report.rows)} rows`
       : `${number(report.looked_at)} of ${number(report.rows)} rows, evenly spaced,`;
-  const newer = isCurrent ? "" : `; trial ${best} is the best one now`;
-  return `trial ${report.trial}, on ${rows} of ${report.split}${newer}`;
+  const newer = best === report.trial ? "; it has other weights now" : `; trial ${best} is the best one now`;
+  return `trial ${report.trial}, on ${rows} of ${report.split}${isCurrent ? "" : newer}`;
 }

@@ -48,7 +48,7 @@ export class ModelPart {
 
   #figures(items) {
     if (!items.length) return el("p", { class: "muted" }, "There are none.");
-    if (this.data) return figures(this.api, this.data, items);
+    if (this.data) return figures(this.api, this.data, items, this.report.store);
     return el("ul", {}, items.map(({ caption }) => el("li", {}, caption)));
   }
 

@@ -6,17 +6,17 @@ const MOST_CELLS = 12;
 
 /**
  * Figures of rows. `items` are {split, row, caption, tone}; what must be read of them is asked for once and comes later.
- * `report` is that of the data.
+ * `report` is that of the data; `store` is the name of the prepared data that has the rows.
  */
-export function figures(api, report, items) {
+export function figures(api, report, items, store = report.store.split("/").at(-1)) {
   const box = el("div", { class: `samples samples-${report.kind}` });
   if (report.kind === "image") {
-    fill(box, items.map((item) => figure(item, picture(api, report, item))));
+    fill(box, items.map((item) => figure(item, picture(api, report, store, item))));
     return box;
   }
   const holders = items.map(() => el("div", { class: "muted" }, "…"));
   fill(box, items.map((item, index) => figure(item, holders[index])));
-  read(api, items).then(
+  read(api, store, items).then(
     (rows) => rows.forEach((row, index) => holders[index].replaceWith(content(report, row))),
     (error) => fill(box, el("p", { class: "bad" }, error.message)),
   );
@@ -27,10 +27,10 @@ function figure({ caption, tone }, inside) {
   return el("figure", { class: `sample ${tone ?? ""}` }, inside, el("figcaption", {}, caption));
 }
 
-function picture(api, report, { split, row }) {
+function picture(api, report, store, { split, row }) {
   const what = report.images.are_spectrograms ? "Spectrogram of" : "Picture of";
   const image = el("img", {
-    src: api.pictureAddress(split, row),
+    src: api.pictureAddress(store, split, row),
     alt: `${what} row ${row} of ${split}`,
     loading: "lazy",
     decoding: "async",
@@ -39,19 +39,19 @@ function picture(api, report, { split, row }) {
   const sound = el("audio", {
     controls: true,
     preload: "none",
-    src: api.soundAddress(split, row),
+    src: api.soundAddress(store, split, row),
     "aria-label": `Row ${row} of ${split}, as the model hears it`,
   });
   return el("div", { class: "recording" }, image, sound);
 }
 
 /** Rows in the order of the items. */
-async function read(api, items) {
+async function read(api, store, items) {
   const splits = [...new Set(items.map(({ split }) => split))];
   const known = new Map();
   for (const split of splits) {
     const numbers = [...new Set(items.filter((item) => item.split === split).map(({ row }) => row))];
-    for (const row of await api.rows(split, numbers)) known.set(`${split} ${row.row}`, row);
+    for (const row of await api.rows(store, split, numbers)) known.set(`${split} ${row.row}`, row);
   }
   return items.map(({ split, row }) => known.get(`${split} ${row}`) ?? { text: "", values: null });
 }
