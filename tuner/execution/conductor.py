@@ -300,6 +300,7 @@ class Conductor:
         self.leave_reason, self._grace_ends_s = None, math.inf
         self.num_gangs = self._wanted_gangs
         self.paths.give_back.unlink(missing_ok=True)
+        self._pause_what_is_saved()
         return True
 
     def _leave(self, reason: str) -> None:
@@ -343,6 +344,7 @@ class Conductor:
     def _let_go(self, rows: Iterable[TrialRow]) -> None:
         """Trials that nobody waits for when the run leaves: they go on from what they have saved."""
         for row in list(rows):
+            self._pausing.discard(row.number)
             self._leave_gang(row.number, SAVED_TO_LEAVE)
             self._cut.append(row.number)
 
@@ -358,6 +360,8 @@ class Conductor:
         self._obey()
         if self.is_leaving and self._clock() > self._grace_ends_s:
             self._let_go(self._on_gangs())
+            # What the scheduler has resumed meanwhile, and somebody holds, counts as without a gang.
+            self._let_go(self.rows[number] for number in sorted(self._pausing))
         cut, self._cut = self._cut, []
         return cut
 
@@ -407,17 +411,21 @@ class Conductor:
             is_clone = row.donor is not None and row.number not in state.started
             if is_clone and self._newest(row.number) is None:
                 self._begin_from_donor(row)
-        for number in sorted(state.interrupted):
-            answer = state.answers.get(number)
-            is_pause = answer is not None and answer.action is Action.PAUSE
-            if answer is not None and is_pause and self._is_saved_at(number, answer.step):
-                self._pause(number)
+        self._pause_what_is_saved()
         self._stop_as_told()
         if self._may_reopen():
             self._happens("REOPEN", None)
         if self.is_search_over:
             self._end_rest(self.end_reason)
         self._drop_all_checkpoints()
+
+    def _pause_what_is_saved(self) -> None:
+        """Of the trials whose gang is gone, those whose pause had its checkpoint."""
+        for number in sorted(self._state.interrupted):
+            answer = self._state.answers.get(number)
+            is_pause = answer is not None and answer.action is Action.PAUSE
+            if answer is not None and is_pause and self._is_saved_at(number, answer.step):
+                self._pause(number)
 
     def _may_reopen(self) -> bool:
         """Whether the trials were spent, and now there are more."""
