@@ -708,7 +708,9 @@ class Conductor:
 
     def _finish(self, number: int, state: TrialState, reason: str) -> None:
         """The trial ends without a report."""
-        if self.rows[number].state is TrialState.QUEUED:
+        now = self.rows[number].state
+        # One that somebody holds and the scheduler resumed may fail while its gang still saves it.
+        if now is TrialState.QUEUED or (now is TrialState.PAUSED and state is not TrialState.STOPPED):
             self.on_start(number)
         self._happens("FINISH", number, state=state.value, reason=reason, **self._lap(number, stop=True))
         self._after_end(number)
