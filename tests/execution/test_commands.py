@@ -545,6 +545,19 @@ def test_whoever_stops_a_search_that_changes_its_gangs_stops_it(tmp_path):
     assert not search.conductor.regroup()
 
 
+def test_gangs_have_all_the_time_to_save_before_their_number_changes_but_not_when_the_run_ends(tmp_path):
+    search = Search(tmp_path, num_gangs=2).begin().told(Command("gangs", params={"gangs": 1}))
+    clock, grace_s = search.conductor._clock, search.conductor.experiment.recovery.grace_seconds
+    search.conductor.take_cut()
+    clock.now_s += 10 * grace_s
+    assert search.conductor.take_cut() == []
+    search.conductor.ask_to_leave("SIGTERM")
+    assert search.conductor.take_cut() == [], "the grace begins now"
+    clock.now_s += grace_s + 1
+    assert search.conductor.take_cut() == [0]
+    assert search.conductor.is_over
+
+
 def test_a_fresh_run_cannot_be_stopped(tmp_path):
     experiment = make_experiment(trials=1, confirm={"top": 1, "seeds": 2})
     search = Search(tmp_path, experiment)

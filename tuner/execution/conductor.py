@@ -282,11 +282,12 @@ class Conductor:
     def _leave_if_asked(self) -> None:
         if self._asked_to_leave is None and self.paths.leave.exists():
             self._asked_to_leave = "tuner stop"
-        if self._asked_to_leave is None:
+        if self._asked_to_leave is None or self.leave_reason == self._asked_to_leave:
             return
         if not self.is_leaving:
             self._leave(self._asked_to_leave)
         self.leave_reason = self._asked_to_leave
+        self._grace_ends_s = self._clock() + self.experiment.recovery.grace_seconds
 
     @property
     def _wanted_gangs(self) -> int:
@@ -304,9 +305,8 @@ class Conductor:
         return True
 
     def _leave(self, reason: str) -> None:
-        """Gangs save what they train and give it back; nothing begins."""
+        """Gangs save what they train and give it back, however long that takes; nothing begins."""
         self.leave_reason = reason
-        self._grace_ends_s = self._clock() + self.experiment.recovery.grace_seconds
         self.paths.give_back.touch()
         saves = self.experiment.search.checkpoints
         self._let_go(row for row in self._on_gangs() if row.state is TrialState.QUEUED or not saves)
