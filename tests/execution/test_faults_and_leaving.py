@@ -7,8 +7,9 @@ from execution_fakes import Clock, ListedSearcher, PausesAt, conduct, write_chec
 
 from tuner.execution.conductor import Conductor
 from tuner.execution.decisions import read_decisions
+from tuner.execution.runner import _held
 from tuner.execution.state import SearchState
-from tuner.records.commands import Command, send
+from tuner.records.commands import Command, ask_to_leave, send
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import read_trials
 from tuner.records.states import TrialState
@@ -271,6 +272,17 @@ def test_a_file_asks_to_leave_too(tmp_path):
     conductor.paths.leave.touch()
     conductor.next()
     assert conductor.leave_reason == "tuner stop"
+
+
+def test_who_asks_a_run_that_prepares_to_leave_is_heard_when_it_begins(tmp_path):
+    paths = ExperimentPaths(tmp_path)
+    paths.leave.touch()
+    with _held(paths):
+        assert not paths.leave.exists(), "what was asked of an earlier run"
+        ask_to_leave(paths)
+        conductor, _ = make(tmp_path, 1)
+        assert conductor.next() is None
+        assert conductor.leave_reason == "tuner stop"
 
 
 def test_after_a_write_that_failed_nothing_is_written(tmp_path):

@@ -378,11 +378,8 @@ class Conductor:
                 write_trials(self.paths.trials_csv, list(self.rows.values()))
         finally:
             self._log.close()
-            self._forget_leaving()
-
-    def _forget_leaving(self) -> None:
-        self.paths.leave.unlink(missing_ok=True)
-        self.paths.give_back.unlink(missing_ok=True)
+            self.paths.leave.unlink(missing_ok=True)
+            self.paths.give_back.unlink(missing_ok=True)
 
     @contextmanager
     def noting_trouble(self) -> Iterator[None]:
@@ -404,7 +401,7 @@ class Conductor:
     def _settle(self) -> None:
         """What an earlier run of the folder decided and had no time to do."""
         state = self._state
-        self._forget_leaving()
+        self.paths.give_back.unlink(missing_ok=True)
         if state.last_exploit is not None:
             self._take_over(state.last_exploit["trial"], state.last_exploit["donor"])
         for row in self.rows.values():
