@@ -252,11 +252,11 @@ PARAMS = {
 }
 
 
-def clone_of_an_mlp(changes, *, batch=0):
+def clone_of_an_mlp(changes, *, batch=0, donor=TrialState.PAUSED):
     """The answer, where the checkpoint stands so many batches inside an epoch."""
     experiment = Experiment.from_dict(MLP)
     state = new_state(experiment)
-    state.rows[0] = TrialRow(0, TrialState.PAUSED, PARAMS)
+    state.rows[0] = TrialRow(0, donor, PARAMS)
     saved = Checkpoint(Path("checkpoint"), 2, 20, {"batch": batch})
     command = Command("clone", trial=0, params=changes)
     return answer(command, Standing(state, experiment, True, lambda number: saved, 1, 1))
@@ -295,6 +295,30 @@ def test_inside_an_epoch_the_batch_size_stays():
         "inside an epoch goes on with its own batch size alone, and the newest of trial 0" in found["reason"]
     )
     assert clone_of_an_mlp({"model.dropout": 0.2}, batch=3)["is_done"]
+
+
+def test_the_batch_size_stays_while_the_donor_trains():
+    found = clone_of_an_mlp({"train.batch_size": 16}, donor=TrialState.RUNNING)
+    assert not found["is_done"]
+    assert "trial 0, which trains, may write one before the clone begins; pausing it" in found["reason"]
+    assert clone_of_an_mlp({"model.dropout": 0.2}, donor=TrialState.RUNNING)["is_done"]
+
+
+@pytest.mark.parametrize("batch", [0, 3])
+def test_a_clone_whose_donor_is_inside_an_epoch_by_then_has_failed(tmp_path, batch):
+    search = Search(tmp_path, Experiment.from_dict(MLP))
+    params = {"model.width": 8, "model.dropout": 0.1, "train.batch_size": 8, "train.optimizer": "sgd"}
+    search.told(Command("enqueue", params=params)).conductor.take_cut()
+    search.conductor.on_start(search.handed().number)
+    search.conductor.on_fault(0, "lost", "its node is gone")
+    write_checkpoint(search.paths.trial(0), 1, batch=0)
+    search.told(Command("clone", trial=0, params={"train.batch_size": 16})).conductor.take_cut()
+    assert search.answers()[-1][0]
+    write_checkpoint(search.paths.trial(0), 2, batch=batch)
+    search.handed()
+    assert search.rows[1].donor == 0
+    assert search.rows[1].state is (TrialState.FAILED if batch else TrialState.QUEUED)
+    assert batch == 0 or search.rows[1].reason.startswith("a checkpoint inside an epoch goes on with its own")
 
 
 def test_a_search_that_confirms_clones_nothing(tmp_path):

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import ExperimentError, StorageError, UsageError
-from tuner.execution.commands import Standing, answer
+from tuner.execution.commands import Standing, answer, check_fits
 from tuner.execution.confirmation import FreshRun, due
 from tuner.execution.decisions import DecisionLog
 from tuner.execution.memory import kind_of, micro_batch_of, smaller_micro_batch, with_micro_batch
@@ -511,17 +511,28 @@ class Conductor:
         return None
 
     def _begin_from_donor(self, row: TrialRow) -> None:
-        """Gives a clone its donor's newest checkpoint; where none is sound any more it has FAILED."""
+        """Gives a clone its donor's newest checkpoint; where none is sound any more, or fits, it has FAILED."""
         if row.donor is None or row.state.is_finished():
             return
-        if self._newest(row.donor) is None:
+        wrong = self._misfit(row, row.donor)
+        if wrong is None:
+            self._take_over(row.number, row.donor)
+        else:
             self.on_start(row.number)
-            reason = f"a clone begins from a checkpoint, but trial {row.donor} has no sound one any more"
-            self._finish(row.number, TrialState.FAILED, reason)
-            return
-        self._take_over(row.number, row.donor)
+            self._finish(row.number, TrialState.FAILED, wrong)
         if self.rows[row.donor].state.is_finished():
             self._drop_checkpoints(self.rows[row.donor])
+
+    def _misfit(self, clone: TrialRow, donor: int) -> str | None:
+        """Why the clone cannot begin; its donor may have written another checkpoint since it was accepted."""
+        saved = self._newest(donor)
+        if saved is None:
+            return f"a clone begins from a checkpoint, but trial {donor} has no sound one any more"
+        try:
+            check_fits(self.rows[donor], clone.params, saved, self.experiment)
+        except UsageError as error:
+            return str(error)
+        return None
 
     def _due(self) -> list[FreshRun]:
         return due(self.rows.values(), self.experiment)
