@@ -98,7 +98,7 @@ class Search:
 
 def test_a_running_trial_stops_at_its_next_report_and_the_search_goes_on(tmp_path):
     search = Search(tmp_path).begin().told(Command("stop", trial=0)).run()
-    assert search.answers() == [(True, "it stops at its next report")]
+    assert search.answers() == [(True, "it stops at its next new report")]
     assert [row.state for row in search.rows.values()] == [TrialState.STOPPED, *[TrialState.COMPLETE] * 3]
     assert search.rows[0].reports == 2
     assert search.rows[0].reason == "somebody told it to stop"
@@ -349,7 +349,7 @@ def test_one_like_another_trial_with_changes(tmp_path):
 def test_a_running_trial_pauses_at_its_next_report_and_the_search_waits_for_it(tmp_path):
     search = Search(tmp_path).begin().told(Command("pause", trial=0))
     search.gangs.run()
-    assert search.answers() == [(True, "it pauses at its next report")]
+    assert search.answers() == [(True, "it pauses at its next new report")]
     assert [row.state for row in search.rows.values()] == [TrialState.PAUSED, *[TrialState.COMPLETE] * 3]
     assert search.rows[0].reports == 2
     assert not search.conductor.is_over
@@ -358,6 +358,18 @@ def test_a_running_trial_pauses_at_its_next_report_and_the_search_waits_for_it(t
     assert search.answers()[1:] == [(True, "it goes on with the next free gang")]
     assert all((row.state, row.reports) == (TrialState.COMPLETE, FULL) for row in search.rows.values())
     assert search.conductor.is_over
+
+
+def test_a_trial_whose_reports_come_again_pauses_at_the_first_new_one(tmp_path):
+    search = Search(tmp_path).begin()
+    search.gangs._step(0)
+    search.conductor.on_fault(0, "lost", "its node is gone")
+    search.conductor._begins_at_s.clear()
+    search.conductor.on_start(search.handed().number)
+    search.told(Command("pause", trial=0)).conductor.take_cut()
+    assert search.answers() == [(True, "it pauses at its next new report")]
+    actions = [search.conductor.on_report(0, Report(step, {"loss": 0.0})).action for step in (1, 2, 3)]
+    assert actions == [Action.CONTINUE, Action.CONTINUE, Action.PAUSE]
 
 
 def test_a_paused_trial_stays_so_when_the_search_goes_on_in_another_process(tmp_path):

@@ -75,7 +75,7 @@ def _accept_stop(row: TrialRow, state: SearchState) -> dict[str, Any]:
             f"a fresh run trains to its end, but trial {row.number} is one, of trial {row.confirms}; "
             "stop the search as a whole"
         )
-    return {"reason": "it stops at its next report" if _is_on_a_gang(row, state) else "it is stopped"}
+    return {"reason": "it stops at its next new report" if _is_on_a_gang(row, state) else "it is stopped"}
 
 
 def _accept_pause(row: TrialRow, state: SearchState, are_saved: bool) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _accept_pause(row: TrialRow, state: SearchState, are_saved: bool) -> dict[st
             "a paused trial goes on from its checkpoint, but trials of this search have none "
             "(search.checkpoints is false)"
         )
-    return {"reason": "it pauses at its next report" if _is_on_a_gang(row, state) else "it is paused"}
+    return {"reason": "it pauses at its next new report" if _is_on_a_gang(row, state) else "it is paused"}
 
 
 def _accept_unpause(row: TrialRow, state: SearchState) -> dict[str, Any]:
