@@ -6,6 +6,7 @@ import errno
 import multiprocessing
 import os
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from multiprocessing.context import SpawnProcess
@@ -169,6 +170,27 @@ def test_the_shards_that_nobody_needs_go_least_recently_used_first(tmp_path: Pat
     assert sorted(files_of(cache)) == ["b", "c", "d", "e"]
     assert [bytes(one)[:1] for one in others] == [b"b", b"d", b"e"]
     assert cache.shard("store/large", 41, list) is None
+
+
+def test_a_shard_larger_than_the_limit_drives_no_other_out(tmp_path: Path) -> None:
+    cache = cache_in(tmp_path, limit_bytes=40)
+    assert cache.shard("store/a", 10, lambda: [b"a" * 10]) is not None
+    assert cache.shard("store/large", 41, list) is None
+    assert files_of(cache) == {"a": 10}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
+def test_where_the_disk_is_smaller_than_the_limit_old_shards_go(tmp_path: Path) -> None:
+    disk, size = tmp_path / "disk", 400_000
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True)
+    try:
+        cache = cache_in(disk)
+        for name in ("a", "b", "c"):
+            assert bytes(cache.shard(f"store/{name}", size, lambda name=name: [name.encode() * size])[:1])
+        assert files_of(cache) == {"b": size, "c": size}
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_other_files_of_the_folder_stay(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tuner.errors import ResultsError
+from tuner.errors import ResultsError, StorageError
 from tuner.records.commands import Answer, Command, Inbox, ask, send
 from tuner.records.lock import hold
 from tuner.records.paths import ExperimentPaths
@@ -24,6 +24,17 @@ def test_each_command_is_given_once_and_half_a_line_when_it_is_whole(tmp_path):
         assert list(inbox.new()) == []
         file.write(line[-9:])
     assert list(inbox.new()) == [Command("enqueue", params={"x": "ö"}, key="k")]
+
+
+def test_a_torn_command_harms_no_other(tmp_path):
+    (tmp_path / "commands.jsonl").write_text('{"key": "k", "na')
+    send(tmp_path / "commands.jsonl", Command("stop", trial=3, key="whole"))
+    assert list(Inbox(tmp_path / "commands.jsonl").new()) == [Command("stop", trial=3, key="whole")]
+
+
+def test_a_disk_that_takes_no_command_is_an_error(tmp_path):
+    with pytest.raises(StorageError, match=r"commands are given in .* cannot be written .*; set that right"):
+        send(tmp_path / "none" / "commands.jsonl", Command("stop", trial=3))
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@
     cache.shard("1f0c/train_features.0-4096", num_bytes, blocks)    # bytes, memory-mapped; None: no room
 
 A shard is copied by one process, under a temporary name, while others that want it wait. Its lock is held
-shared for as long as its bytes are mapped, by the mapping itself. When the limit is reached, the shards that
-nobody has mapped go, least recently mapped first; when that is not enough there is no room. What a killed
-process was copying is not locked: it is copied anew or goes.
+shared for as long as its bytes are mapped, by the mapping itself. When the limit is reached or the disk is
+full, the shards that nobody has mapped go, least recently mapped first; when that is not enough there is no
+room. What a killed process was copying is not locked: it is copied anew or goes.
 
 Names change under the lock of the whole folder; copying and reading are outside of it.
 """
@@ -89,7 +89,11 @@ class ShardCache:
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / ".lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:
+                # Closing alone would leave it to processes that were forked meanwhile.
+                fcntl.flock(file, fcntl.LOCK_UN)
 
     @property
     def _folder(self) -> Path:
@@ -108,8 +112,7 @@ class ShardCache:
             if _is_locked(file):
                 try:
                     file.truncate(0)
-                    self._make_room(num_bytes)
-                    os.posix_fallocate(file.fileno(), 0, num_bytes)
+                    self._reserve(file, num_bytes)
                 except BaseException:
                     copying.unlink()
                     file.close()
@@ -119,15 +122,30 @@ class ShardCache:
             fcntl.flock(file, fcntl.LOCK_SH)
         return None
 
-    def _make_room(self, num_bytes: int) -> None:
-        files = [(path, path.stat()) for path in self._folder.glob("*/*")]
-        free = self.limit_bytes - sum(stat.st_size for _, stat in files)
-        for path, stat in sorted(files, key=lambda file: file[1].st_mtime_ns):
-            if free >= num_bytes:
-                return
-            free += _evicted(path) * stat.st_size
-        if free < num_bytes:
+    def _reserve(self, file: BinaryIO, num_bytes: int) -> None:
+        missing = num_bytes + sum(stat.st_size for _, stat in self._files()) - self.limit_bytes
+        if num_bytes > self.limit_bytes or self._evict(missing) < missing:
             raise _NoRoom
+        try:
+            os.posix_fallocate(file.fileno(), 0, num_bytes)
+        except OSError as error:
+            if error.errno not in _IS_FULL:
+                raise
+            # Others fill the disk before the limit is reached.
+            self._evict(num_bytes)
+            os.posix_fallocate(file.fileno(), 0, num_bytes)
+
+    def _evict(self, num_bytes: int) -> int:
+        """Removes so many bytes of shards that nobody uses, where there are as many; how many they were."""
+        freed = 0
+        for path, stat in sorted(self._files(), key=lambda file: file[1].st_mtime_ns):
+            if freed >= num_bytes:
+                break
+            freed += _evicted(path) * stat.st_size
+        return freed
+
+    def _files(self) -> list[tuple[Path, os.stat_result]]:
+        return [(path, path.stat()) for path in self._folder.glob("*/*")]
 
     def _copy(self, file: BinaryIO, path: Path, blocks: Callable[[], Iterable[bytes]]) -> Bytes:
         try:
@@ -137,7 +155,8 @@ class ShardCache:
             # A node that lost its power would have a file of this size without its content.
             os.fsync(file.fileno())
         except BaseException:
-            _copying(path).unlink()
+            with self.locked():
+                _copying(path).unlink()
             raise
         with self.locked():
             _copying(path).rename(path)
@@ -165,7 +184,7 @@ def _bytes_of(file: BinaryIO) -> Bytes:
 
 
 def _evicted(path: Path) -> bool:
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # NFS locks for one process alone only what is open for writing.
         if not _is_locked(file):
             return False
         path.unlink()

@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tuner.errors import ResultsError
+from tuner.errors import ResultsError, StorageError
+from tuner.records.files import ends_whole
 from tuner.records.lock import holder_of
 from tuner.records.paths import ExperimentPaths
 
@@ -85,14 +86,18 @@ def ask_to_leave(paths: ExperimentPaths) -> str:
 
 
 def send(path: Path, command: Command) -> None:
-    """Writes the command; on the disk when it returns."""
-    text = json.dumps(asdict(command), ensure_ascii=False, allow_nan=False)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    """Writes the command; on the disk when it returns. Raises StorageError where it cannot be written."""
+    line = json.dumps(asdict(command), ensure_ascii=False, allow_nan=False).encode(errors="backslashreplace")
     try:
-        os.write(descriptor, text.encode(errors="backslashreplace") + b"\n")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        with path.open("ab+") as file:
+            # A torn line stands by itself then, and harms no other.
+            file.write(line + b"\n" if ends_whole(file.fileno()) else b"\n" + line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StorageError(
+            f"commands are given in {path}, but it cannot be written ({error}); set that right"
+        ) from error
 
 
 def _holder(paths: ExperimentPaths, asked: str) -> str:

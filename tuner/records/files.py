@@ -53,3 +53,9 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
                 content = json.loads(line)
                 if isinstance(content, dict):
                     yield content
+
+
+def ends_whole(descriptor: int) -> bool:
+    """Whether the last line of a file that has one object a line is not torn."""
+    size = os.fstat(descriptor).st_size
+    return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"

@@ -66,14 +66,16 @@ def holder_of(path: Path) -> str | None:
         return None
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        return None if _try_to_take(descriptor) else _read_holder(descriptor)
+        # Shared, because NFS lets nobody hold alone what is open for reading.
+        is_free = _try_to_take(descriptor, fcntl.LOCK_SH)
+        return None if is_free else _read_holder(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _try_to_take(descriptor: int) -> bool:
+def _try_to_take(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

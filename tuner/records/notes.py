@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import StorageError, UsageError
-from tuner.records.files import read_lines
+from tuner.records.files import ends_whole, read_lines
 from tuner.spec.domains import is_whole
 
 MOST_CHARACTERS, MOST_TAGS, MOST_TAG_CHARACTERS = 10_000, 20, 40
@@ -66,7 +66,7 @@ def write_note(path: Path, trial: int, note: Note) -> None:
     try:
         with path.open("ab+") as file:
             # A torn line stands by itself then, and harms no other.
-            file.write(b"" if _ends_whole(file.fileno()) else b"\n")
+            file.write(b"" if ends_whole(file.fileno()) else b"\n")
             file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -84,11 +84,6 @@ def read_notes(path: Path) -> dict[int, Note]:
             if is_whole(line.get("trial")):
                 notes[line["trial"]] = Note.of(line)
     return notes
-
-
-def _ends_whole(descriptor: int) -> bool:
-    size = os.fstat(descriptor).st_size
-    return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
 
 
 def _is_str(value: object) -> bool:
