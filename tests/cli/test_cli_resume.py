@@ -136,7 +136,7 @@ def test_a_search_is_told_what_to_stop_and_what_to_try(program: Program, folder:
     ended = program("enqueue", "results/left", "--set", "model.width=99")
     assert (ended.status, ended.out) == (2, "")
     assert "model.width must lie in {'int': [8, 16]}; found 99" in ended.err
-    assert program("stop", "results/left", "--trial", "0").out == "trial 0: it stops at its next report\n"
+    assert program("stop", "results/left", "--trial", "0").out == "trial 0: it stops at its next new report\n"
     assert "must name one of" in program("stop", "results/left", "--trial", "9").err
     assert driver.wait(PATIENCE_S) == 0
     rows = Result.open(paths.root).rows
@@ -155,7 +155,9 @@ def test_a_paused_trial_waits_for_its_word_also_when_the_search_is_resumed(
     driver = start(folder, "run", "left.yaml", "--set", "search.trials=2", "--set", "search.scheduler=none")
     paths = ExperimentPaths(folder / "results" / "left")
     wait_for_reports(paths, 1)
-    assert program("pause", "results/left", "--trial", "0").out == "trial 0: it pauses at its next report\n"
+    assert (
+        program("pause", "results/left", "--trial", "0").out == "trial 0: it pauses at its next new report\n"
+    )
     wait_until(lambda: "waiting: nothing is left" in (folder / "out.txt").read_text())
     driver.send_signal(signal.SIGKILL)
     driver.wait(PATIENCE_S)

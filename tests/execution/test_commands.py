@@ -98,7 +98,7 @@ class Search:
 
 def test_a_running_trial_stops_at_its_next_report_and_the_search_goes_on(tmp_path):
     search = Search(tmp_path).begin().told(Command("stop", trial=0)).run()
-    assert search.answers() == [(True, "it stops at its next report")]
+    assert search.answers() == [(True, "it stops at its next new report")]
     assert [row.state for row in search.rows.values()] == [TrialState.STOPPED, *[TrialState.COMPLETE] * 3]
     assert search.rows[0].reports == 2
     assert search.rows[0].reason == "somebody told it to stop"
@@ -252,11 +252,11 @@ PARAMS = {
 }
 
 
-def clone_of_an_mlp(changes, *, batch=0):
+def clone_of_an_mlp(changes, *, batch=0, donor=TrialState.PAUSED):
     """The answer, where the checkpoint stands so many batches inside an epoch."""
     experiment = Experiment.from_dict(MLP)
     state = new_state(experiment)
-    state.rows[0] = TrialRow(0, TrialState.PAUSED, PARAMS)
+    state.rows[0] = TrialRow(0, donor, PARAMS)
     saved = Checkpoint(Path("checkpoint"), 2, 20, {"batch": batch})
     command = Command("clone", trial=0, params=changes)
     return answer(command, Standing(state, experiment, True, lambda number: saved, 1, 1))
@@ -297,6 +297,30 @@ def test_inside_an_epoch_the_batch_size_stays():
     assert clone_of_an_mlp({"model.dropout": 0.2}, batch=3)["is_done"]
 
 
+def test_the_batch_size_stays_while_the_donor_trains():
+    found = clone_of_an_mlp({"train.batch_size": 16}, donor=TrialState.RUNNING)
+    assert not found["is_done"]
+    assert "trial 0, which trains, may write one before the clone begins; pausing it" in found["reason"]
+    assert clone_of_an_mlp({"model.dropout": 0.2}, donor=TrialState.RUNNING)["is_done"]
+
+
+@pytest.mark.parametrize("batch", [0, 3])
+def test_a_clone_whose_donor_is_inside_an_epoch_by_then_has_failed(tmp_path, batch):
+    search = Search(tmp_path, Experiment.from_dict(MLP))
+    params = {"model.width": 8, "model.dropout": 0.1, "train.batch_size": 8, "train.optimizer": "sgd"}
+    search.told(Command("enqueue", params=params)).conductor.take_cut()
+    search.conductor.on_start(search.handed().number)
+    search.conductor.on_fault(0, "lost", "its node is gone")
+    write_checkpoint(search.paths.trial(0), 1, batch=0)
+    search.told(Command("clone", trial=0, params={"train.batch_size": 16})).conductor.take_cut()
+    assert search.answers()[-1][0]
+    write_checkpoint(search.paths.trial(0), 2, batch=batch)
+    search.handed()
+    assert search.rows[1].donor == 0
+    assert search.rows[1].state is (TrialState.FAILED if batch else TrialState.QUEUED)
+    assert batch == 0 or search.rows[1].reason.startswith("a checkpoint inside an epoch goes on with its own")
+
+
 def test_a_search_that_confirms_clones_nothing(tmp_path):
     experiment = make_experiment(confirm={"top": 1, "seeds": 2})
     search = Search(tmp_path, experiment).begin().told(Command("clone", trial=0)).run()
@@ -325,7 +349,7 @@ def test_one_like_another_trial_with_changes(tmp_path):
 def test_a_running_trial_pauses_at_its_next_report_and_the_search_waits_for_it(tmp_path):
     search = Search(tmp_path).begin().told(Command("pause", trial=0))
     search.gangs.run()
-    assert search.answers() == [(True, "it pauses at its next report")]
+    assert search.answers() == [(True, "it pauses at its next new report")]
     assert [row.state for row in search.rows.values()] == [TrialState.PAUSED, *[TrialState.COMPLETE] * 3]
     assert search.rows[0].reports == 2
     assert not search.conductor.is_over
@@ -334,6 +358,18 @@ def test_a_running_trial_pauses_at_its_next_report_and_the_search_waits_for_it(t
     assert search.answers()[1:] == [(True, "it goes on with the next free gang")]
     assert all((row.state, row.reports) == (TrialState.COMPLETE, FULL) for row in search.rows.values())
     assert search.conductor.is_over
+
+
+def test_a_trial_whose_reports_come_again_pauses_at_the_first_new_one(tmp_path):
+    search = Search(tmp_path).begin()
+    search.gangs._step(0)
+    search.conductor.on_fault(0, "lost", "its node is gone")
+    search.conductor._begins_at_s.clear()
+    search.conductor.on_start(search.handed().number)
+    search.told(Command("pause", trial=0)).conductor.take_cut()
+    assert search.answers() == [(True, "it pauses at its next new report")]
+    actions = [search.conductor.on_report(0, Report(step, {"loss": 0.0})).action for step in (1, 2, 3)]
+    assert actions == [Action.CONTINUE, Action.CONTINUE, Action.PAUSE]
 
 
 def test_a_paused_trial_stays_so_when_the_search_goes_on_in_another_process(tmp_path):
@@ -543,6 +579,19 @@ def test_whoever_stops_a_search_that_changes_its_gangs_stops_it(tmp_path):
     search.conductor.take_cut()
     assert search.conductor.leave_reason == "tuner stop"
     assert not search.conductor.regroup()
+
+
+def test_gangs_have_all_the_time_to_save_before_their_number_changes_but_not_when_the_run_ends(tmp_path):
+    search = Search(tmp_path, num_gangs=2).begin().told(Command("gangs", params={"gangs": 1}))
+    clock, grace_s = search.conductor._clock, search.conductor.experiment.recovery.grace_seconds
+    search.conductor.take_cut()
+    clock.now_s += 10 * grace_s
+    assert search.conductor.take_cut() == []
+    search.conductor.ask_to_leave("SIGTERM")
+    assert search.conductor.take_cut() == [], "the grace begins now"
+    clock.now_s += grace_s + 1
+    assert search.conductor.take_cut() == [0]
+    assert search.conductor.is_over
 
 
 def test_a_fresh_run_cannot_be_stopped(tmp_path):

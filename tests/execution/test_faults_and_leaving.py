@@ -7,7 +7,9 @@ from execution_fakes import Clock, ListedSearcher, PausesAt, conduct, write_chec
 
 from tuner.execution.conductor import Conductor
 from tuner.execution.decisions import read_decisions
+from tuner.execution.runner import _held
 from tuner.execution.state import SearchState
+from tuner.records.commands import Command, ask_to_leave, send
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import read_trials
 from tuner.records.states import TrialState
@@ -226,11 +228,61 @@ def test_a_gang_that_does_not_save_in_time_is_ended(tmp_path):
     assert conductor.rows[number].state is TrialState.QUEUED
 
 
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_a_trial_that_is_not_saved_in_time_for_its_pause_is_ended(tmp_path, is_saved):
+    clock = Clock()
+    recovery = {"grace_seconds": 5}
+    conductor, _ = make(tmp_path, 1, scheduler=PausesAt(2), clock=clock, recovery=recovery)
+    number = begin(conductor)
+    conductor.on_report(number, Report(2, {"loss": 1.0}))
+    conductor.ask_to_leave("SIGTERM")
+    assert conductor.take_cut() == []
+    clock.now_s += 6
+    assert conductor.take_cut() == [number]
+    assert conductor.is_over
+    if is_saved:
+        write_checkpoint(conductor.paths.trial(number), 2)
+    conductor._asked_to_leave = None
+    assert conductor.regroup()
+    assert conductor.rows[number].state is (TrialState.PAUSED if is_saved else TrialState.QUEUED)
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_trial_that_is_resumed_while_it_is_saved_is_ended_too(tmp_path, is_held):
+    clock = Clock()
+    recovery = {"grace_seconds": 5}
+    scheduler = PausesAt(2, [0])
+    conductor, _ = make(tmp_path, 1, scheduler=scheduler, num_gangs=2, clock=clock, recovery=recovery)
+    number = begin(conductor)
+    if is_held:
+        send(conductor.paths.commands, Command("pause", trial=number))
+        conductor.take_cut()
+    conductor.on_report(number, Report(2, {"loss": 1.0}))
+    assert (conductor.next() is None) == is_held
+    conductor.ask_to_leave("SIGTERM")
+    cut = conductor.take_cut()
+    clock.now_s += 6
+    assert [*cut, *conductor.take_cut()] == [number]
+    assert conductor.is_over
+    assert conductor.rows[number].state is (TrialState.PAUSED if is_held else TrialState.QUEUED)
+
+
 def test_a_file_asks_to_leave_too(tmp_path):
     conductor, _ = make(tmp_path, 1)
     conductor.paths.leave.touch()
     conductor.next()
     assert conductor.leave_reason == "tuner stop"
+
+
+def test_who_asks_a_run_that_prepares_to_leave_is_heard_when_it_begins(tmp_path):
+    paths = ExperimentPaths(tmp_path)
+    paths.leave.touch()
+    with _held(paths):
+        assert not paths.leave.exists(), "what was asked of an earlier run"
+        ask_to_leave(paths)
+        conductor, _ = make(tmp_path, 1)
+        assert conductor.next() is None
+        assert conductor.leave_reason == "tuner stop"
 
 
 def test_after_a_write_that_failed_nothing_is_written(tmp_path):

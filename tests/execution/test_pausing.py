@@ -3,9 +3,10 @@
 import pytest
 from execution_fakes import Clock, ListedSearcher, MadeUpGangs, PausesAt, conduct
 
-from tuner.execution.conductor import Conductor
+from tuner.execution.conductor import Conductor, new_state
 from tuner.execution.decisions import read_decisions
 from tuner.records.checkpoints import name_of
+from tuner.records.commands import Command, send
 from tuner.records.paths import ExperimentPaths
 from tuner.records.states import TrialState
 from tuner.search.promotion import AshaPromotion
@@ -154,6 +155,22 @@ def test_a_failure_while_it_pauses_or_is_about_to_go_on(tmp_path, is_saved):
     assert searcher.ends[number] == (TrialState.FAILED, 0.0, "the gang was lost")
     conduct(conductor, flat, num_gangs=2)
     assert states(conductor) == ["FAILED", "STOPPED"]
+
+
+def test_a_held_trial_that_is_resumed_and_cannot_be_saved_has_failed(tmp_path):
+    conductor, _ = make(tmp_path, 1, PausesAt(2, [0]), num_gangs=2, recovery={"retries": 0})
+    number = begin(conductor)
+    send(conductor.paths.commands, Command("pause", trial=number))
+    conductor.take_cut()
+    report(conductor, number, 2)
+    assert conductor.next() is None
+    assert states(conductor) == ["PAUSED"]
+    conductor.on_fault(number, "lost", "the disk was full")
+    assert states(conductor) == ["FAILED"]
+    state = new_state(conductor.experiment)
+    for line in read_decisions(conductor.paths.decisions):
+        state.apply(line)
+    assert state.rows[number].state is TrialState.FAILED
 
 
 def test_seconds_stand_still_while_a_trial_is_paused(tmp_path):

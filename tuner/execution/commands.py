@@ -1,6 +1,6 @@
 """Which commands to a search are accepted, and why not; pure.
 
-line = answer(command, Standing(state, experiment, has_room, newest))
+line = answer(command, Standing(state, experiment, has_room, newest, num_gangs, most_gangs))
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -75,7 +75,7 @@ def _accept_stop(row: TrialRow, state: SearchState) -> dict[str, Any]:
             f"a fresh run trains to its end, but trial {row.number} is one, of trial {row.confirms}; "
             "stop the search as a whole"
         )
-    return {"reason": "it stops at its next report" if _is_on_a_gang(row, state) else "it is stopped"}
+    return {"reason": "it stops at its next new report" if _is_on_a_gang(row, state) else "it is stopped"}
 
 
 def _accept_pause(row: TrialRow, state: SearchState, are_saved: bool) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _accept_pause(row: TrialRow, state: SearchState, are_saved: bool) -> dict[st
             "a paused trial goes on from its checkpoint, but trials of this search have none "
             "(search.checkpoints is false)"
         )
-    return {"reason": "it pauses at its next report" if _is_on_a_gang(row, state) else "it is paused"}
+    return {"reason": "it pauses at its next new report" if _is_on_a_gang(row, state) else "it is paused"}
 
 
 def _accept_unpause(row: TrialRow, state: SearchState) -> dict[str, Any]:
@@ -138,17 +138,27 @@ def _accept_clone(row: TrialRow, changes: Mapping[str, Any], standing: Standing)
             f"a clone begins from a checkpoint, but trial {row.number} has none yet; pausing it writes one: "
             f"tuner pause DIR --trial {row.number}"
         )
-    _check_fits(row, params, saved, standing.experiment)
+    check_fits(row, params, saved, standing.experiment)
+    if _is_on_a_gang(row, standing.state) and "train.batch_size" in _changed(
+        row, params, standing.experiment
+    ):
+        raise UsageError(
+            f"{_INSIDE}, and trial {row.number}, which trains, may write one before the clone begins; "
+            f"{_at_a_report(row)}"
+        )
     reason = f"it begins next from the newest checkpoint of trial {row.number}, after what was drawn before"
     return {"reason": reason, "params": _placed(params, standing)}
 
 
-def _check_fits(row: TrialRow, params: Mapping[str, Any], saved: Checkpoint, experiment: Experiment) -> None:
-    """What a function of one's own makes of its checkpoint it alone knows."""
-    if experiment.function is not None:
-        return
-    old, new = (dict(_leaves(experiment.resolve(each).model_dump())) for each in (row.params, params))
-    changed = sorted(path for path in old | new if old.get(path) != new.get(path))
+_INSIDE = "a checkpoint inside an epoch goes on with its own batch size alone"
+
+
+def check_fits(row: TrialRow, params: Mapping[str, Any], saved: Checkpoint, experiment: Experiment) -> None:
+    """Raises UsageError where a clone with `params` cannot go on from the checkpoint `saved` of its donor.
+
+    What a function of one's own makes of its checkpoint it alone knows.
+    """
+    changed = _changed(row, params, experiment)
     fixed = [path for path in changed if path not in CHANGEABLE]
     if fixed:
         raise UsageError(
@@ -156,10 +166,19 @@ def _check_fits(row: TrialRow, params: Mapping[str, Any], saved: Checkpoint, exp
             f"{', '.join(fixed)}; {_from_scratch(row)}"
         )
     if "train.batch_size" in changed and saved.position["batch"]:
-        raise UsageError(
-            "a checkpoint inside an epoch goes on with its own batch size alone, and the newest of trial "
-            f"{row.number} is one; pausing it writes one at a report: tuner pause DIR --trial {row.number}"
-        )
+        raise UsageError(f"{_INSIDE}, and the newest of trial {row.number} is one; {_at_a_report(row)}")
+
+
+def _changed(row: TrialRow, params: Mapping[str, Any], experiment: Experiment) -> list[str]:
+    """The fields of a model of ours that differ from the trial's."""
+    if experiment.function is not None:
+        return []
+    old, new = (dict(_leaves(experiment.resolve(each).model_dump())) for each in (row.params, params))
+    return sorted(path for path in old | new if old.get(path) != new.get(path))
+
+
+def _at_a_report(row: TrialRow) -> str:
+    return f"pausing it writes one at a report: tuner pause DIR --trial {row.number}"
 
 
 def _leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

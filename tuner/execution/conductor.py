@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import ExperimentError, StorageError, UsageError
-from tuner.execution.commands import Standing, answer
+from tuner.execution.commands import Standing, answer, check_fits
 from tuner.execution.confirmation import FreshRun, due
 from tuner.execution.decisions import DecisionLog
 from tuner.execution.memory import kind_of, micro_batch_of, smaller_micro_batch, with_micro_batch
@@ -282,11 +282,12 @@ class Conductor:
     def _leave_if_asked(self) -> None:
         if self._asked_to_leave is None and self.paths.leave.exists():
             self._asked_to_leave = "tuner stop"
-        if self._asked_to_leave is None:
+        if self._asked_to_leave is None or self.leave_reason == self._asked_to_leave:
             return
         if not self.is_leaving:
             self._leave(self._asked_to_leave)
         self.leave_reason = self._asked_to_leave
+        self._grace_ends_s = self._clock() + self.experiment.recovery.grace_seconds
 
     @property
     def _wanted_gangs(self) -> int:
@@ -300,12 +301,12 @@ class Conductor:
         self.leave_reason, self._grace_ends_s = None, math.inf
         self.num_gangs = self._wanted_gangs
         self.paths.give_back.unlink(missing_ok=True)
+        self._pause_what_is_saved()
         return True
 
     def _leave(self, reason: str) -> None:
-        """Gangs save what they train and give it back; nothing begins."""
+        """Gangs save what they train and give it back, however long that takes; nothing begins."""
         self.leave_reason = reason
-        self._grace_ends_s = self._clock() + self.experiment.recovery.grace_seconds
         self.paths.give_back.touch()
         saves = self.experiment.search.checkpoints
         self._let_go(row for row in self._on_gangs() if row.state is TrialState.QUEUED or not saves)
@@ -343,6 +344,7 @@ class Conductor:
     def _let_go(self, rows: Iterable[TrialRow]) -> None:
         """Trials that nobody waits for when the run leaves: they go on from what they have saved."""
         for row in list(rows):
+            self._pausing.discard(row.number)
             self._leave_gang(row.number, SAVED_TO_LEAVE)
             self._cut.append(row.number)
 
@@ -358,6 +360,8 @@ class Conductor:
         self._obey()
         if self.is_leaving and self._clock() > self._grace_ends_s:
             self._let_go(self._on_gangs())
+            # What the scheduler has resumed meanwhile, and somebody holds, counts as without a gang.
+            self._let_go(self.rows[number] for number in sorted(self._pausing))
         cut, self._cut = self._cut, []
         return cut
 
@@ -374,11 +378,8 @@ class Conductor:
                 write_trials(self.paths.trials_csv, list(self.rows.values()))
         finally:
             self._log.close()
-            self._forget_leaving()
-
-    def _forget_leaving(self) -> None:
-        self.paths.leave.unlink(missing_ok=True)
-        self.paths.give_back.unlink(missing_ok=True)
+            self.paths.leave.unlink(missing_ok=True)
+            self.paths.give_back.unlink(missing_ok=True)
 
     @contextmanager
     def noting_trouble(self) -> Iterator[None]:
@@ -400,24 +401,28 @@ class Conductor:
     def _settle(self) -> None:
         """What an earlier run of the folder decided and had no time to do."""
         state = self._state
-        self._forget_leaving()
+        self.paths.give_back.unlink(missing_ok=True)
         if state.last_exploit is not None:
             self._take_over(state.last_exploit["trial"], state.last_exploit["donor"])
         for row in self.rows.values():
             is_clone = row.donor is not None and row.number not in state.started
             if is_clone and self._newest(row.number) is None:
                 self._begin_from_donor(row)
-        for number in sorted(state.interrupted):
-            answer = state.answers.get(number)
-            is_pause = answer is not None and answer.action is Action.PAUSE
-            if answer is not None and is_pause and self._is_saved_at(number, answer.step):
-                self._pause(number)
+        self._pause_what_is_saved()
         self._stop_as_told()
         if self._may_reopen():
             self._happens("REOPEN", None)
         if self.is_search_over:
             self._end_rest(self.end_reason)
         self._drop_all_checkpoints()
+
+    def _pause_what_is_saved(self) -> None:
+        """Of the trials whose gang is gone, those whose pause had its checkpoint."""
+        for number in sorted(self._state.interrupted):
+            answer = self._state.answers.get(number)
+            is_pause = answer is not None and answer.action is Action.PAUSE
+            if answer is not None and is_pause and self._is_saved_at(number, answer.step):
+                self._pause(number)
 
     def _may_reopen(self) -> bool:
         """Whether the trials were spent, and now there are more."""
@@ -506,17 +511,28 @@ class Conductor:
         return None
 
     def _begin_from_donor(self, row: TrialRow) -> None:
-        """Gives a clone its donor's newest checkpoint; where none is sound any more it has FAILED."""
+        """Gives a clone its donor's newest checkpoint; where that is not sound or does not fit it has FAILED."""
         if row.donor is None or row.state.is_finished():
             return
-        if self._newest(row.donor) is None:
+        wrong = self._misfit(row, row.donor)
+        if wrong is None:
+            self._take_over(row.number, row.donor)
+        else:
             self.on_start(row.number)
-            reason = f"a clone begins from a checkpoint, but trial {row.donor} has no sound one any more"
-            self._finish(row.number, TrialState.FAILED, reason)
-            return
-        self._take_over(row.number, row.donor)
+            self._finish(row.number, TrialState.FAILED, wrong)
         if self.rows[row.donor].state.is_finished():
             self._drop_checkpoints(self.rows[row.donor])
+
+    def _misfit(self, clone: TrialRow, donor: int) -> str | None:
+        """Why the clone cannot begin; its donor may have written another checkpoint since it was accepted."""
+        saved = self._newest(donor)
+        if saved is None:
+            return f"a clone begins from a checkpoint, but trial {donor} has no sound one any more"
+        try:
+            check_fits(self.rows[donor], clone.params, saved, self.experiment)
+        except UsageError as error:
+            return str(error)
+        return None
 
     def _due(self) -> list[FreshRun]:
         return due(self.rows.values(), self.experiment)
@@ -700,7 +716,9 @@ class Conductor:
 
     def _finish(self, number: int, state: TrialState, reason: str) -> None:
         """The trial ends without a report."""
-        if self.rows[number].state is TrialState.QUEUED:
+        now = self.rows[number].state
+        # One that somebody holds and the scheduler resumed may fail while its gang still saves it.
+        if now is TrialState.QUEUED or (now is TrialState.PAUSED and state is not TrialState.STOPPED):
             self.on_start(number)
         self._happens("FINISH", number, state=state.value, reason=reason, **self._lap(number, stop=True))
         self._after_end(number)

@@ -204,6 +204,8 @@ def _held(paths: ExperimentPaths) -> Iterator[None]:
         fix=f"wait for it, or end it with: tuner stop {paths.root}",
     )
     try:
+        # Left by a run that was killed; from here on it is for this one, also while that prepares.
+        paths.leave.unlink(missing_ok=True)
         yield
     finally:
         lock.release()
