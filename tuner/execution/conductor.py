@@ -511,7 +511,7 @@ class Conductor:
         return None
 
     def _begin_from_donor(self, row: TrialRow) -> None:
-        """Gives a clone its donor's newest checkpoint; where that is not sound or does not fit it has FAILED."""
+        """Gives a clone its donor's newest checkpoint; without a sound one that fits it has FAILED."""
         if row.donor is None or row.state.is_finished():
             return
         wrong = self._misfit(row, row.donor)
