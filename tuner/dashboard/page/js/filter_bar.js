@@ -51,7 +51,7 @@ export class FilterBar {
     this.input.setAttribute("aria-invalid", String(Boolean(store.wrong)));
     this.count.textContent =
       store.numPassing === store.trials.size
-        ? `${store.trials.size} trials`
+        ? `${store.trials.size} ${store.trials.size === 1 ? "trial" : "trials"}`
         : `${store.numPassing} of ${store.trials.size} trials`;
     const { picks } = store;
     const picked =
