@@ -62,7 +62,7 @@ def test_a_grid_follows_whole_after_its_points(sampler: str) -> None:
 def test_a_sampler_learns_from_points(sampler: str, tmp_path: Path) -> None:
     searcher = open_searcher(sampler, "one", tmp_path / "journal", points=[{"x": 0.5}, {"x": -0.5}])
     first = searcher.suggest()
-    assert first == (0, {"x": 0.5})
+    assert (first.number, first.params) == (0, {"x": 0.5})
     searcher.finish(0, TrialState.COMPLETE, 1.0, "")
     assert [seen.params for seen in searcher.observations()] == [{"x": 0.5}]
 
