@@ -40,7 +40,8 @@ class Looker:
         self.settle()
 
     def settle(self) -> None:
-        """Waits until everything that changed is drawn."""
+        """Waits until everything that changed is drawn, also what a new size of a view has changed."""
+        self.page.evaluate(IDLE)
         self.page.evaluate(IDLE)
 
     def text(self, selector: str) -> str:

@@ -164,9 +164,9 @@ def test_the_browser_goes_back_to_the_tab_before(look: Open) -> None:
     looker.page.get_by_role("tab", name="Scheduling").click()
     looker.page.wait_for_url("**#tab=scheduling")
     looker.page.go_back()
-    assert looker.page.get_by_role("tab", name="Search").get_attribute("aria-selected") == "true"
+    looker.page.wait_for_selector('[role=tab][aria-selected=true]:text-is("Search")')
     looker.page.go_forward()
-    assert looker.page.get_by_role("tab", name="Scheduling").get_attribute("aria-selected") == "true"
+    looker.page.wait_for_selector('[role=tab][aria-selected=true]:text-is("Scheduling")')
 
 
 def test_a_price_makes_money_of_time_and_is_in_the_address(look: Open) -> None:
