@@ -141,7 +141,7 @@ def test_nothing_is_printed_and_nobody_is_warned(
 def test_a_space_without_parameters_has_one_trial(tmp_path: Path, sampler: str) -> None:
     searcher = make_searcher(Space(()), make_search(sampler), tmp_path / "journal")
     first, second = searcher.suggest(), searcher.suggest()
-    assert first == (0, {})
+    assert (first.number, first.params) == (0, {})
     assert second is None
 
 
