@@ -97,11 +97,16 @@ class Split(NamedTuple):
     def stored_features(self) -> AnyArray | ShardedArray:
         return self.features.stored if isinstance(self.features, Pixels) else self.features
 
+    @property
+    def sharded(self) -> list[ShardedArray]:
+        """Of the two arrays those that are read through a cache."""
+        parts = (self.stored_features, self.targets)
+        return [part for part in parts if isinstance(part, ShardedArray)]
+
     def release(self) -> None:
-        """The shards that were read up to here are not needed for now; without a cache there are none."""
-        for part in (self.stored_features, self.targets):
-            if isinstance(part, ShardedArray):
-                part.release()
+        """The shards that were read up to here are not needed for now."""
+        for part in self.sharded:
+            part.release()
 
 
 @dataclass(frozen=True)
