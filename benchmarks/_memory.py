@@ -24,9 +24,7 @@ def memory_part(num_bytes: int, cases: Mapping[str, Callable[[], Any]]) -> Part:
     for name, take in cases.items():
         context = multiprocessing.get_context("spawn")
         barrier, queue = context.Barrier(NUM_PROCESSES), context.Queue()
-        processes = [
-            context.Process(target=_hold, args=(take, barrier, queue)) for _ in range(NUM_PROCESSES)
-        ]
+        processes = [context.Process(target=_hold, args=(take, barrier, queue)) for _ in range(NUM_PROCESSES)]
         for process in processes:
             process.start()
         found = [queue.get(timeout=120) for _ in processes]

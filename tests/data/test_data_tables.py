@@ -331,6 +331,10 @@ def test_no_row_is_left_twice(tmp_path_factory: pytest.TempPathFactory, drawn: l
         for x, y in zip(*store.split(name), strict=True)
     ]
     assert len(left) == len(set(left))
+    assert (
+        sum(store.manifest.sizes.values()) + sum(d.count for d in store.manifest.dropped.values())
+        == len(rows) + 2
+    )
 
 
 def test_rows_that_cleaning_makes_equal_are_duplicates_too(prepared: Prepare, tmp_path: Path) -> None:
@@ -341,23 +345,12 @@ def test_rows_that_cleaning_makes_equal_are_duplicates_too(prepared: Prepare, tm
     clean = {"missing": "median", "outliers": outliers, "duplicates": "drop"}
     store = prepared(source(by_part(tmp_path, train, val, test)), clean=clean, standardise=False)
     kept = {name: store.split(name).features[:, 0].tolist() for name in ("train", "val", "test")}
-    # Nothing becomes 3, of which one is left; 5 and 100 become 4.6, which val keeps; no text is known of test.
+    # Nothing becomes 3, of which one is left; 5 and 100 become 4.6, which val keeps; test has unknown texts.
     assert kept == {"train": pytest.approx([1.4, 2, 3, 4]), "val": pytest.approx([4.6]), "test": [2, 3]}
-    dropped = {reason: [each.row for each in rows.examples] for reason, rows in store.manifest.dropped.items()}
-    assert dropped == {"duplicate": [6, 2], "in_another_split": [5]}
-
-
-def test_a_store_that_keeps_duplicates_keeps_its_name(tmp_path: Path) -> None:
-    path = write(tmp_path / "rows.csv", mixed())
-    names = {
-        fingerprint(DataSpec.model_validate({"source": source(path), **fields}), TABULAR)
-        for fields in ({}, {"clean": {"duplicates": "keep"}}, {"clean": {"duplicates": "drop"}})
+    dropped = {
+        reason: [each.row for each in rows.examples] for reason, rows in store.manifest.dropped.items()
     }
-    assert len(names) == 2
-    assert (
-        sum(store.manifest.sizes.values()) + sum(d.count for d in store.manifest.dropped.values())
-        == len(rows) + 2
-    )
+    assert dropped == {"duplicate": [6, 2], "in_another_split": [5]}
 
 
 # --- filling in ---------------------------------------------------------------------------------------

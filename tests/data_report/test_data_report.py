@@ -304,7 +304,14 @@ def test_images_are_shown_as_they_were(report: Report, tmp_path: Path) -> None:
 
 
 def test_files_are_named(report: Report, tmp_path: Path) -> None:
-    values = {"tr/cat/1": 10, "tr/cat/2": 90, "tr/dog/1": 180, "tr/dog/2": 220, "va/cat/x": 90, "va/dog/y": 30}
+    values = {
+        "tr/cat/1": 10,
+        "tr/cat/2": 90,
+        "tr/dog/1": 180,
+        "tr/dog/2": 220,
+        "va/cat/x": 90,
+        "va/dog/y": 30,
+    }
     for name, value in values.items():
         file = tmp_path / f"{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)

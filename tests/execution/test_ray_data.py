@@ -1,4 +1,4 @@
-"""Ray Data prepares the same bytes on two nodes as one process, and a user's mistake is the user's there too."""
+"""Ray Data prepares the same bytes on two nodes as one process; a user's mistake is the user's there too."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ rows [(m * num_ranks + r) * micro_batch :][:micro_batch], so over ranks and accu
 used once, whatever the number of ranks. The last incomplete global batch of an epoch is dropped (its rows
 differ from epoch to epoch). On request a micro-batch has further rows, those that follow in the permutation
 (after the last one: the first).
-With a block shuffle the order is by blocks (`tuner.data.order`), and the shards of the next window are fetched
-while one is read; the rest is the same.
+With a block shuffle the order is by blocks (`tuner.data.order`), and the shards of the next window are
+fetched while one is read; the rest is the same.
 The position is (seed, epoch, global batch): to go on there costs one permutation (10 M rows: 0.4 s), reads
 nothing, and is exact.
 

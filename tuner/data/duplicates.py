@@ -33,9 +33,7 @@ def find(columns: StoredColumns, targets: AnyArray, rows: Mapping[str, Indices])
     return _by_split(order, split, is_repeated, is_within)
 
 
-def find_encoded(
-    rows_at: RowsAt, num_features: int, targets: AnyArray, rows: Mapping[str, Indices]
-) -> Found:
+def find_encoded(rows_at: RowsAt, num_features: int, targets: AnyArray, rows: Mapping[str, Indices]) -> Found:
     """As the model sees them: `rows_at` gives their features, cleaned and encoded."""
     order, split = _in_order(rows)
     features = first_equal(len(order), (num_features,), lambda places: rows_at(order[places]))

@@ -23,7 +23,7 @@ from tuner.spec.sections import DataSpec, ImageSpec
 
 @dataclass(frozen=True)
 class ImageRows:
-    """Prepared splits: (bytes [rows, channels, height, width], class indices [rows], names of files [rows])."""
+    """Prepared splits: (bytes [rows, channels, height, width], class indices [rows], file names [rows])."""
 
     splits: Mapping[str, tuple[Picked, AnyArray, AnyArray]]
     class_names: tuple[str, ...]

@@ -22,8 +22,8 @@ _MOST_MAPPED = 256
 class ShardedArray:
     """Of a slice or of rows it gives new rows, as the array itself does.
 
-    Shards stay mapped, and so in the cache, until `release` or `keep`; those for which the cache has no room are
-    read from the array until then. One other thread may `fetch`.
+    Shards stay mapped, and so in the cache, until `release` or `keep`; those for which the cache has no room
+    are read from the array until then. One other thread may `fetch`.
 
     Args:
         source: memory-mapped from a file of a store; at least one byte.

@@ -5,11 +5,12 @@
 
 `<store_root>/<sha256>/` holds manifest.json, {train,val,test}_{features,targets}.npy and sha256sums; of image
 files and recordings also {train,val,test}_files.npy, their names. The folder's name is the hash of everything
-that decides the rows: the source (a file by its content), the recipe, the task and the code version. It is written to a temporary name under a lock, fsynced and renamed, so a store is whole or
-absent. Image files are stored as bytes, which become standardised float32 rows when they are read (`Pixels`):
-a quarter of the disk and of the page cache. `prepare` holds the files against their checksums, and makes a
-damaged store anew. Files of tables, image files and running text are prepared in chunks, of which a few are
-in memory at a time. Training reads rows through the page cache, shared by all processes of a node.
+that decides the rows: the source (a file by its content), the recipe, the task and the code version. It is
+written to a temporary name under a lock, fsynced and renamed, so a store is whole or absent. Image files are
+stored as bytes, which become standardised float32 rows when they are read (`Pixels`): a quarter of the disk
+and of the page cache. `prepare` holds the files against their checksums, and makes a damaged store anew.
+Files of tables, image files and running text are prepared in chunks, of which a few are in memory at a time.
+Training reads rows through the page cache, shared by all processes of a node.
 """
 
 from __future__ import annotations
@@ -376,7 +377,7 @@ def _build_image_files(
     spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks
 ) -> _Built:
     rows = prepare_images(sources.read(spec.source), spec, scratch, map_chunks)
-    train, _ = rows.splits["train"]
+    train, *_ = rows.splits["train"]
     moments = pixels.fit(train.blocks(), robust=spec.standardise == "robust") if spec.standardise else None
     mean, std = moments or (None, None)
     splits = {name: RowsAndTargets(*arrays) for name, arrays in rows.splits.items()}
@@ -414,7 +415,8 @@ def _build_table(spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_c
     if moments is None:
         return manifest, splits
     return manifest, {
-        name: RowsAndTargets(StandardisedRows(x, moments), y) for name, (x, y) in splits.items()
+        name: split._replace(features=StandardisedRows(split.features, moments))
+        for name, split in splits.items()
     }
 
 
@@ -465,7 +467,10 @@ def _moments_of(manifest: Manifest) -> standardise.Moments | None:
 
 
 def _standardised(splits: Mapping[str, Arrays], manifest: Manifest) -> dict[str, Arrays]:
-    return {name: Arrays(_standardise(x, manifest), y) for name, (x, y) in splits.items()}
+    return {
+        name: split._replace(features=_standardise(split.features, manifest))
+        for name, split in splits.items()
+    }
 
 
 def _moments(train: AnyArray, spec: DataSpec) -> standardise.Moments | tuple[None, None]:

@@ -1,7 +1,7 @@
 """Equal rows: in several splits, again in one, and with different labels.
 
-Rows are equal when their features and labels are, as the model sees them: after cleaning, encoding and cutting,
-as `tuner.data.equal_rows` finds them. Those of equal features and other labels are counted apart.
+Rows are equal when their features and labels are, as the model sees them, after cleaning, encoding and
+cutting; `tuner.data.equal_rows` finds them. Those of equal features and other labels are counted apart.
 """
 
 from __future__ import annotations

@@ -219,9 +219,7 @@ def _summaries(points: Mapping[int, Points], tags: Tags, *, has_last: bool) -> l
         cells["min"][key[first]] = _reduced(np.minimum, np.where(is_finite, value, np.inf), first)
         cells["max"][key[first]] = _reduced(np.maximum, np.where(is_finite, value, -np.inf), first)
     frames = [
-        pd.DataFrame(
-            found.reshape(len(points), len(names)), columns=[f"{prefix}/{name}" for name in names]
-        )
+        pd.DataFrame(found.reshape(len(points), len(names)), columns=[f"{prefix}/{name}" for name in names])
         for prefix, found in cells.items()
         if prefix != "last" or has_last
     ]
