@@ -618,14 +618,45 @@ def test_wrong_for_images(changes, sentence):
         3,
     ],
 )
-@pytest.mark.parametrize("source", ["image_folder", "labelled_text"])
-def test_a_path_or_one_a_split(source, path):
-    task = {"image_folder": "image_classification", "labelled_text": "text_classification"}[source]
-    model = {"image_folder": "cnn", "labelled_text": "rnn"}[source]
-    message = refusal(task=task, model={"type": model}, data={"source": {"type": source, "path": path}})
+def test_a_path_or_one_a_split(path):
+    source = {"type": "image_folder", "path": path}
+    message = refusal(task="image_classification", model={"type": "cnn"}, data={"source": source})
     assert message.startswith(
         "data.source.path must be a path, or a mapping of train and val, and test where "
     )
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ({"train": "a"}, "needs train and val, and takes test beside them; found train; correct it"),
+        (
+            {"train": "a", "val": None},
+            "must be a file, a list of files, or a mapping of train, val and test to ",
+        ),
+        (
+            [],
+            "must be a file, a list of files, or a mapping of train, val and test to such; found []; correct",
+        ),
+        (
+            3,
+            "must be a file, a list of files, or a mapping of train, val and test to such; found 3; correct",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("source", "task", "model"),
+    [
+        ("labelled_text", "text_classification", "rnn"),
+        ("text", "language_modelling", "rnn"),
+        ("parallel_table", "translation", "encoder_decoder"),
+        ("npz", "image_classification", "cnn"),
+    ],
+)
+def test_files_or_those_of_splits(source, task, model, path, sentence):
+    message = refusal(task=task, model={"type": model}, data={"source": {"type": source, "path": path}})
+    assert message.startswith(f"data.source.path {sentence}")
     assert "\n" not in message
 
 

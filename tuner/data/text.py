@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from tuner.data.clean import Cleaned, to_classes
-from tuner.data.origins import Origins
-from tuner.data.split import SPLITS, Indices, row_number, split_rows
+from tuner.data.split import SPLITS, row_number, rows_of_parts, split_rows
 from tuner.data.table import AnyArray, Table
 from tuner.data.tokens import TokenArray, Tokenizer, encode_rows, fit
 from tuner.errors import DataError
@@ -40,8 +37,7 @@ def prepare_texts(table: Table, spec: DataSpec) -> TextRows:
     if table.parts is None:
         rows = split_rows(cleaned, spec.split, name_of=table.origins.name)
     else:
-        rows = {name: np.flatnonzero(table.parts == name) for name in SPLITS}
-        _check_seen(rows, cleaned, table.origins)
+        rows = rows_of_parts(table, cleaned)
     texts = {name: table.features[rows[name]].tolist() for name in SPLITS}
     tokenizer = fit(text.tokenizer, table.features[rows["train"]].ravel().tolist())
     splits = {
@@ -50,19 +46,6 @@ def prepare_texts(table: Table, spec: DataSpec) -> TextRows:
     separator = tokenizer.separator if table.features.ndim == 2 else None
     num_tokens = max(tokenizer.num_tokens, (separator or 0) + 1)
     return TextRows(splits, tokenizer, num_tokens, class_names, tokenizer.padding, separator)
-
-
-def _check_seen(rows: Mapping[str, Indices], cleaned: Cleaned, origins: Origins) -> None:
-    assert cleaned.class_names is not None
-    known = np.bincount(cleaned.targets[rows["train"]], minlength=len(cleaned.class_names)) > 0
-    for name in SPLITS:
-        unseen = rows[name][~known[cleaned.targets[rows[name]]]]
-        if len(unseen):
-            label = cleaned.class_names[cleaned.targets[unseen[0]]]
-            raise DataError(
-                f"every label must stand in the training file, but {origins.name(unseen[0])} of {name} has "
-                f"'{label}'; correct it or remove the row"
-            )
 
 
 def check_texts(texts: AnyArray, name_of: Callable[[int], str] = row_number) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tuner.data.sources.text_files import check_columns, read_frame, read_lines
+from tuner.data.sources import text_files
+from tuner.data.sources.files import parts_of, split_files
+from tuner.data.sources.table_files import texts_of
 from tuner.data.table import AnyArray, Table
 from tuner.errors import DataError
 from tuner.spec.sections import ParallelFiles, ParallelTableSource, ParallelTextSource
@@ -17,11 +19,14 @@ Sides = tuple[AnyArray, AnyArray]
 
 
 def read_table(source: ParallelTableSource) -> Table:
-    """All rows of the table, or of one table a split; DataError where a column is missing."""
-    if isinstance(source.path, str):
-        return Table(*_columns(Path(source.path), source))
-    files = source.path.model_dump(exclude_none=True)
-    return _joined({part: _columns(Path(path), source) for part, path in files.items()})
+    """All rows of the files; DataError where a column is missing."""
+    files = split_files(source.path)
+    tables = [text_files.read_table(path, source, [source.source, source.target]) for _, path in files]
+    texts, translations = (
+        np.concatenate([texts_of(table, name) for table in tables]) for name in (source.source, source.target)
+    )
+    parts = parts_of(files, [len(table.frame) for table in tables])
+    return Table(texts, translations, parts=parts)
 
 
 def read_files(source: ParallelTextSource) -> Table:
@@ -32,14 +37,8 @@ def read_files(source: ParallelTextSource) -> Table:
     return _joined({part: _lines(files) for part, files in parts.items() if files is not None})
 
 
-def _columns(path: Path, source: ParallelTableSource) -> Sides:
-    frame = read_frame(path, source.columns, source.delimiter)
-    check_columns(frame, path, source.columns, [source.source, source.target])
-    return frame[source.source].to_numpy(dtype=object), frame[source.target].to_numpy(dtype=object)
-
-
 def _lines(files: ParallelFiles) -> Sides:
-    texts, translations = read_lines(Path(files.source)), read_lines(Path(files.target))
+    texts, translations = text_files.read_lines(Path(files.source)), text_files.read_lines(Path(files.target))
     if len(texts) != len(translations):
         raise DataError(
             f"each line must have its translation, but {files.source} has {len(texts)} lines and "
