@@ -285,7 +285,10 @@ def test_a_text_too_short_for_a_row(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"good\ta\n\tb\n", "none in row 2"),
+        (
+            b"good\ta\n\tb\n",
+            r"have a label, but row 2 of .*bad.tsv \(the first one is 1\) has none; correct it, or dr",
+        ),
         (b"good\ta\nbad\t\n", r"row 2 of .*bad.tsv \(the first one is 1\) has none"),
         (b"good\ta\nbad\t\xff\xfe\n", "must be readable as a table of texts"),
         (b"good\ta\tmore\tand more\nbad\n", "must be readable|must have a text|row 2"),

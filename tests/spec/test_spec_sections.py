@@ -497,6 +497,25 @@ WRONG = [
         "data.encode is for tables of numbers and text; found it with task image_classification; drop it",
     ),
     (
+        {
+            "task": "text_classification",
+            "model__type": "rnn",
+            "data__source": {"type": "labelled_text", "path": "a.tsv"},
+            "data__clean": {"missing": "drop", "duplicates": "drop", "invalid": "drop"},
+        },
+        "data.clean is for tables of numbers and text (of labelled_text invalid and duplicates only); found "
+        "it with task text_classification; drop it",
+    ),
+    (
+        {
+            "task": "language_modelling",
+            "model": {"type": "rnn"},
+            "data__source": {"type": "text", "path": "a.txt"},
+            "data__clean": {"duplicates": "drop"},
+        },
+        "data.clean is for tables of numbers and text; found it with task language_modelling; drop it",
+    ),
+    (
         {"task": "language_modelling", "model": {"type": "rnn"}, "search__metric": "val/loss"},
         "data.source must fit the task; found iris with language_modelling; iris allows: "
         "tabular_classification",
@@ -672,6 +691,16 @@ def test_augmentation_of_recordings():
         "train.augment.flip must fit the task audio_classification; found 1; drop it; allowed: time_m"
         in refusal(**heard, train__augment={"flip": 1})
     )
+
+
+def test_texts_are_cleaned_of_duplicates_and_invalid_rows():
+    clean = {"duplicates": "drop", "invalid": "drop"}
+    for source in (
+        {"type": "labelled_text", "path": "a.tsv"},
+        {"type": "huggingface", "name": "some/set", "text": "text", "label": "label"},
+    ):
+        texts = {"task": "text_classification", "model": {"type": "rnn"}, "data__source": source}
+        assert resolved(**texts, data__clean=clean).data.clean.duplicates == "drop"
 
 
 def test_augmentation_of_texts():

@@ -336,6 +336,7 @@ def _of_tokens(rows: TextRows, spec: DataSpec, task: str, sha256: str) -> _Built
         padding=rows.padding,
         separator=rows.separator,
         target_tokens=rows.target_tokens,
+        dropped=rows.dropped,
     )
     return manifest, splits
 

@@ -756,7 +756,7 @@ Missing = MissingName | Constant
 
 
 class CleanSpec(Section):
-    """What becomes of the rows of a table that cannot be used as they are."""
+    """What becomes of rows that cannot be used as they are."""
 
     missing: Annotated[Missing, BeforeValidator(_as_missing)] = "error"
     """features without a value; text takes its most frequent value where numbers take mean or median"""
@@ -765,8 +765,8 @@ class CleanSpec(Section):
     """rows that stand in a split twice, or in two splits, before cleaning or after it: test keeps them before
     val, and val before train"""
     invalid: Literal["error", "drop"] = "error"
-    """rows without a label, with a label that training does not have, or with text in a column of numbers;
-    files that are no image, recordings that cannot be read"""
+    """rows without a label, with a label that training does not have, with text in a column of numbers, or
+    without a text; files that are no image, recordings that cannot be read"""
 
 
 class EncodeSpec(Section):

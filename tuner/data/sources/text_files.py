@@ -20,7 +20,7 @@ _FORMATS = {".jsonl": "jsonl", ".parquet": "parquet"}
 
 
 def read_labelled(source: LabelledTextSource) -> Table:
-    """All rows of the files; DataError where a column or a label is missing."""
+    """All rows of the files; DataError where a column is missing."""
     files = split_files(source.path)
     tables = [read_table(path, source, [*source.text_columns, source.label]) for _, path in files]
     lengths = [len(table.frame) for table in tables]
@@ -88,14 +88,8 @@ def _columns_of(file: TableFile, names: str | list[str]) -> AnyArray:
 
 
 def _labels_of(file: TableFile, name: str) -> AnyArray:
-    labels = texts_of(file, name)
-    missing = [row for row, label in enumerate(labels) if not label]
-    if missing:
-        raise DataError(
-            f"every row must have a label, but column '{name}' of {file.path} has none in row "
-            f"{missing[0] + 1} (the first one is 1); fill it in or remove the row"
-        )
-    return labels.astype(np.str_)
+    """As in text with a delimiter, a label without characters is none."""
+    return np.array([label or None for label in texts_of(file, name)], dtype=object)
 
 
 def read_lines(path: Path) -> AnyArray:
