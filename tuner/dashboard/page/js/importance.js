@@ -39,7 +39,7 @@ export class ImportanceView {
     this.empty = el("div");
     this.meaning = el("p", { class: "meaning" });
     this.card = new Card("importance", "Importance", store, [this.metric, this.method], {
-      png: () => this.layers.picture()[0],
+      svg: () => this.layers.file(() => this.#paint()),
       csv: () => this.#csv(),
     });
     this.card.body.append(el("div", { class: "scroll" }, this.bars, this.meaning, this.empty));
