@@ -28,7 +28,6 @@ PLOTS = [
 ]
 HEAD = {"parallel": 34}
 """Room above the plot, for the names of the axes."""
-MARKUP = "<img src=x onerror=document.body.dataset.broken=1>"
 SVG = "{http://www.w3.org/2000/svg}"
 DIFFERING = """async ({ selector, svg, head }) => {
   const canvases = [...document.querySelectorAll(`${selector} canvas`)];
@@ -36,10 +35,14 @@ DIFFERING = """async ({ selector, svg, head }) => {
   const image = new Image();
   image.src = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
   await image.decode();
+  // A quarter of the size: letters lie up to a pixel apart.
   const pixels = (paint) => {
-    const context = new OffscreenCanvas(width, height + head).getContext("2d");
-    paint(context);
-    return context.getImageData(0, head, width, height).data;
+    const whole = new OffscreenCanvas(width, height + head);
+    paint(whole.getContext("2d"));
+    const context = new OffscreenCanvas(width / 4, height / 4).getContext("2d");
+    context.imageSmoothingQuality = "high";
+    context.drawImage(whole, 0, head, width, height, 0, 0, width / 4, height / 4);
+    return context.getImageData(0, 0, width / 4, height / 4).data;
   };
   const file = pixels((context) => context.drawImage(image, 0, 0));
   const page = pixels((context) => {
@@ -49,7 +52,7 @@ DIFFERING = """async ({ selector, svg, head }) => {
   });
   let [differing, inked] = [0, 0];
   for (let at = 0; at < page.length; at += 4) {
-    const far = (other) => [0, 1, 2].some((byte) => Math.abs(page[at + byte] - other(byte)) > 60);
+    const far = (other) => [0, 1, 2].some((byte) => Math.abs(page[at + byte] - other(byte)) > 30);
     differing += far((byte) => file[at + byte]);
     inked += far((byte) => page[byte]);
   }
@@ -99,8 +102,8 @@ def test_the_drawing_is_the_picture_on_the_page(look: Open, tab: str, card: str)
     looker.settle()
     drawn = {"selector": f".card-{card}", "svg": svg, "head": HEAD.get(card, 0)}
     differing, inked = looker.page.evaluate(DIFFERING, drawn)
-    assert inked > 500
-    assert differing < 0.2 * inked
+    assert inked > 100
+    assert differing < 0.1 * inked
 
 
 def test_a_drawing_has_a_line_a_trial_and_the_names_of_its_axes(look: Open) -> None:
@@ -115,7 +118,8 @@ def test_a_drawing_has_a_line_a_trial_and_the_names_of_its_axes(look: Open) -> N
 def test_markup_stays_text_in_a_drawing(look: Open) -> None:
     looker = look("/e/hostile#axis=param/note&axis=param/lr")
     image = ET.fromstring(looker.saved("Trials", "SVG"))
-    assert any(MARKUP in (text.text or "") for text in image.iter(f"{SVG}text"))
+    texts = [text.text or "" for text in image.iter(f"{SVG}text")]
+    assert any(text.startswith("<img src=x onerror=") for text in texts)
     looker.saved("Parallel coordinates", "PNG")
     assert looker.page.evaluate("document.body.dataset.broken === undefined")
 
@@ -131,7 +135,7 @@ def test_a_link_of_a_view_opens_it_large(look: Open) -> None:
     assert other.shown() == looker.shown()
     other.press("Escape")
     assert other.page.locator(".card.large").count() == 0
-    other.page.wait_for_function("!location.hash.includes('large')")
+    other.page.wait_for_url(lambda url: "large" not in url)
 
 
 def test_a_view_that_is_large_is_in_the_address(look: Open) -> None:
@@ -141,7 +145,7 @@ def test_a_view_that_is_large_is_in_the_address(look: Open) -> None:
     looker.settle()
     assert looker.ink(".card-curves")[1] > 500
     looker.page.get_by_role("button", name="Enlarge Curves").click()
-    looker.page.wait_for_function("location.hash === ''")
+    looker.page.wait_for_url("**/e/ended")
 
 
 def test_what_is_ticked_in_a_view_is_in_its_link(look: Open) -> None:
@@ -163,7 +167,7 @@ def test_a_trial_has_its_curves_as_files(look: Open) -> None:
     image = ET.fromstring(looker.saved("the trial", "SVG"))
     names = looker.page.locator(".spark figcaption span").all_inner_texts()
     texts = [text.text for text in image.iter(f"{SVG}text")]
-    assert [text for text in texts if text in names] == names
+    assert all(name.startswith(text.rstrip("…")) for name, text in zip(names, texts[::2], strict=True))
     rows = list(csv.DictReader(looker.saved("the trial", "CSV").decode().splitlines()))
     assert {row["metric"] for row in rows} == set(names)
     assert {row["trial"] for row in rows} == {"1"}

@@ -113,5 +113,5 @@ export function tableFile(rows, title) {
     });
   });
   const width = 16 + widths.reduce((sum, each) => sum + each, 0);
-  return svgFile(Math.ceil(width), 20 * texts.length + 36, context.element);
+  return svgFile(width, 20 * texts.length + 36, context.element);
 }

@@ -160,11 +160,11 @@ export class ConfirmationView {
     this.plot = new ConfirmationPlot(store);
     this.words = el("p", { class: "told", role: "status" });
     this.table = el("div", { class: "padded" });
-    this.card = new Card("confirmation", "Confirmation", store, [signs(SIGNS)], {
+    this.card = new Card("confirmation", "Confirmation", store, [], {
       svg: () => this.plot.file(),
       csv: () => this.plot.csv(),
     });
-    this.card.body.append(el("div", { class: "confirmed" }, this.words, this.plot.element, this.table));
+    this.card.body.append(el("div", { class: "confirmed" }, this.words, signs(SIGNS), this.plot.element, this.table));
     this.element = this.card.element;
     this.element.hidden = true;
   }
@@ -212,10 +212,11 @@ export class ConfirmationView {
     fill(this.table, htmlTable([["trial", "fresh", "in the search", "too good by", "fresh runs"], ...lines]));
   }
 
+  /** The trial's number opens it. */
   #link(trial) {
     const onclick = () => this.store.open(trial);
-    const text = `${trial}${trial === this.store.detail.confirmation.winner ? " won" : ""}`;
-    return el("button", { type: "button", class: "link", "aria-label": `Open trial ${trial}`, onclick }, text);
+    const link = el("button", { type: "button", class: "link", "aria-label": `Open trial ${trial}`, onclick }, `${trial}`);
+    return el("span", {}, link, trial === this.shown.winner ? " won" : null);
   }
 }
 

@@ -21,7 +21,7 @@ export function confusionFile({ names, cells }) {
     const box = [x(cell.predicted), y(cell.truth), width - 2, HEIGHT - 2];
     drawCell(context, cell, cell.count / totals[cell.truth], box);
   }
-  return svgFile(Math.ceil(x(names.length) + EDGE), y(names.length) + EDGE, context.element);
+  return svgFile(x(names.length) + EDGE, y(names.length) + EDGE, context.element);
 }
 
 /** How many rows each class truly has. */

@@ -130,8 +130,10 @@ export class SvgContext {
 
 /** Elements on the card's ground, as a file. */
 export function svgFile(width, height, ...elements) {
-  const ground = shape("rect", { width, height, fill: colours().card });
-  const image = shape("svg", { width, height, viewBox: `0 0 ${width} ${height}` }, ground, elements);
+  const size = { width: Math.ceil(width), height: Math.ceil(height) };
+  const ground = shape("rect", { ...size, fill: colours().card });
+  const viewBox = `0 0 ${size.width} ${size.height}`;
+  const image = shape("svg", { ...size, viewBox }, ground, elements);
   return new Blob([new XMLSerializer().serializeToString(image)], { type: "image/svg+xml" });
 }
 
