@@ -1,4 +1,4 @@
-"""The best trials and their fresh runs, of a search that has confirmed them and of one that does so meanwhile."""
+"""The best trials and their fresh runs: of a search that confirmed them, and of one that does so now."""
 
 import csv
 import importlib

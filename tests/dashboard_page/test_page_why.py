@@ -138,4 +138,3 @@ def test_a_link_holds_what_is_chosen_in_the_tab(look: Open) -> None:
     looker.page.get_by_label("Second parameter").select_option("param/train.optimizer")
     looker.page.wait_for_url("**and=param%2Ftrain.optimizer*")
     assert "by=param%2Fmodel.dropout" in looker.page.url
-
