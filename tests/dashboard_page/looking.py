@@ -45,7 +45,7 @@ class Looker:
         self.settle()
 
     def settle(self) -> None:
-        """Waits until all that changed is drawn, and nothing is due three frames long: new sizes come late."""
+        """Waits until all that changed is drawn, and nothing is due for three frames: new sizes come late."""
         self.page.evaluate(IDLE)
 
     def text(self, selector: str) -> str:
