@@ -187,6 +187,9 @@ def test_cleaning_that_drops_much_and_classes_that_are_rare(report: Report, tmp_
     assert found(shown, "cleaning dropped 20 of 220 rows (9.1%)")
     assert found(shown, "train has fewer than 10 rows of class 'b'")
     assert found(shown, "classes are far from balanced: 136 training rows of 'a', 4 of 'b'")
+    assert found(shown, "compare with val/f1, which is that of 'b' alone")
+    shown = report(table(tmp_path / "three.csv", [*lines[:200], *["1,red,c"] * 6]))
+    assert found(shown, "val/f1, which counts each class the same")
 
 
 # --- equal rows ---
