@@ -81,6 +81,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except TunerError as error:
         _complain(str(error))
         sys.exit(error.exit_status)
+    except OSError as error:
+        if error.errno is None or isinstance(error, ConnectionError):
+            raise
+        # Rights, a full disk, a folder that is gone: where depends on the command.
+        at = f", at {error.filename}" if error.filename else ""
+        _complain(
+            "a command needs files that it can read, and folders with room to write to, but the system says: "
+            f"{error.strerror}{at}; set that right."
+        )
+        sys.exit(TunerError.exit_status)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "tuner"
