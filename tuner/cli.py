@@ -416,6 +416,7 @@ def predict(
 ) -> None:
     """Run an exported model on new data; one line a row."""
     from tuner.data import input_names, read_inputs
+    from tuner.data_report.words import printable
     from tuner.results.export import ExportedModel
 
     exported = ExportedModel.open(model)
@@ -427,7 +428,7 @@ def predict(
         return
     for name, prediction in zip(names or range(1, len(predictions) + 1), predictions, strict=True):
         values = "  ".join(f"{key}={_short(value)}" for key, value in prediction.items())
-        print(f"{name}  {values}")
+        print(printable(f"{name}  {values}"))
 
 
 @app.command()
