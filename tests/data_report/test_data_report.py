@@ -419,6 +419,15 @@ def test_standardised_numbers_come_back(scale: float) -> None:
     np.testing.assert_allclose(back, raw, rtol=0, atol=1e-6 * scale)
 
 
+def test_a_column_of_zeros_is_zero_and_teaches_nothing(report: Report, tmp_path: Path) -> None:
+    lines = [f"0,{place},{'ab'[place % 2]}" for place in range(40)]
+    shown = report(table(tmp_path / "rows.csv", lines))
+    assert shown.columns is not None
+    assert shown.columns[0].numbers is not None
+    assert set(shown.columns[0].numbers.quantiles) == {0.0}
+    assert found(shown, "nothing can be learned from column 'size': all training rows have one value")
+
+
 def test_a_value_far_from_the_others_takes_no_digits_from_them() -> None:
     raw = np.array([*range(30_000, 30_200), 3758, 1e9], np.float32)
     mean, std = float(np.float32(raw.mean())), float(np.float32(raw.std()))
