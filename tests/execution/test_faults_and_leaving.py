@@ -197,6 +197,9 @@ def test_leaving_waits_for_gangs_that_save_and_begins_nothing(tmp_path):
     assert conductor.next() is None
     assert conductor.paths.give_back.exists()
     assert conductor.take_cut() == [promised], "it has no gang yet"
+    assert left(conductor) == [
+        (promised, "it had no gang yet: it has no checkpoint, and begins from scratch")
+    ]
     assert not conductor.is_over
     decision = conductor.on_report(running, Report(0, {}, has_left=True))
     assert decision.action is Action.STOP
@@ -214,18 +217,23 @@ def test_trials_that_cannot_be_saved_are_cut_when_the_run_leaves(tmp_path):
     conductor.ask_to_leave("SIGINT")
     assert conductor.take_cut() == [number]
     assert conductor.is_over
+    reason = "it is not saved (search.checkpoints is false): it has no checkpoint, and begins from scratch"
+    assert left(conductor) == [(number, reason)]
 
 
 def test_a_gang_that_does_not_save_in_time_is_ended(tmp_path):
     clock = Clock()
     conductor, _ = make(tmp_path, 1, clock=clock, recovery={"grace_seconds": 5})
     number = begin(conductor)
+    write_checkpoint(conductor.paths.trial(number), 1, num_steps=9)
     conductor.ask_to_leave("SIGTERM")
     assert conductor.take_cut() == []
     clock.now_s += 6
     assert conductor.take_cut() == [number]
     assert conductor.is_over
     assert conductor.rows[number].state is TrialState.QUEUED
+    reason = "it was not saved within 5 s: its newest checkpoint is of report 1, step 9"
+    assert left(conductor) == [(number, reason)]
 
 
 @pytest.mark.parametrize("is_saved", [False, True])
@@ -265,6 +273,55 @@ def test_a_trial_that_is_resumed_while_it_is_saved_is_ended_too(tmp_path, is_hel
     assert [*cut, *conductor.take_cut()] == [number]
     assert conductor.is_over
     assert conductor.rows[number].state is (TrialState.PAUSED if is_held else TrialState.QUEUED)
+
+
+@pytest.mark.parametrize("is_regrouped", [False, True])
+def test_a_trial_that_is_resumed_while_it_is_saved_keeps_its_gang_until_it_is(tmp_path, is_regrouped):
+    conductor, _ = make(tmp_path, 1, scheduler=PausesAt(2, [0]), num_gangs=2)
+    number = begin(conductor)
+    conductor.on_report(number, Report(2, {"loss": 1.0}))
+    assert conductor.next().number == number
+    if is_regrouped:
+        send(conductor.paths.commands, Command("gangs", params={"gangs": 1}))
+    else:
+        conductor.ask_to_leave("SIGTERM")
+    assert conductor.take_cut() == []
+    assert not conductor.is_over
+    write_checkpoint(conductor.paths.trial(number), 2)
+    conductor.on_saved(number)
+    assert conductor.take_cut() == [number]
+    assert conductor.is_over
+    assert left(conductor) == [(number, "it is saved: its newest checkpoint is of report 2")]
+    assert conductor.regroup() == is_regrouped
+    assert conductor.rows[number].state is TrialState.QUEUED
+    assert not is_regrouped or conductor.next().number == number
+
+
+def left(conductor):
+    lines = read_decisions(conductor.paths.decisions)
+    return [(line["trial"], line["reason"]) for line in lines if line["action"] == "LEAVE"]
+
+
+@pytest.mark.parametrize(
+    ("place", "saved", "reason"),
+    [
+        ((2, 40), (2, 40), "it is saved: its newest checkpoint is of report 2, step 40"),
+        ((2, None), (2, 0), "it is saved: its newest checkpoint is of report 2"),
+        ((0, 7), (0, 7), "it is saved: its newest checkpoint is of report 0, step 7"),
+        ((2, 40), (2, 30), "it could not be saved: its newest checkpoint is of report 2, step 30"),
+        ((2, 40), None, "it could not be saved: it has no checkpoint, and begins from scratch"),
+        ((0, 0), None, "it had made no step yet"),
+    ],
+)
+def test_what_a_trial_that_leaves_is_said_to_leave_behind(tmp_path, place, saved, reason):
+    conductor, _ = make(tmp_path, 1)
+    number, (step, num_steps) = begin(conductor), place
+    if saved is not None:
+        write_checkpoint(conductor.paths.trial(number), saved[0], num_steps=saved[1])
+    conductor.ask_to_leave("SIGTERM")
+    conductor.take_cut()
+    conductor.on_report(number, Report(step, {}, num_steps=num_steps, has_left=True))
+    assert left(conductor) == [(number, reason)]
 
 
 def test_a_file_asks_to_leave_too(tmp_path):
