@@ -136,7 +136,7 @@ def test_a_function_that_runs_out_of_memory_is_infeasible(tmp_path):
     assert searcher.ends[0][2] == "out of memory: rank 0 ran out of memory"
 
 
-def model(tmp_path, params, **train):
+def model(tmp_path, params, *, num_gangs=1, **train):
     """A search over models of ours; `params`: suggested in turn."""
     experiment = Experiment.from_dict(
         {
@@ -156,7 +156,7 @@ def model(tmp_path, params, **train):
         searcher,
         NoStopping(),
         store_of=lambda data: tmp_path,
-        num_gangs=1,
+        num_gangs=num_gangs,
         clock=Clock(),
     )
     return conductor, searcher
@@ -188,6 +188,34 @@ def test_what_fits_is_remembered_for_trials_alike(tmp_path):
     conductor.on_start(1)
     conductor.on_report(1, Report(1, {"val/loss": 1.0}, TrialState.COMPLETE, "trained"))
     assert conductor.next().spec.train.micro_batch is None, "nobody knows about wider ones"
+
+
+def test_trials_alike_that_run_out_of_memory_side_by_side_are_halved_once(tmp_path):
+    conductor, _ = model(tmp_path, [(8, 0.1), (8, 0.2), (8, 0.3)], num_gangs=3)
+    numbers = [begin(conductor) for _ in range(3)]
+    for number in numbers:
+        conductor.on_report(number, faulty(fault="memory"))
+    reasons = [
+        line["reason"] for line in read_decisions(conductor.paths.decisions) if line["action"] == "RETRY"
+    ]
+    assert reasons == ["out of memory at micro-batch 6: goes on with 3"] * 3
+    assert [conductor.next().spec.train.micro_batch for _ in range(3)] == [3, 3, 3]
+
+
+def test_what_a_trial_learns_late_makes_no_other_larger(tmp_path):
+    conductor, searcher = model(tmp_path, [(8, 0.1), (8, 0.2)], num_gangs=2)
+    first, late = begin(conductor), begin(conductor)
+    for _ in range(2):
+        conductor.on_report(first, faulty(fault="memory"))
+        if conductor.rows[first].state is TrialState.QUEUED:
+            assert begin(conductor) == first
+    conductor.on_report(late, faulty(fault="memory"))
+    last = list(read_decisions(conductor.paths.decisions))[-1]
+    assert last["reason"] == "out of memory at micro-batch 6: goes on with 1"
+    assert conductor.next().spec.train.micro_batch == 1
+    conductor.on_report(first, faulty(fault="memory", reason="rank 0 ran out of memory"))
+    assert searcher.ends[first][0] is TrialState.INFEASIBLE
+    assert conductor.rows[late].state is TrialState.QUEUED, "it has not been tried with 1"
 
 
 def test_leaving_waits_for_gangs_that_save_and_begins_nothing(tmp_path):

@@ -110,6 +110,8 @@ class Conductor:
         self._is_space_exhausted = False
         self._pausing: set[int] = set()
         self._begins_at_s: dict[int, float] = {}
+        self._micro_batches: dict[int, int] = {}
+        """trial -> what its gang has tried"""
         self._cut: list[int] = []
         self._table_written_s = -math.inf
         self._inbox = Inbox(paths.commands)
@@ -653,6 +655,7 @@ class Conductor:
             return TrialJob(**common, function=self.experiment.function, config=config, max_reports=most)
         spec = self._fitting(self.experiment.resolve(params))
         spec = spec if seed is None else spec.with_seed(seed)
+        self._micro_batches[number] = micro_batch_of(spec, self.experiment.resources.workers)
         cache = self.experiment.resources.shard_cache
         return TrialJob(**common, spec=spec, store=self._store_of(spec.data), shard_cache=cache)
 
@@ -709,20 +712,24 @@ class Conductor:
         return self._state.best()
 
     def _shrink(self, number: int, reason: str) -> None:
-        """The trial does not fit into memory: it begins again with half the micro-batch, if there is one."""
-        spec = (
-            None
-            if self.experiment.function
-            else self._fitting(self.experiment.resolve(self.rows[number].params))
-        )
-        workers = self.experiment.resources.workers
-        smaller = None if spec is None else smaller_micro_batch(spec, workers)
-        if spec is None or smaller is None:
-            end = "" if spec is None else " at micro-batch 1"
-            self._finish(number, TrialState.INFEASIBLE, f"out of memory{end}: {reason}")
+        """The trial does not fit into memory: it begins again with half the micro-batch, if there is one.
+
+        With still less where a trial alike, which began at the same time, has learned that meanwhile.
+        """
+        if self.experiment.function is not None:
+            self._finish(number, TrialState.INFEASIBLE, f"out of memory: {reason}")
             return
-        reason = f"out of memory at micro-batch {micro_batch_of(spec, workers)}: goes on with {smaller}"
-        self._retry(number, "memory", reason, kind=kind_of(spec), micro_batch=smaller)
+        workers, tried = self.experiment.resources.workers, self._micro_batches[number]
+        spec = with_micro_batch(self.experiment.resolve(self.rows[number].params), workers, tried)
+        smaller = smaller_micro_batch(spec, workers)
+        if smaller is None:
+            self._finish(number, TrialState.INFEASIBLE, f"out of memory at micro-batch 1: {reason}")
+            return
+        kind = kind_of(spec)
+        most = min(smaller, self._state.micro_batches.get(kind, smaller))
+        fits = micro_batch_of(with_micro_batch(spec, workers, most), workers)
+        reason = f"out of memory at micro-batch {tried}: goes on with {fits}"
+        self._retry(number, "memory", reason, kind=kind, micro_batch=most)
 
     def _retry(self, number: int, fault: Fault, reason: str, **content: Any) -> None:
         wait_s = min(MAX_BACKOFF_S, 2.0 ** self._state.num_faults[number])
@@ -749,6 +756,7 @@ class Conductor:
     def _after_end(self, number: int) -> None:
         row = self.rows[number]
         self._pausing.discard(number)
+        self._micro_batches.pop(number, None)
         if row.is_judged:
             self._tell_of_end(row)
             self._scheduler.on_finish(number)
