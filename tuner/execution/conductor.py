@@ -368,9 +368,8 @@ class Conductor:
         if newest is None:
             return "it has no checkpoint, and begins from scratch"
         num_reports, num_steps = newest
-        return f"its newest checkpoint is of report {num_reports}" + (
-            f", step {num_steps}" if num_steps else ""
-        )
+        step = f", step {num_steps}" if num_steps else ""
+        return f"its newest checkpoint is of report {num_reports}{step}"
 
     def _on_gangs(self) -> Iterator[TrialRow]:
         """Of the trials that have a gang or are promised one."""
