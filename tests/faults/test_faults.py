@@ -18,7 +18,7 @@ a model of ours as well. 17 more are in the tests after it and in `test_lost_nod
     no checkpoint                x        x                                       its folder, or no room
     disk full                                        x
     clock set                                        x                  x
-    raylet, GCS                                      x                  x
+    raylet, GCS                                      x
 
 A function raises, fills memory or reports what is not finite nowhere else. A study's database that is away is
 in `tests/execution/test_storage_outage.py`: at each of its statements.
@@ -224,7 +224,8 @@ ROWS = [
             ("SIGINT twice", "while confirming"),
         ),
     ),
-    Row("adaptive", (("raylet killed", TRAINING), ("gcs_server killed", "while confirming"))),
+    at("adaptive", "raylet killed", TRAINING),
+    at("adaptive", "gcs_server killed", TRAINING),
     Row(
         "adaptive",
         (("clock a day back and SIGKILL", TRAINING), ("clock a day on and SIGKILL", "while confirming")),
