@@ -120,6 +120,21 @@ def test_absent_values_sort_last_and_new_rows_are_added(run: Callable[..., Any])
     assert run(body) == [[2, 0, 1, 3], [3, 2, 0, 1, 4], 5, "late", None]
 
 
+def test_changed_rows_are_whole_and_columns_of_notes_go_with_the_last_note(run: Callable[..., Any]) -> None:
+    body = (
+        TRIALS
+        + """
+    const columns = ["number", "state", "param/opt.a.lr"];
+    const row = { number: [0], state: ["COMPLETE"], "param/opt.a.lr": [0.1] };
+    trials.patch([...columns, "tags", "note"], { ...row, tags: ["odd"], note: [null] });
+    const noted = [trials.has("tags"), trials.has("note")];
+    trials.patch(columns, row);
+    const is_left = [trials.has("tags"), trials.names.includes("tags")];
+    return [noted, is_left, trials.column("best/val/loss").raw[0]];"""
+    )
+    assert run(body) == [[True, False], [False, False], None]
+
+
 def test_short_names_tell_apart(run: Callable[..., Any]) -> None:
     body = 'return [...(await import("/page/js/format.js")).shortNames(given).values()]'
     names = ["param/train.sgd.lr", "param/train.adam.lr", "param/model.depth", "best/val/loss"]
@@ -211,3 +226,36 @@ def test_what_a_search_took_and_what_its_trials_would_have_taken_whole(run: Call
     assert found == {"unit": "gang", "spent_s": 260, "ended_s": 130, "whole_s": 250, "busy": 0.75}
     found = run(COST, [200, 60, 80, 180])
     assert found == {"unit": "GPU", "spent_s": 520, "ended_s": 260, "whole_s": 500, "busy": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("axis", "places"),
+    [
+        ("step", [[1, 2], [1, 2]]),
+        ("epoch", [[2, 3], [1, 2]]),
+        ("time", [[0, 4], [0, 4]]),
+        ("gpu", [[5, 10], None]),
+        ("none of these", [[1, 2], [1, 2]]),
+    ],
+)
+def test_a_curve_is_drawn_over(run: Callable[..., Any], axis: str, places: list[list[int] | None]) -> None:
+    body = """
+    const { CurvesPlot } = await import("/page/js/curves.js");
+    const { Trials } = await import("/page/js/columns.js");
+    const data = {
+      number: [0, 1],
+      reports: [2, 2],
+      gpu_seconds: [10, null],
+      "param/train.validate_every": [null, 1],
+    };
+    const curve = { step: [1, 2], time: [60, 64], value: [0.5, 0.4] };
+    const plot = Object.assign(Object.create(CurvesPlot.prototype), {
+      data: { of: () => curve },
+      store: {
+        view: { x: given, smoothing: 0 },
+        detail: { settings: { train: { epochs: 3, validate_every: 2 } } },
+        trials: new Trials(Object.keys(data), data, []),
+      },
+    });
+    return [0, 1].map((row) => plot.curve(row)?.x ?? null);"""
+    assert run(body, axis) == places

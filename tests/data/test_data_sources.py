@@ -140,3 +140,9 @@ def test_npz_files_that_do_not_fit(prepared: Any, tmp_path: Path, arrays: Any, m
     path = {"train": str(tmp_path / "a.npz"), "val": str(tmp_path / "bad.npz")}
     with pytest.raises(DataError, match=match):
         prepared({"type": "npz", "path": path}, "image_classification")
+
+
+def test_npz_of_objects_says_what_it_may_hold(tmp_path: Path) -> None:
+    np.savez(tmp_path / "bad.npz", x=np.zeros((4, 2)), y=np.array(["a", None, "b", "a"], dtype=object))
+    with pytest.raises(DataError, match=r"as arrays of numbers and of text, not of objects$"):
+        sources.read(source(type="npz", path=str(tmp_path / "bad.npz")))

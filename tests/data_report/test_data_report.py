@@ -187,6 +187,9 @@ def test_cleaning_that_drops_much_and_classes_that_are_rare(report: Report, tmp_
     assert found(shown, "cleaning dropped 20 of 220 rows (9.1%)")
     assert found(shown, "train has fewer than 10 rows of class 'b'")
     assert found(shown, "classes are far from balanced: 136 training rows of 'a', 4 of 'b'")
+    assert found(shown, "compare with val/f1, which is that of 'b' alone")
+    shown = report(table(tmp_path / "three.csv", [*lines[:200], *["1,red,c"] * 6]))
+    assert found(shown, "val/f1, which counts each class the same")
 
 
 # --- equal rows ---
@@ -464,6 +467,15 @@ def test_standardised_numbers_come_back(scale: float) -> None:
     back = unscaled((raw - np.float32(mean)) / np.float32(std), mean, std)
     assert back[0] == 0
     np.testing.assert_allclose(back, raw, rtol=0, atol=1e-6 * scale)
+
+
+def test_a_column_of_zeros_is_zero_and_teaches_nothing(report: Report, tmp_path: Path) -> None:
+    lines = [f"0,{place},{'ab'[place % 2]}" for place in range(40)]
+    shown = report(table(tmp_path / "rows.csv", lines))
+    assert shown.columns is not None
+    assert shown.columns[0].numbers is not None
+    assert set(shown.columns[0].numbers.quantiles) == {0.0}
+    assert found(shown, "nothing can be learned from column 'size': all training rows have one value")
 
 
 def test_a_value_far_from_the_others_takes_no_digits_from_them() -> None:

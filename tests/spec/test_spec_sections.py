@@ -486,7 +486,7 @@ WRONG = [
             "data__source": {"type": "sklearn", "name": "digits"},
             "data__clean": {"missing": "mean"},
         },
-        "data.clean is for tables of numbers and text; found it with task image_classification; drop it",
+        "data.clean is for tabular_classification and regression; found it with task image_classification",
     ),
     (
         {
@@ -494,7 +494,7 @@ WRONG = [
             "data__source": {"type": "sklearn", "name": "digits"},
             "data__encode": {"categories": "ordinal"},
         },
-        "data.encode is for tables of numbers and text; found it with task image_classification; drop it",
+        "data.encode is for tabular_classification and regression; found it with task image_classification",
     ),
     (
         {
@@ -503,8 +503,8 @@ WRONG = [
             "data__source": {"type": "labelled_text", "path": "a.tsv"},
             "data__clean": {"missing": "drop", "duplicates": "drop", "invalid": "drop"},
         },
-        "data.clean is for tables of numbers and text (of labelled_text invalid and duplicates only); found "
-        "it with task text_classification; drop it",
+        "data.clean is for tabular_classification and regression (of labelled_text invalid and duplicates "
+        "only); found it with task text_classification; drop it",
     ),
     (
         {
@@ -513,7 +513,7 @@ WRONG = [
             "data__source": {"type": "text", "path": "a.txt"},
             "data__clean": {"duplicates": "drop"},
         },
-        "data.clean is for tables of numbers and text; found it with task language_modelling; drop it",
+        "data.clean is for tabular_classification and regression; found it with task language_modelling; drop",
     ),
     (
         {"task": "language_modelling", "model": {"type": "rnn"}, "search__metric": "val/loss"},
@@ -601,9 +601,12 @@ def test_a_folder_of_images():
     [
         (
             {"data__clean": {"duplicates": "drop"}},
-            "data.clean is for tables of numbers and text (of image_folder invalid only); found it with task",
+            "data.clean is for tabular_classification and regression (of image_folder invalid only); found",
         ),
-        ({"data__encode": {"categories": "ordinal"}}, "data.encode is for tables of numbers and text; found"),
+        (
+            {"data__encode": {"categories": "ordinal"}},
+            "data.encode is for tabular_classification and regression; found",
+        ),
         (
             {"data__source": {"type": "image_folder", "path": {"train": "a"}}},
             "data.source.path must be a path, or a mapping of train and val, and test where there is one, to "
@@ -787,7 +790,7 @@ def audio(**changes):
         ),
         (
             {"data__clean": {"missing": "mean"}},
-            "data.clean is for tables of numbers and text (of audio invalid only); found it with task",
+            "data.clean is for tabular_classification and regression (of audio invalid only); found",
         ),
         (
             {"data__text": {"max_length": 8}},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -95,11 +95,14 @@ def _without_text(texts: AnyArray, origins: Origins) -> Iterator[Faults]:
         yield Faults("text_missing", rows, message)
 
 
-def check_texts(texts: AnyArray) -> None:
-    """DataError at the first row of `texts` [rows], or of pairs [rows, 2], in which one is empty."""
+def check_texts(texts: AnyArray, name_of: Callable[[int], str] = row_number) -> None:
+    """DataError at the first row of `texts` [rows], or of pairs [rows, 2], in which one is empty.
+
+    `name_of` a row is what it says of it.
+    """
     rows = _lacking(texts)
     if len(rows):
-        raise DataError(f"{_said_of(texts, row_number(rows[0]))} or remove the row")
+        raise DataError(f"{_said_of(texts, name_of(rows[0]))} or remove the row")
 
 
 def _lacking(texts: AnyArray) -> Indices:

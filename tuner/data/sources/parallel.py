@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tuner.data.sources import text_files
-from tuner.data.sources.files import parts_of, split_files
+from tuner.data.origins import Origins
+from tuner.data.sources.files import split_files
 from tuner.data.sources.table_files import texts_of
+from tuner.data.sources.text_files import read_lines, read_table_of_texts
 from tuner.data.table import AnyArray, Table
 from tuner.errors import DataError
 from tuner.spec.sections import ParallelFiles, ParallelTableSource, ParallelTextSource
@@ -21,24 +22,26 @@ Sides = tuple[AnyArray, AnyArray]
 def read_table(source: ParallelTableSource) -> Table:
     """All rows of the files; DataError where a column is missing."""
     files = split_files(source.path)
-    tables = [text_files.read_table(path, source, [source.source, source.target]) for _, path in files]
-    texts, translations = (
-        np.concatenate([texts_of(table, name) for table in tables]) for name in (source.source, source.target)
-    )
-    parts = parts_of(files, [len(table.frame) for table in tables])
-    return Table(texts, translations, parts=parts)
+    return _joined([(part, str(path), _columns(path, source)) for part, path in files])
 
 
 def read_files(source: ParallelTextSource) -> Table:
     """All lines of both files, or of two files a split; DataError where one has more than the other."""
     if isinstance(source.path, ParallelFiles):
-        return Table(*_lines(source.path))
-    parts = {name: getattr(source.path, name) for name in type(source.path).model_fields}
-    return _joined({part: _lines(files) for part, files in parts.items() if files is not None})
+        parts: list[tuple[str | None, ParallelFiles]] = [(None, source.path)]
+    else:
+        given = {name: getattr(source.path, name) for name in type(source.path).model_fields}
+        parts = [(name, files) for name, files in given.items() if files is not None]
+    return _joined([(part, f"{files.source} and {files.target}", _lines(files)) for part, files in parts])
+
+
+def _columns(path: Path, source: ParallelTableSource) -> Sides:
+    file = read_table_of_texts(path, source, [source.source, source.target])
+    return texts_of(file, source.source), texts_of(file, source.target)
 
 
 def _lines(files: ParallelFiles) -> Sides:
-    texts, translations = text_files.read_lines(Path(files.source)), text_files.read_lines(Path(files.target))
+    texts, translations = read_lines(Path(files.source)), read_lines(Path(files.target))
     if len(texts) != len(translations):
         raise DataError(
             f"each line must have its translation, but {files.source} has {len(texts)} lines and "
@@ -47,8 +50,14 @@ def _lines(files: ParallelFiles) -> Sides:
     return texts, translations
 
 
-def _joined(parts: Mapping[str, Sides]) -> Table:
-    texts = np.concatenate([texts for texts, _ in parts.values()])
-    translations = np.concatenate([translations for _, translations in parts.values()])
-    names = np.repeat(list(parts), [len(texts) for texts, _ in parts.values()])
-    return Table(texts, translations, parts=names)
+def _joined(parts: Sequence[tuple[str | None, str, Sides]]) -> Table:
+    """Of each file the split, or None, its name and what is in it."""
+    names, files, sides = zip(*parts, strict=True)
+    texts, translations = zip(*sides, strict=True)
+    lengths = [len(each) for each in texts]
+    return Table(
+        np.concatenate(texts),
+        np.concatenate(translations),
+        parts=None if names[0] is None else np.repeat(names, lengths),
+        origins=Origins.of_files(files, lengths),
+    )

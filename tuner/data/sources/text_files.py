@@ -22,7 +22,7 @@ _FORMATS = {".jsonl": "jsonl", ".parquet": "parquet"}
 def read_labelled(source: LabelledTextSource) -> Table:
     """All rows of the files; DataError where a column is missing."""
     files = split_files(source.path)
-    tables = [read_table(path, source, [*source.text_columns, source.label]) for _, path in files]
+    tables = [read_table_of_texts(path, source, [*source.text_columns, source.label]) for _, path in files]
     lengths = [len(table.frame) for table in tables]
     return Table(
         np.concatenate([_columns_of(table, source.text) for table in tables]),
@@ -52,7 +52,7 @@ def format_of(path: Path, delimiter: str | None) -> str:
     return _FORMATS.get(suffix) or delimiter or ("," if suffix == ".csv" else "\t")
 
 
-def read_table(
+def read_table_of_texts(
     path: Path, source: LabelledTextSource | ParallelTableSource, needed: Sequence[str]
 ) -> TableFile:
     """These columns of a file of `source`; DataError where it cannot be read, or has none of that name."""

@@ -1,11 +1,11 @@
 // What the pipeline did to the data: rows of each split, what was dropped, distributions before and after, samples, leakage.
-import { Card } from "./card.js";
+import { Card, tableFiles } from "./card.js";
 import { colours } from "./colours.js";
-import { csv, el, fill } from "./dom.js";
+import { el, fill } from "./dom.js";
 import { number, percent } from "./format.js";
 import { figures } from "./samples.js";
 import { linear } from "./scales.js";
-import { bars, chart, sparkBars } from "./svg.js";
+import { bars, chart, chartsFile, sparkBars } from "./svg.js";
 
 const MOST_COLUMNS = 60;
 const MOST_CLASSES = 30;
@@ -46,7 +46,7 @@ export class DataPart {
   }
 
   #card(key, title, table) {
-    return new Card(`data-${key}`, title, this.store, [], { csv: () => csv(table()) });
+    return new Card(`data-${key}`, title, this.store, [], tableFiles(title, table));
   }
 
   show(report) {
@@ -57,6 +57,8 @@ export class DataPart {
     put(cards.rows, htmlTable(this.#rowsTable(true)), this.#targets());
     put(cards.dropped, this.#dropped());
     put(cards.content, this.#content());
+    const charts = cards.content.body.querySelectorAll(".chart");
+    if (charts.length) cards.content.files.svg = () => chartsFile(...charts);
     put(cards.samples, figures(this.api, report, report.samples.map(sampleItem)));
     put(cards.leakage, this.#leakage());
     cards.content.note.textContent = lookedAt(report);
