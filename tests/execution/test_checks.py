@@ -76,6 +76,31 @@ def test_images_too_small_for_a_residual_network(tmp_path, stem, side):
         check_fit(spec, prepare(spec.data, spec.task, tmp_path / "images").manifest)
 
 
+@pytest.mark.parametrize("augment", [{"hue": 20}, {"saturation": {"float": [0.0, 0.5]}}])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_colours_of_images_without_any(tmp_path, augment, channels):
+    import numpy as np
+
+    path = tmp_path / "rows.npz"
+    np.savez(path, x=np.random.default_rng(0).normal(size=(60, channels, 8, 8)), y=np.arange(60) % 2)
+    changes = {
+        "task": "image_classification",
+        "model": {"type": "cnn"},
+        "data": {"source": {"type": "npz", "path": str(path)}},
+        "train": IRIS["train"] | {"augment": augment},
+    }
+    specs = list(Experiment.from_dict(IRIS | changes).representatives())
+    manifest = prepare(specs[0].data, specs[0].task, tmp_path / "images").manifest
+    found = []
+    for spec in specs:
+        try:
+            check_fit(spec, manifest)
+        except ExperimentError as error:
+            found.append(str(error))
+    assert bool(found) == (channels == 1)
+    assert all("images of three channels" in line and "(1, 8, 8)" in line for line in found)
+
+
 def test_a_warm_start_that_is_none(tmp_path):
     check_warm_start(experiment())
     with pytest.raises(ExperimentError, match="search.warm_start must name folders of earlier experiments"):

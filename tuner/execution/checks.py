@@ -76,6 +76,12 @@ def check_fit(spec: TrialSpec, manifest: Manifest) -> None:
             f"train.batch_size must not exceed the training rows, but found {spec.train.batch_size} with "
             f"{num_rows} rows; lower it."
         )
+    is_recoloured = spec.train.augment.saturation or spec.train.augment.hue
+    if is_recoloured and manifest.input_shape[0] != 3:
+        raise ExperimentError(
+            f"train.augment.saturation and hue need images of three channels, red, green and blue, but the "
+            f"data has rows of shape {manifest.input_shape}; drop them, or use data.image.mode rgb."
+        )
     if spec.train.loss == "bce" and num_classes != 2:
         raise ExperimentError(
             f"train.loss bce needs two classes, but the data has {num_classes}; use cross_entropy."

@@ -1064,10 +1064,17 @@ class AugmentSpec(Section):
     """share of each side that images are moved by, at most, either way"""
     flip: Share = 0.0
     """probability that left and right are exchanged"""
+    crop: Fraction = 0.0
+    """of each side of an image up to this share is cut off, and the rest made as large as the whole was: a
+    random resized crop (Szegedy et al., 2015)"""
     brightness: Penalty = 0.0
     """what is added to an image, at most, or subtracted"""
     contrast: Fraction = 0.0
     """the values of an image are multiplied by 1 - contrast to 1 + contrast"""
+    saturation: Share = 0.0
+    """of an RGB image: how far pixels are from grey is multiplied by 1 - saturation to 1 + saturation"""
+    hue: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """of an RGB image: degrees by which colours turn about grey, at most, either way; 120 make red green"""
     noise: Penalty = 0.0
     """standard deviation of Gaussian noise, drawn for each value"""
     cutout: Fraction = 0.0

@@ -57,7 +57,8 @@ RULES: dict[str, TaskRules] = {
         models=("mlp", "cnn", "resnet"),
         losses=_CLASSIFICATION_LOSSES,
         augmentations=(
-            *("rotate", "scale", "translate", "flip", "brightness", "contrast", "cutout"),
+            *("rotate", "scale", "translate", "flip"),
+            *("brightness", "contrast", "saturation", "hue", "crop", "cutout"),
             *_MASKS,
             *_MIXING,
         ),
