@@ -54,7 +54,7 @@ RULES: dict[str, TaskRules] = {
     "image_classification": TaskRules(
         metrics=CLASSIFICATION_METRICS,
         sources=("digits", "npz", "image_folder"),
-        models=("mlp", "cnn", "resnet"),
+        models=("mlp", "cnn", "resnet", "pretrained"),
         losses=_CLASSIFICATION_LOSSES,
         augmentations=(
             *("rotate", "scale", "translate", "flip"),
