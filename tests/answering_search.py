@@ -1,6 +1,6 @@
 """A search that only answers: it holds a folder as one that runs, and says to commands what it is told to.
 
-with AnsweringSearch(paths, {"stop": (True, "it stops at its next report")}) as search:
+with AnsweringSearch(paths, {"stop": (True, "it stops at its next new report")}) as search:
     ...
 search.asked
 """

@@ -80,8 +80,8 @@ def resume(
 def stop_trial(folder: str | Path, number: int) -> Answer | None:
     """Tells the search that runs in the experiment's folder, in another process, to stop one trial.
 
-    It is STOPPED at its next report; the search goes on. Returns what the search answered, None where it has
-    not within 30 s.
+    It is STOPPED at its next new report; the search goes on. Returns what the search answered, None where it
+    has not within 30 s.
 
     Raises:
         ResultsError: nothing runs there.
@@ -104,7 +104,7 @@ def set_gangs(folder: str | Path, number: int) -> Answer | None:
 def pause_trial(folder: str | Path, number: int) -> Answer | None:
     """Tells the search that runs in the experiment's folder, in another process, to pause one trial.
 
-    It is saved at its next report and gives its gang free, until `unpause_trial`, also when the search is
+    It is saved at its next new report and gives its gang free, until `unpause_trial`, also when the search is
     resumed in between. While a trial is paused the search does not end by itself. Returns what the search
     answered, None where it has not within 30 s.
 

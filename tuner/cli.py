@@ -217,7 +217,8 @@ def resume(
 def stop(
     folder: Folder,
     trial: Annotated[
-        int | None, typer.Option(metavar="N", help="only this trial, at its next report; the search goes on")
+        int | None,
+        typer.Option(metavar="N", help="only this trial, at its next new report; the search goes on"),
     ] = None,
 ) -> None:
     """Stop a search gracefully: what trains is saved, and tuner resume goes on with it."""
@@ -239,7 +240,7 @@ def gangs(folder: Folder, number: Annotated[int, typer.Argument(metavar="N")]) -
 
 @app.command()
 def pause(folder: Folder, trial: Trial) -> None:
-    """Pause a trial of a search that runs: saved at its next report, until tuner unpause."""
+    """Pause a trial of a search that runs: saved at its next new report, until tuner unpause."""
     _print_answer(folder, f"trial {trial}", tuner.pause_trial(folder, trial))
 
 

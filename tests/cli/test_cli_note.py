@@ -69,6 +69,8 @@ def test_results_have_columns_of_notes_where_there_are_some(program: Program, fo
     import pandas as pd
 
     assert pd.read_parquet("trials.parquet")["tags"][1] == "good odd"
+    tuner.note(folder, 1, "", remove=["good", "odd"])
+    assert {"tags", "note"}.isdisjoint(program("results", folder).out.splitlines()[0].split(","))
 
 
 def test_a_follower_hears_of_notes(folder: Path) -> None:
@@ -81,5 +83,7 @@ def test_a_follower_hears_of_notes(folder: Path) -> None:
     assert list(changes.trials["tags"]) == ["late"]
     assert not follower.poll()
     tuner.note(folder, 2, remove=["late"])
-    assert follower.poll().trials["tags"].isna().all()
-    assert list(follower.tables.trials["tags"].notna()) == [False] * 5
+    gone = follower.poll().trials
+    assert list(gone["number"]) == [2]
+    assert "tags" not in gone.columns
+    assert "tags" not in follower.tables.trials.columns

@@ -21,7 +21,7 @@ COMMANDS = "/api/experiments/mlp/commands"
 NOTE = "/api/experiments/mlp/trials/1/note"
 STOP = {"name": "stop", "trial": 1}
 ANSWERS = {
-    "stop": (True, "it stops at its next report"),
+    "stop": (True, "it stops at its next new report"),
     "enqueue": (False, "all are drawn"),
 }
 
@@ -218,7 +218,7 @@ def test_logs_of_others_take_nothing(tmp_path: Path) -> None:
 def test_a_command_is_given_and_its_answer_told(api: TestClient, search: AnsweringSearch) -> None:
     assert api.post(COMMANDS, json=STOP).json() == {
         "is_done": True,
-        "reason": "it stops at its next report",
+        "reason": "it stops at its next new report",
     }
     enqueue = {"name": "enqueue", "trial": 1, "params": {"train.optimizer.lr": 0.05}}
     assert api.post(COMMANDS, json=enqueue).json() == {"is_done": False, "reason": "all are drawn"}
@@ -227,6 +227,30 @@ def test_a_command_is_given_and_its_answer_told(api: TestClient, search: Answeri
         ("enqueue", 1, {"train.optimizer.lr": 0.05}),
     ]
     assert len({command.key for command in search.asked}) == 2
+
+
+def test_whether_somebody_has_paused_a_trial_is_told(api: TestClient, paths: ExperimentPaths) -> None:
+    log = paths.decisions.read_bytes()
+    row = json.loads(log.splitlines()[1])
+    begun = [json.loads(line) for line in log.splitlines() if json.loads(line)["trial"] in (None, 0)]
+    going = next(index for index, line in enumerate(begun) if line["trial"] == 0 and "state" in line)
+
+    def is_held(*commands: tuple[str, bool]) -> bool:
+        said = [
+            {**row, "action": "COMMAND", "trial": 0, "key": str(index), "name": name, "is_done": is_done}
+            for index, (name, is_done) in enumerate(commands)
+        ]
+        lines = [*begun[:going], *said]
+        paths.trials_csv.unlink(missing_ok=True)
+        paths.decisions.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        found: bool = api.get("/api/experiments/mlp/trials/0").json()["is_held"]
+        return found
+
+    assert not is_held()
+    assert is_held(("pause", True))
+    assert not is_held(("pause", True), ("unpause", True))
+    assert is_held(("pause", True), ("unpause", True), ("pause", True), ("unpause", False))
+    assert not is_held(("pause", False), ("stop", False))
 
 
 def test_a_key_of_ones_own_is_not_taken(api: TestClient, search: AnsweringSearch) -> None:
@@ -328,7 +352,7 @@ def test_a_note_is_kept_and_shown_whether_a_search_runs_or_not(
     assert noted(api)[1] == ("good <b>", HOSTILE)
     assert noted(api)[0] == (None, None)
     api.post(NOTE, json={"text": "", "tags": []})
-    assert noted(api)[1] == (None, None)
+    assert {"tags", "note"}.isdisjoint(api.get("/api/experiments/mlp/trials").json()["columns"])
 
 
 def test_listeners_hear_of_a_note(results: Path, api: TestClient) -> None:

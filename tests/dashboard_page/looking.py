@@ -7,7 +7,12 @@ AXE = Path(__file__).parent / "axe-core-4.14.1" / "axe.min.js"
 IDLE = """() => new Promise((done) => {
   const last = (name) => performance.getEntriesByName(`tuner:${name}`).at(-1)?.startTime ?? -1;
   const isIdle = () => last("first") >= 0 && last("painted") >= last("changed");
-  const look = () => (isIdle() ? done() : requestAnimationFrame(look));
+  let frames = 0;
+  const look = () => {
+    frames = isIdle() ? frames + 1 : 0;
+    if (frames === 3) done();
+    else requestAnimationFrame(look);
+  };
   requestAnimationFrame(look);
 })"""
 INK = """(selector) => [...document.querySelectorAll(`${selector} canvas`)].map((canvas) => {
@@ -40,8 +45,7 @@ class Looker:
         self.settle()
 
     def settle(self) -> None:
-        """Waits until everything that changed is drawn, also what a new size of a view has changed."""
-        self.page.evaluate(IDLE)
+        """Waits until all that changed is drawn, and nothing is due for three frames: new sizes come late."""
         self.page.evaluate(IDLE)
 
     def text(self, selector: str) -> str:
@@ -63,6 +67,17 @@ class Looker:
         self.page.mouse.move(*places[1], steps=4)
         self.page.mouse.up()
         self.settle()
+
+    def choose(self, title: str, choice: str) -> None:
+        """Takes a choice of the menu that saves a view."""
+        self.page.get_by_role("button", name=f"Save {title}", exact=True).click()
+        self.page.locator(".popover").get_by_role("button", name=choice).click()
+
+    def saved(self, title: str, kind: str) -> bytes:
+        """The file of a view: PNG, SVG or CSV."""
+        with self.page.expect_download() as waiting:
+            self.choose(title, f"({kind})")
+        return Path(waiting.value.path()).read_bytes()
 
     def press(self, *keys: str) -> None:
         for key in keys:

@@ -27,8 +27,8 @@ Open = Callable[..., Looker]
 TOKEN = "a-token-of-some-length"
 PATIENCE_S = 120.0
 ANSWERS = {
-    "stop": (True, "it stops at its next report"),
-    "pause": (True, "it pauses at its next report"),
+    "stop": (True, "it stops at its next new report"),
+    "pause": (True, "it pauses at its next new report"),
     "unpause": (False, "only a trial that was told to pause can be told to go on"),
     "enqueue": (True, "it is tried next"),
     "clone": (False, "a clone begins from a checkpoint"),
@@ -123,7 +123,7 @@ def test_a_trial_is_stopped_after_a_question(
     assert search.asked == []
     press(page, "Stop …", ".panel")
     press(page, f"Stop trial {number}", "dialog")
-    the_answer(page, f"Stop trial {number}: it stops at its next report")
+    the_answer(page, f"Stop trial {number}: it stops at its next new report")
     assert [(command.name, command.trial) for command in search.asked] == [("stop", number)]
 
 
@@ -133,8 +133,30 @@ def test_a_trial_is_paused_without_a_question(
     number = row_in(paths, TrialState.RUNNING).number
     open_trial(page, number)
     press(page, "Pause", ".panel")
-    the_answer(page, f"Pause trial {number}: it pauses at its next report")
+    the_answer(page, f"Pause trial {number}: it pauses at its next new report")
     assert [(command.name, command.trial) for command in search.asked] == [("pause", number)]
+
+
+def offered(looker: Looker) -> list[str]:
+    """The visible buttons of the trial that is open."""
+    names: list[str] = looker.page.locator(".panel .control button:visible").all_inner_texts()
+    return names
+
+
+def test_only_what_somebody_paused_can_be_told_to_go_on(page: Looker, paths: ExperimentPaths) -> None:
+    """A scheduler pauses trials too, and says itself when they go on."""
+    number = row_in(paths, TrialState.PAUSED).number
+    open_trial(page, number)
+    page.page.locator(".panel").get_by_role("button", name="Pause", exact=True).wait_for()
+    assert offered(page) == ["Pause", "Stop …", "Clone with changes …"]
+    page.page.locator(".panel").get_by_role("button", name="Pause", exact=True).focus()
+    page.press("Enter")
+    the_answer(page, f"Pause trial {number}: it pauses at its next new report")
+    page.page.locator(".panel").get_by_role("button", name="Unpause", exact=True).wait_for()
+    assert offered(page) == ["Unpause", "Stop …", "Clone with changes …"]
+    assert page.page.evaluate("document.activeElement.textContent") == "Unpause"
+    press(page, "Unpause", ".panel")
+    the_answer(page, f"Unpause trial {number} is refused")
 
 
 def test_an_ended_trial_has_nothing_to_stop(page: Looker, paths: ExperimentPaths) -> None:
@@ -416,7 +438,7 @@ def test_a_search_that_runs_obeys(
     open_trial(looker, 0)
     press(looker, "Stop …", ".panel")
     press(looker, "Stop trial 0", "dialog")
-    the_answer(looker, "Stop trial 0: it stops at its next report")
+    the_answer(looker, "Stop trial 0: it stops at its next new report")
     looker.page.locator(".card-table .badge.state-stopped").first.wait_for(timeout=PATIENCE_S * 1000)
     looker.page.locator(".card-table").get_by_text("somebody told it to stop").wait_for()
     looker.press("Escape")
@@ -438,7 +460,7 @@ def test_a_search_that_runs_obeys(
         open_trial(looker, number)
         press(looker, "Stop …", ".panel")
         press(looker, f"Stop trial {number}", "dialog")
-        the_answer(looker, f"Stop trial {number}: it stops at its next report")
+        the_answer(looker, f"Stop trial {number}: it stops at its next new report")
     looker.press("Escape")
     looker.page.locator(".card-table .grid-row").filter(has_text="0.125").wait_for(timeout=PATIENCE_S * 1000)
 

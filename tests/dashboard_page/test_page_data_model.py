@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -75,11 +76,8 @@ def look(browser: Any, model_address: str) -> Iterator[Open]:
     assert [fault for looker in lookers for fault in looker.faults] == []
 
 
-def _saved(looker: Looker, title: str, kind: str = "CSV") -> Path:
-    looker.page.get_by_role("button", name=f"Save {title}").click()
-    with looker.page.expect_download() as waiting:
-        looker.page.get_by_role("button", name=kind).click()
-    return Path(waiting.value.path())
+def _table_of(looker: Looker, title: str) -> list[str]:
+    return looker.saved(title, "CSV").decode().splitlines()
 
 
 def test_the_data_of_a_table_tells_what_cleaning_did(look: Open) -> None:
@@ -93,7 +91,7 @@ def test_the_data_of_a_table_tells_what_cleaning_did(look: Open) -> None:
     assert looker.page.locator(".card-data-samples dl").count() > 3
     assert MARKUP in content
     assert looker.page.evaluate("document.body.dataset.broken") is None
-    rows = list(csv.reader(_saved(looker, "Rows and classes").read_text().splitlines()))
+    rows = list(csv.reader(_table_of(looker, "Rows and classes")))
     assert rows[0] == ["", "train", "val", "test"]
 
 
@@ -106,6 +104,8 @@ def test_pictures_and_sounds_come_by_themselves(look: Open) -> None:
     )
     looker = look("/e/recordings#tab=model")
     looker.page.locator("audio").first.wait_for()
+    caption = looker.page.locator(".card-data-samples figcaption").first.inner_text()
+    assert re.search(r"train \d+ · \S+\.wav$", caption), caption
     seconds = looker.page.evaluate(
         """() => new Promise((done) => {
           const sound = document.querySelector("audio");
@@ -128,7 +128,7 @@ def test_a_cell_of_the_confusion_shows_its_rows_and_is_in_the_address(look: Open
     shown = looker.page.locator(".card-model-examples .sample").count()
     assert shown == min(12, count)
     looker.page.wait_for_url("**cell=3%2C3*")
-    rows = list(csv.DictReader(_saved(looker, "Worst errors").read_text().splitlines()))
+    rows = list(csv.DictReader(_table_of(looker, "Worst errors")))
     assert {row["predicted"] for row in rows} == {"3"}
     again = look(looker.page.url.removeprefix(looker.address))
     again.page.locator('[data-cell="3,3"][aria-pressed="true"]').wait_for()
@@ -143,9 +143,51 @@ def test_curves_and_calibration_are_drawn_and_saved(look: Open) -> None:
     assert looker.page.locator(".card-model-curves polyline").count() == 8
     assert looker.page.locator(".card-model-calibration rect").count() >= 5
     assert "expected calibration error" in looker.text(".card-model-calibration .note")
-    assert _saved(looker, "Calibration", "SVG").read_text().startswith("<svg")
-    rows = list(csv.DictReader(_saved(looker, "Precision and recall").read_text().splitlines()))
+    assert looker.saved("Calibration", "SVG").startswith(b"<svg")
+    rows = list(csv.DictReader(_table_of(looker, "Precision and recall")))
     assert {row["class"] for row in rows} == set("0123456789")
+
+
+FILES = ["Picture (PNG)", "Picture (SVG)", "Table (CSV)", "Copy link"]
+CARDS = {
+    ("digits", "data"): 6,
+    ("table", "data"): 6,
+    ("digits", "model"): 4,
+    ("diabetes", "model"): 3,
+    ("book", "model"): 3,
+    ("texts", "try"): 2,
+}
+"""How many views a part of an experiment has."""
+
+
+@pytest.mark.parametrize(("name", "part"), CARDS)
+def test_every_view_has_pictures_a_table_and_a_link(look: Open, name: str, part: str) -> None:
+    looker = look(f"/e/{name}#tab=model&part={part}")
+    looker.page.locator(".part .scroll").first.wait_for()
+    looker.settle()
+    cards = looker.page.locator(".part .card").all()
+    assert len(cards) == CARDS[name, part]
+    for card in cards:
+        title = card.get_attribute("aria-label")
+        card.get_by_role("button", name="Save ").click()
+        offered = looker.page.locator(".popover button").all_inner_texts()
+        looker.press("Escape")
+        if title == "Ask the model":  # There is nothing to see but the question.
+            assert offered == FILES[-1:]
+            continue
+        assert offered == FILES
+        assert looker.saved(title, "PNG").startswith(b"\x89PNG")
+        assert ET.fromstring(looker.saved(title, "SVG")).tag.endswith("svg")
+        assert looker.saved(title, "CSV").endswith(b"\r\n")
+
+
+def test_the_confusion_is_drawn_as_it_is_shown(look: Open) -> None:
+    looker = look("/e/digits#tab=model&part=model")
+    looker.page.locator(".confusion button").first.wait_for()
+    image = ET.fromstring(looker.saved("Confusion", "SVG"))
+    texts = [text.text for text in image.iter("{http://www.w3.org/2000/svg}text")]
+    counts = looker.page.locator(".confusion button").all_inner_texts()
+    assert sorted(texts[-len(counts) :]) == sorted(counts)
 
 
 def test_a_regression_and_a_language_model_have_their_own_views(look: Open) -> None:

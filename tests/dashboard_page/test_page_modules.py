@@ -120,6 +120,21 @@ def test_absent_values_sort_last_and_new_rows_are_added(run: Callable[..., Any])
     assert run(body) == [[2, 0, 1, 3], [3, 2, 0, 1, 4], 5, "late", None]
 
 
+def test_changed_rows_are_whole_and_columns_of_notes_go_with_the_last_note(run: Callable[..., Any]) -> None:
+    body = (
+        TRIALS
+        + """
+    const columns = ["number", "state", "param/opt.a.lr"];
+    const row = { number: [0], state: ["COMPLETE"], "param/opt.a.lr": [0.1] };
+    trials.patch([...columns, "tags", "note"], { ...row, tags: ["odd"], note: [null] });
+    const noted = [trials.has("tags"), trials.has("note")];
+    trials.patch(columns, row);
+    const is_left = [trials.has("tags"), trials.names.includes("tags")];
+    return [noted, is_left, trials.column("best/val/loss").raw[0]];"""
+    )
+    assert run(body) == [[True, False], [False, False], None]
+
+
 def test_short_names_tell_apart(run: Callable[..., Any]) -> None:
     body = 'return [...(await import("/page/js/format.js")).shortNames(given).values()]'
     names = ["param/train.sgd.lr", "param/train.adam.lr", "param/model.depth", "best/val/loss"]

@@ -3,7 +3,6 @@
 import csv
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,10 +33,7 @@ def _why(look: Open, path: str, **answer: Any) -> Looker:
 
 
 def _saved(looker: Looker, title: str) -> list[dict[str, str]]:
-    looker.page.get_by_role("button", name=f"Save {title}").click()
-    with looker.page.expect_download() as waiting:
-        looker.page.get_by_role("button", name="CSV").click()
-    return list(csv.DictReader(Path(waiting.value.path()).read_text().splitlines()))
+    return list(csv.DictReader(looker.saved(title, "CSV").decode().splitlines()))
 
 
 def test_the_server_is_asked_for_the_metric_and_the_method(look: Open) -> None:
@@ -142,12 +138,3 @@ def test_a_link_holds_what_is_chosen_in_the_tab(look: Open) -> None:
     looker.page.get_by_label("Second parameter").select_option("param/train.optimizer")
     looker.page.wait_for_url("**and=param%2Ftrain.optimizer*")
     assert "by=param%2Fmodel.dropout" in looker.page.url
-
-
-@pytest.mark.parametrize("title", ["Importance", "Slice", "Two parameters"])
-def test_each_card_is_saved_as_a_picture(look: Open, title: str) -> None:
-    looker = _why(look, "/e/halfway#tab=why")
-    looker.page.get_by_role("button", name=f"Save {title}").click()
-    with looker.page.expect_download() as waiting:
-        looker.page.get_by_role("button", name="PNG").click()
-    assert Path(waiting.value.path()).read_bytes().startswith(b"\x89PNG")

@@ -49,6 +49,14 @@ def test_a_thousand_trials_fit(look: Open, tmp_path: Path) -> None:
     assert look("", at=file.as_uri()).shown() > 1000
 
 
+def test_its_views_are_saved_and_the_confirmation_is_one_of_them(read: Open) -> None:
+    reader = read("ended")
+    assert "is confirmed" in reader.text(".card-confirmation .told")
+    assert reader.saved("Scatter", "PNG").startswith(b"\x89PNG")
+    assert reader.saved("Confirmation", "SVG").startswith(b"<svg")
+    assert reader.saved("Trials", "CSV").startswith(b"number,")
+
+
 def test_a_brush_reaches_the_table_and_the_address(read: Open) -> None:
     reader = read("halfway")
     everything = reader.shown()

@@ -87,7 +87,8 @@ class Answering(Reading):
     def trial(self, number: int) -> dict[str, Any]:
         row = self.rows[number]
         best = best_row(self.rows.values(), self.result.metric, self.result.mode)
-        told = rows_of(self.log.columns, number)
+        log = self.log
+        told = rows_of(log.columns, number)
         return {
             "row": {column: plain(value) for column, value in flat(row).items()},
             "params": plain(row.params),
@@ -95,7 +96,8 @@ class Answering(Reading):
             "checkpoints": _checkpoints(self.paths.trial(number)),
             "faults": _faults(told),
             "decisions": table(DECISION_COLUMNS, told),
-            "timeline": table(LAP_COLUMNS, rows_of(self.log.laps.columns, number)),
+            "timeline": table(LAP_COLUMNS, rows_of(log.laps.columns, number)),
+            "is_held": number in log.held and not row.state.is_finished(),
         }
 
     def importance(self, metric: str | None, method: Method) -> dict[str, Any]:

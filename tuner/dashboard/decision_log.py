@@ -43,6 +43,8 @@ class FollowedLog:
     def __init__(self, path: Path) -> None:
         self.columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         self.laps = Laps()
+        self.held: set[int] = set()
+        """Trials that somebody paused and nobody told to go on since."""
         self.began_s: float | None = None
         """Wall clock of the first line; None while there is none."""
         self._path, self._offset, self._num_lines = path, 0, 0
@@ -84,6 +86,14 @@ class FollowedLog:
             if isinstance(line.get(name), str):
                 self.columns[name][-1] = number_of(line[name])
         self.laps.hear(line)
+        if line["action"] == "COMMAND" and line["is_done"]:
+            self._hear(line["name"], line["trial"])
+
+    def _hear(self, command: str, trial: int) -> None:
+        if command == "pause":
+            self.held.add(trial)
+        elif command == "unpause":
+            self.held.discard(trial)
 
 
 def first_and_last(path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:

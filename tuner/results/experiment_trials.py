@@ -178,8 +178,8 @@ class _Log:
 
 
 def note_columns(notes: Mapping[int, Note], numbers: Sequence[int]) -> dict[str, list[str | None]]:
-    """`tags` and `note` of these trials, where anybody has noted anything of any."""
-    if not notes:
+    """`tags` and `note` of these trials, where there is a note of any trial."""
+    if all(each == Note() for each in notes.values()):
         return {}
     chosen = [notes.get(number, Note()) for number in numbers]
     return {

@@ -1,6 +1,12 @@
 // Canvases one above the other: what changes seldom lies below and is not drawn again for what changes often.
 import { colours } from "./colours.js";
-import { el } from "./dom.js";
+import { el, shape } from "./dom.js";
+import { value } from "./format.js";
+import { SvgContext, svgFile } from "./svg_context.js";
+
+/** Of a table in a file. */
+const MOST_LINES = 200;
+const MOST_WIDTH = 260;
 
 export class Layers {
   /** `onresize` is called with the size in CSS pixels, also at first. */
@@ -12,6 +18,7 @@ export class Layers {
     this.contexts = new Map(
       names.map((name, index) => [name, this.canvases[index].getContext("2d", { willReadFrequently: true })]),
     );
+    this.recorded = null;
     holder.append(...this.canvases);
     this.observer = new ResizeObserver(([entry]) => this.#resize(entry.contentRect, onresize));
     this.observer.observe(holder);
@@ -30,10 +37,7 @@ export class Layers {
 
   /** The emptied context of a layer, in CSS pixels. */
   clear(name) {
-    const context = this.contexts.get(name);
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, context.canvas.width, context.canvas.height);
-    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+    const context = this.recorded ? this.#recorder(name) : this.#emptied(name);
     context.globalAlpha = 1;
     context.lineWidth = 1 / this.ratio;
     context.lineJoin = "bevel";
@@ -41,19 +45,34 @@ export class Layers {
     return context;
   }
 
-  /** All layers in one, on the card's ground, below `head` pixels of room. */
-  picture(head = 0) {
-    const canvas = el("canvas");
-    canvas.width = this.canvases[0].width;
-    canvas.height = this.canvases[0].height + head * this.ratio;
-    const context = canvas.getContext("2d");
-    context.fillStyle = colours().card;
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    for (const each of this.canvases) context.drawImage(each, 0, head * this.ratio);
+  #emptied(name) {
+    const context = this.contexts.get(name);
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, context.canvas.width, context.canvas.height);
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
-    context.font = colours().font;
-    context.fillStyle = colours().text;
-    return [canvas, context];
+    return context;
+  }
+
+  #recorder(name) {
+    const context = new SvgContext();
+    this.recorded.set(name, context.element);
+    return context;
+  }
+
+  /**
+   * All layers as an SVG file, below `head` pixels of room in which `title(context)` writes. `draw` draws them all
+   * before it returns.
+   */
+  file(draw, head = 0, title = () => null) {
+    this.recorded = new Map();
+    draw();
+    const drawn = [...this.contexts.keys()].map((name) => this.recorded.get(name) ?? null);
+    this.recorded = null;
+    draw(); // A painting that was under way was given up for the file.
+    const above = writing();
+    title(above);
+    const below = shape("g", { transform: `translate(0 ${head})` }, drawn);
+    return svgFile(this.width, this.height + head, below, above.element);
   }
 }
 
@@ -69,30 +88,30 @@ export function fitted(context, text, width) {
   return low ? `${text.slice(0, low)}…` : "";
 }
 
-/** A table as a picture, for the views that are made of text. */
-export function tablePicture(rows, title) {
-  const canvas = el("canvas");
-  const context = canvas.getContext("2d");
-  context.font = colours().font;
-  const widths = rows[0].map((_, index) =>
-    Math.min(260, 16 + Math.max(...rows.map((row) => context.measureText(row[index]).width))),
-  );
-  const ratio = devicePixelRatio || 1;
-  canvas.width = Math.round(ratio * (16 + widths.reduce((sum, width) => sum + width, 0)));
-  canvas.height = Math.round(ratio * (20 * rows.length + 36));
-  context.scale(ratio, ratio);
-  context.fillStyle = colours().card;
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.font = `bold ${colours().font}`;
-  context.fillStyle = colours().text;
+/** A context for texts in a file. */
+export function writing() {
+  return Object.assign(new SvgContext(), { font: colours().font, fillStyle: colours().text });
+}
+
+/** Rows of cells, the first is the head, as an SVG file. */
+export function tableFile(rows, title) {
+  const texts = rows.slice(0, MOST_LINES + 1).map((row) => row.map(value));
+  const context = writing();
+  const widths = texts[0].map((_, column) => {
+    const each = texts.map((row) => context.measureText(row[column] ?? "").width);
+    return Math.min(MOST_WIDTH, 16 + Math.max(...each));
+  });
+  const bold = `bold ${colours().font}`;
+  context.font = bold;
   context.fillText(title, 12, 18);
-  rows.forEach((row, index) => {
-    context.font = index ? colours().font : `bold ${colours().font}`;
+  texts.forEach((row, index) => {
+    context.font = index ? colours().font : bold;
     let x = 12;
     row.forEach((text, column) => {
       context.fillText(fitted(context, text, widths[column] - 10), x, 40 + 20 * index);
       x += widths[column];
     });
   });
-  return canvas;
+  const width = 16 + widths.reduce((sum, each) => sum + each, 0);
+  return svgFile(width, 20 * texts.length + 36, context.element);
 }

@@ -110,7 +110,7 @@ export class CellsView {
     this.plot = new CellsPlot(store, "cells", "Mean over two parameters");
     this.second = choose("Second parameter", [], "", (name) => pickSecond(store, name));
     this.card = new Card("cells", "Two parameters", store, [this.second, this.plot.toolButtons()], {
-      png: () => this.plot.layers.picture()[0],
+      svg: () => this.plot.file(),
       csv: () => this.plot.csv(),
     });
     this.card.body.append(this.plot.element);

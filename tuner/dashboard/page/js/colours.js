@@ -57,6 +57,7 @@ function make(theme) {
     card: read("card"),
     faint: read("faint"),
     accent: read("accent"),
+    bad: read("bad"),
     font: `11px ${style.getPropertyValue("--font")}`,
     state: (name) => read(`state-${String(name).toLowerCase()}`) || read("muted"),
   };

@@ -5,6 +5,8 @@ export const FINISHED = new Set(["COMPLETE", "STOPPED", "DIVERGED", "INFEASIBLE"
 
 export const SPENT = { "spent/seconds": "seconds", "spent/gpu_seconds": "gpu_seconds" };
 const TEXTS = new Set(["state", "reason", "nodes", "tags", "note"]);
+/** Columns that are there while a trial has something in them. */
+const PASSING = ["tags", "note"];
 const ORDER = ["QUEUED", "RUNNING", "PAUSED", "COMPLETE", "STOPPED", "DIVERGED", "INFEASIBLE", "FAILED"];
 
 /** One column. `labels` is null for numbers; else `values` are codes into it, -1 where absent. */
@@ -106,7 +108,7 @@ export class Trials {
     return this.column(name)?.values[row] ?? NaN;
   }
 
-  /** Rows that changed or are new, as the server sends them. */
+  /** Rows that changed or are new, whole: what they have no column for they no longer have. */
   patch(columns, data) {
     for (const name of columns) {
       if (!this.has(name)) {
@@ -120,11 +122,16 @@ export class Trials {
         row = this.size;
         this.size += 1;
         this.rowOf.set(number, row);
-        for (const name of this.names) this.data[name][row] = null;
       }
-      for (const name of columns) this.data[name][row] = data[name][index];
+      for (const name of this.names) this.data[name][row] = data[name]?.[index] ?? null;
     });
+    for (const name of PASSING) if (this.data[name]?.every((value) => value === null)) this.#drop(name);
     this.#index();
+  }
+
+  #drop(name) {
+    this.names = this.names.filter((other) => other !== name);
+    delete this.data[name];
   }
 
   /** Whether a column reads better on a log axis: its domain is log, or it spans three powers of ten. */

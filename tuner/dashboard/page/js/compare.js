@@ -1,9 +1,8 @@
 // Up to eight picked trials side by side: their curves in colours of their own, and what differs between them.
-import { tablePicture } from "./canvas.js";
-import { Card } from "./card.js";
+import { Card, tableFiles } from "./card.js";
 import { check } from "./column_menu.js";
 import { CurvesPlot, without } from "./curves.js";
-import { badge, choose, csv, el, fill, notice, setChoices } from "./dom.js";
+import { badge, choose, el, fill, notice, setChoices } from "./dom.js";
 import { duration, heading, value } from "./format.js";
 
 const MOST = 8;
@@ -38,15 +37,14 @@ export class CompareView {
       store.set({ tag, zoom: without(store.view.zoom, "compare") }),
     );
     this.curves = new Card("compare-curves", "Curves", store, [this.tag, this.plot.toolButtons()], {
-      png: () => this.plot.layers.picture()[0],
+      svg: () => this.plot.file(),
+      csv: () => this.plot.csv(),
     });
     this.curves.body.append(this.plot.element);
     this.only = check("differences only", true);
-    this.only.box.addEventListener("change", () => this.#fill());
-    this.table = new Card("compare", "Side by side", store, [this.only.label], {
-      png: () => tablePicture(this.rows(), `${store.name}: trials side by side`),
-      csv: () => csv(this.rows()),
-    });
+    this.only.box.addEventListener("change", () => store.set({ onlyDifferences: this.only.box.checked }));
+    const files = tableFiles(`${store.name}: trials side by side`, () => this.rows());
+    this.table = new Card("compare", "Side by side", store, [this.only.label], files);
     this.empty = el("div");
     this.element = el("div", { class: "view compare" }, this.empty, this.curves.element, this.table.element);
   }
@@ -64,6 +62,7 @@ export class CompareView {
       store.tag,
     );
     if (topics.size === 1 && topics.has("hover")) return this.plot.redrawOver();
+    this.only.box.checked = store.view.onlyDifferences;
     this.plot.redraw();
     this.#fill();
   }
@@ -122,8 +121,8 @@ export class CompareView {
     const rows = compared(this.store);
     const { trials } = this.store;
     return [
-      ["trial", ...rows.map((row) => String(trials.number(row)))],
-      ...this.#lines().map(({ name, raws }) => [heading(name), ...raws.map(value)]),
+      ["trial", ...rows.map((row) => trials.number(row))],
+      ...this.#lines().map(({ name, raws }) => [heading(name), ...raws]),
     ];
   }
 

@@ -7,15 +7,15 @@ import { el } from "./dom.js";
 
 const UNFINISHED = ["QUEUED", "RUNNING", "PAUSED"];
 
-/** Buttons of a trial: in which states, and what is to be said before it is done where it cannot be undone. */
+/** Buttons of a trial that has not ended: when, and what is to be said before it is done where it cannot be undone. */
 const OF_A_TRIAL = [
-  { name: "pause", text: "Pause", states: ["QUEUED", "RUNNING"] },
-  { name: "unpause", text: "Unpause", states: ["PAUSED"] },
+  { name: "pause", text: "Pause", isOffered: ({ isHeld }) => isHeld === false },
+  { name: "unpause", text: "Unpause", isOffered: ({ isHeld }) => isHeld === true },
   {
     name: "stop",
     text: "Stop",
-    states: UNFINISHED,
-    sure: "It ends at its next report and never goes on. The search does.",
+    isOffered: ({ isFreshRun }) => !isFreshRun,
+    sure: "It ends at its next new report and never goes on. The search does.",
   },
 ];
 
@@ -124,13 +124,12 @@ export class SearchControl {
 /** In the panel of a trial. */
 export class TrialControl {
   constructor(store, api, trial) {
-    this.store = store;
-    this.trial = trial;
+    Object.assign(this, { store, api, trial });
     this.buttons = OF_A_TRIAL.map(({ name, text, sure }) => {
       const [command, what] = [{ name, trial }, `${text} trial ${trial}`];
       return sure
         ? button(`${text} …`, () => confirm(api, command, what, sure))
-        : button(text, () => give(api, command, what));
+        : button(text, () => give(api, command, what).then(() => this.#learn()));
     });
     this.element = el(
       "div",
@@ -141,10 +140,34 @@ export class TrialControl {
   }
 
   update() {
-    const state = stateOf(this.store, this.trial);
-    OF_A_TRIAL.forEach(({ states }, index) => (this.buttons[index].hidden = !states.includes(state)));
-    this.element.hidden = !isControlled(this.store);
+    const state = isControlled(this.store) ? stateOf(this.store, this.trial) : null;
+    if (state !== null && state !== this.state) this.#learn();
+    this.state = state;
+    this.#show();
   }
+
+  /** Whether somebody has paused it: its state does not tell, for the scheduler pauses too. */
+  async #learn() {
+    try {
+      this.isHeld = (await this.api.trial(this.trial)).is_held;
+    } catch ({ message }) {
+      tell(message, "refused");
+    }
+    this.#show();
+  }
+
+  #show() {
+    const isUnfinished = UNFINISHED.includes(this.state);
+    const trial = { isHeld: this.isHeld, isFreshRun: isFreshRun(this.store, this.trial) };
+    const focused = document.activeElement;
+    OF_A_TRIAL.forEach(({ isOffered }, index) => (this.buttons[index].hidden = !isUnfinished || !isOffered(trial)));
+    if (focused.hidden && this.buttons.includes(focused)) this.buttons.find((each) => !each.hidden)?.focus();
+    this.element.hidden = this.state === null;
+  }
+}
+
+function isFreshRun({ trials }, number) {
+  return (trials.column("confirms")?.raw[trials.rowOf.get(number)] ?? null) !== null;
 }
 
 function stateOf({ trials }, number) {

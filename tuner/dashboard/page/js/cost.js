@@ -1,7 +1,7 @@
 // What the search took: how busy the gangs were, time and money spent, and what whole trainings would have taken.
-import { Card } from "./card.js";
+import { Card, tableFiles } from "./card.js";
 import { FINISHED } from "./columns.js";
-import { csv, el, fill } from "./dom.js";
+import { el, fill } from "./dom.js";
 import { duration, number, percent } from "./format.js";
 
 /**
@@ -46,7 +46,8 @@ export class CostCard {
     });
     this.label = el("span", {});
     const price = el("label", { class: "price" }, this.label, this.price);
-    this.card = new Card("cost", "Cost", store, [price], { csv: () => csv([["what", "value"], ...this.lines]) });
+    const files = tableFiles(`${store.name}: cost`, () => [["what", "value"], ...this.lines]);
+    this.card = new Card("cost", "Cost", store, [price], files);
     this.list = el("dl", { class: "facts" });
     this.card.body.append(this.list);
     this.element = this.card.element;

@@ -271,6 +271,16 @@ export class CurvesPlot extends Plot {
     return curve ? [this.px(curve.x.at(-1)), this.py(curve.y.at(-1))] : null;
   }
 
+  csv() {
+    const rows = [["trial", "step", "time_s", this.store.tag]];
+    for (const row of this.rows ?? []) {
+      const trial = this.store.trials.number(row);
+      const curve = this.data.of(trial);
+      curve?.step.forEach((step, index) => rows.push([trial, step, curve.time[index], curve.value[index]]));
+    }
+    return csv(rows);
+  }
+
   /** A rectangle catches the drawn trials that have a point in it. */
   select(left, right, top, bottom) {
     const caught = this.rows.filter((row) => {
@@ -356,23 +366,12 @@ export class CurvesView {
         this.plot.toolButtons(),
       ],
       {
-        png: () => this.plot.layers.picture()[0],
-        csv: () => this.csv(),
+        svg: () => this.plot.file(),
+        csv: () => this.plot.csv(),
       },
     );
     this.card.body.append(this.plot.element);
     this.element = this.card.element;
-  }
-
-  csv() {
-    const { plot, store } = this;
-    const rows = [["trial", "step", "time_s", store.tag]];
-    for (const row of plot.rows) {
-      const trial = store.trials.number(row);
-      const curve = plot.data.of(trial);
-      curve?.step.forEach((step, index) => rows.push([trial, step, curve.time[index], curve.value[index]]));
-    }
-    return csv(rows);
   }
 
   update(topics) {

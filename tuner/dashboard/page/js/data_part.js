@@ -1,11 +1,11 @@
 // What the pipeline did to the data: rows of each split, what was dropped, distributions before and after, samples, leakage.
-import { Card } from "./card.js";
+import { Card, tableFiles } from "./card.js";
 import { colours } from "./colours.js";
-import { csv, el, fill } from "./dom.js";
+import { el, fill } from "./dom.js";
 import { number, percent } from "./format.js";
 import { figures } from "./samples.js";
 import { linear } from "./scales.js";
-import { bars, chart, sparkBars } from "./svg.js";
+import { bars, chart, chartsFile, sparkBars } from "./svg.js";
 
 const MOST_COLUMNS = 60;
 const MOST_CLASSES = 30;
@@ -36,8 +36,8 @@ export class DataPart {
       dropped: this.#card("dropped", "Dropped rows", () => this.#droppedTable()),
       content: this.#card("content", "Before and after", () => this.#contentTable()),
       samples: this.#card("samples", "Training rows", () => [
-        ["split", "row", "label", "text"],
-        ...this.report.samples.map(({ split, row, label, text }) => [split, row, label, text]),
+        ["split", "row", "label", "text", "file"],
+        ...this.report.samples.map(({ split, row, label, text, file }) => [split, row, label, text, file]),
       ]),
       leakage: this.#card("leakage", "Equal rows", () => this.#leakageTable()),
     };
@@ -45,7 +45,7 @@ export class DataPart {
   }
 
   #card(key, title, table) {
-    return new Card(`data-${key}`, title, this.store, [], { csv: () => csv(table()) });
+    return new Card(`data-${key}`, title, this.store, [], tableFiles(title, table));
   }
 
   show(report) {
@@ -56,6 +56,8 @@ export class DataPart {
     put(cards.rows, htmlTable(this.#rowsTable(true)), this.#targets());
     put(cards.dropped, this.#dropped());
     put(cards.content, this.#content());
+    const charts = cards.content.body.querySelectorAll(".chart");
+    if (charts.length) cards.content.files.svg = () => chartsFile(...charts);
     put(cards.samples, figures(this.api, report, report.samples.map(sampleItem)));
     put(cards.leakage, this.#leakage());
     cards.content.note.textContent = lookedAt(report);
@@ -224,9 +226,9 @@ function lookedAt({ looked_at: some, splits }) {
     : `of ${number(some)} of ${number(rows)} training rows, evenly spaced`;
 }
 
-function sampleItem({ split, row, label }) {
+function sampleItem({ split, row, label, file }) {
   const name = label === null ? "" : `${typeof label === "number" ? number(label) : label} · `;
-  return { split, row, caption: `${name}${split} ${row}` };
+  return { split, row, caption: `${name}${split} ${row}${file ? ` · ${file}` : ""}` };
 }
 
 function origin({ file, row }) {

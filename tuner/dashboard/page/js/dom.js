@@ -12,6 +12,16 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** An element of SVG; null and false children are left out. */
+export function shape(tag, attributes = {}, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined) node.setAttribute(name, String(value));
+  }
+  node.append(...children.flat(3).filter((child) => child !== null && child !== false));
+  return node;
+}
+
 /** Replaces what `node` holds. */
 export function fill(node, ...children) {
   node.replaceChildren(
@@ -58,6 +68,13 @@ export function toggle(text, title, pressed, onchange) {
 
 export function badge(state) {
   return el("span", { class: `badge state-${String(state).toLowerCase()}` }, String(state));
+}
+
+/** What the signs of a picture mean: [sign, text] pairs. */
+export function signs(pairs) {
+  const item = ([sign, text]) =>
+    el("span", { class: "key" }, el("span", { "aria-hidden": "true" }, sign), ` ${text}`);
+  return el("span", { class: "keys" }, pairs.map(item));
 }
 
 /** How many of the trials have finished, as a bar and in words. */

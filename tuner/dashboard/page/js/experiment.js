@@ -1,7 +1,9 @@
 // One experiment: its head, its tabs, and the wiring between server, store, address and views.
 import { Api } from "./api.js";
+import { enlarge } from "./card.js";
 import { FINISHED, Trials } from "./columns.js";
 import { CompareView } from "./compare.js";
+import { ConfirmationView } from "./confirmation.js";
 import { SearchControl } from "./control.js";
 import { CurvesView } from "./curves.js";
 import { DataModelView } from "./data_model.js";
@@ -100,6 +102,7 @@ export class Experiment {
       new ScatterView(this.store),
       new HistoryView(this.store),
       new TableView(this.store),
+      new ConfirmationView(this.store, this.api),
     ];
     return {
       element: el(
@@ -192,7 +195,8 @@ export class Experiment {
     this.bar.update(topics);
     this.panel.update(topics);
     this.views[this.tab].update(topics);
-    if (topics.has("view") || topics.has("filters") || topics.has("picks")) this.#writeAddress();
+    if (topics.has("view") || topics.has("large")) enlarge(this.stage.querySelectorAll(".card"), view.large);
+    if (["view", "large", "filters", "picks"].some((topic) => topics.has(topic))) this.#writeAddress();
     if (view.tab === "scheduling") this.#readScheduling();
   }
 

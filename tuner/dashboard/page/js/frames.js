@@ -7,7 +7,7 @@ const paintings = new Map();
 let calls = [];
 let isDue = false;
 
-/** Leaves a mark for whoever measures the page; the last one of each name stays. */
+/** Leaves a mark for whoever measures the page; the last one of each name stays, "painted" while nothing is due. */
 export function mark(name) {
   performance.clearMarks(`tuner:${name}`);
   performance.mark(`tuner:${name}`);
@@ -25,9 +25,17 @@ export function paint(owner, painting) {
   schedule();
 }
 
+/** Ends the painting of `owner` now. */
+export function finish(owner) {
+  const painting = paintings.get(owner);
+  paintings.delete(owner);
+  while (painting && !painting.next().done);
+}
+
 function schedule() {
   if (isDue) return;
   isDue = true;
+  performance.clearMarks("tuner:painted");
   requestAnimationFrame(frame);
 }
 

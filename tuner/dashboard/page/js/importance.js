@@ -38,10 +38,11 @@ export class ImportanceView {
     this.bars.append(this.buttons);
     this.empty = el("div");
     this.meaning = el("p", { class: "meaning" });
-    this.card = new Card("importance", "Importance", store, [this.metric, this.method], {
-      png: () => this.layers.picture()[0],
+    this.files = {
+      svg: () => this.layers.file(() => this.#paint()),
       csv: () => this.#csv(),
-    });
+    };
+    this.card = new Card("importance", "Importance", store, [this.metric, this.method], {});
     this.card.body.append(el("div", { class: "scroll" }, this.bars, this.meaning, this.empty));
     this.element = this.card.element;
   }
@@ -65,6 +66,7 @@ export class ImportanceView {
     this.card.note.title = "All trials, whatever the filters let through";
     this.meaning.textContent = this.found.length ? METHODS[method][1] : "";
     this.bars.hidden = !this.found.length;
+    this.card.files = this.found.length ? this.files : {};
     fill(this.empty, this.found.length ? null : this.#nothing(importance, isReading));
     this.#fillButtons();
     this.#paint();

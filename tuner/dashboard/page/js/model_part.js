@@ -1,12 +1,13 @@
 // What the best model predicts on the validation split: of classes, numbers or texts.
-import { Card } from "./card.js";
+import { Card, tableFiles } from "./card.js";
 import { colours } from "./colours.js";
-import { csv, el, fill } from "./dom.js";
+import { confusionFile, rowsOfClasses } from "./confusion.js";
+import { el, fill, shape } from "./dom.js";
 import { number, percent } from "./format.js";
 import { htmlTable, scroll } from "./data_part.js";
 import { figures, sure } from "./samples.js";
 import { linear } from "./scales.js";
-import { bars, chart, line, rule, shape, svgBlob, told } from "./svg.js";
+import { bars, chart, chartsFile, line, rule, told } from "./svg.js";
 
 /** Of more classes the confusions are listed. */
 const MOST_IN_MATRIX = 30;
@@ -36,10 +37,10 @@ export class ModelPart {
     if (this.report?.classes) this.#showExamples();
   }
 
-  #card(key, title, note, inside, { table, drawn }) {
+  #card(key, title, note, inside, { table, svg }) {
     const card = new Card(`model-${key}`, title, this.store, [], {
-      csv: () => csv(table()),
-      ...(drawn ? { svg: () => svgBlob(drawn()) } : {}),
+      ...tableFiles(title, table),
+      ...(svg ? { svg } : {}),
     });
     card.note.textContent = note;
     fill(card.body, scroll(card, inside));
@@ -57,26 +58,30 @@ export class ModelPart {
   #classes() {
     const { classes } = this.report;
     const drawings = { curves: this.#curves(), calibration: this.#calibration() };
+    const isMatrix = classes.names.length <= MOST_IN_MATRIX;
     this.examples = this.#card("examples", "Worst errors", "", [], { table: () => this.#examplesTable() });
     return [
       this.#card(
         "confusion",
         "Confusion",
         `accuracy ${number(classes.accuracy)}, loss ${number(classes.loss)}; a cell shows its rows`,
-        classes.names.length <= MOST_IN_MATRIX ? this.#matrix() : this.#pairs(),
-        { table: () => this.#cellsTable() },
+        isMatrix ? this.#matrix() : this.#pairs(),
+        {
+          table: () => this.#cellsTable(),
+          svg: isMatrix ? () => confusionFile(classes) : null,
+        },
       ),
       this.examples,
       this.#card("curves", "Precision and recall", "each class against the others", drawings.curves, {
         table: () => this.#curvesTable(),
-        drawn: () => drawings.curves.querySelector("svg"),
+        svg: () => chartsFile(drawings.curves.querySelector("svg")),
       }),
       this.#card(
         "calibration",
         "Calibration",
         `expected calibration error ${number(classes.calibration.error, 3)}`,
         drawings.calibration,
-        { table: () => this.#calibrationTable(), drawn: () => drawings.calibration.querySelector("svg") },
+        { table: () => this.#calibrationTable(), svg: () => chartsFile(drawings.calibration.querySelector("svg")) },
       ),
     ];
   }
@@ -84,9 +89,7 @@ export class ModelPart {
   #matrix() {
     const { names, cells } = this.report.classes;
     const found = new Map(cells.map((cell) => [`${cell.truth},${cell.predicted}`, cell]));
-    const totals = names.map((_, truth) =>
-      cells.reduce((sum, cell) => sum + (cell.truth === truth ? cell.count : 0), 0),
-    );
+    const totals = rowsOfClasses(names, cells);
     const head = el(
       "tr",
       {},
@@ -296,7 +299,7 @@ export class ModelPart {
     return [
       this.#card("dots", "Predicted against true", `R² ${number(numbers.r2)}`, drawings.dots, {
         table: () => columns(numbers.dots),
-        drawn: () => drawings.dots,
+        svg: () => chartsFile(drawings.dots),
       }),
       this.#card(
         "residuals",
@@ -308,7 +311,7 @@ export class ModelPart {
             ["from", "to", "rows"],
             ...numbers.counts.map((count, index) => [numbers.edges[index], numbers.edges[index + 1], count]),
           ],
-          drawn: () => drawings.residuals,
+          svg: () => chartsFile(drawings.residuals),
         },
       ),
       this.#card("examples", "Worst errors", "the largest residuals", this.#figures(items), {
@@ -387,7 +390,7 @@ export class ModelPart {
       ),
       this.#card("losses", "Loss of the rows", "nats a token", drawn, {
         table: () => [["nats a token, at", ""], ...texts.quantiles.map((value, index) => [QUANTILES[index], value])],
-        drawn: () => drawn,
+        svg: () => chartsFile(drawn),
       }),
       this.#card("examples", "Worst rows", "those with the highest loss", this.#figures(items), {
         table: () => [["row", "loss"], ...texts.worst.map(({ row, loss }) => [row, loss])],

@@ -1,6 +1,7 @@
 // All experiments: state, best value, progress, time, age of the last event.
 import { experiments } from "./api.js";
-import { badge, csv, download, el, fill, notice, progress } from "./dom.js";
+import { saveButton, tableFiles } from "./card.js";
+import { badge, el, fill, notice, progress } from "./dom.js";
 import { duration, number } from "./format.js";
 import { mark } from "./frames.js";
 
@@ -13,20 +14,16 @@ export class Overview {
       type: "search",
       placeholder: "Filter by name or task",
       "aria-label": "Filter experiments",
-      oninput: () => this.#fill(),
+      oninput: () => this.#filter(),
+      value: new URLSearchParams(location.hash.slice(1)).get("q") ?? "",
     });
     this.count = el("span", { class: "note" });
     this.found = null;
-    const save = el(
-      "button",
-      {
-        type: "button",
-        class: "icon",
-        title: "CSV of the experiments",
-        "aria-label": "CSV of the experiments",
-        onclick: () => download("experiments.csv", this.csv()),
-      },
-      "CSV",
+    const save = saveButton(
+      "the experiments",
+      () => "experiments",
+      () => tableFiles("Experiments", () => this.#rows()),
+      () => this.#address(),
     );
     this.element = el(
       "main",
@@ -61,11 +58,24 @@ export class Overview {
     }
   }
 
-  #fill() {
+  #filter() {
+    history.replaceState(null, "", this.#address());
+    if (this.found) this.#fill();
+  }
+
+  #address() {
+    const wanted = this.search.value.trim();
+    const query = wanted ? `#${new URLSearchParams({ q: wanted })}` : "";
+    return location.href.split(/[?#]/)[0] + query;
+  }
+
+  get #shown() {
     const wanted = this.search.value.trim().toLowerCase();
-    const shown = this.found.filter(({ name, task }) =>
-      `${name} ${task ?? ""}`.toLowerCase().includes(wanted),
-    );
+    return (this.found ?? []).filter(({ name, task }) => `${name} ${task ?? ""}`.toLowerCase().includes(wanted));
+  }
+
+  #fill() {
+    const shown = this.#shown;
     this.count.textContent = `${shown.length} of ${this.found.length}`;
     if (!this.found.length) {
       fill(
@@ -117,9 +127,9 @@ export class Overview {
     );
   }
 
-  csv() {
+  #rows() {
     const names = Object.keys(this.found?.[0] ?? {});
-    return csv([names, ...(this.found ?? []).map((each) => names.map((name) => each[name]))]);
+    return [names, ...this.#shown.map((each) => names.map((name) => each[name]))];
   }
 }
 

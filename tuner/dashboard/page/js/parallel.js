@@ -6,7 +6,7 @@ import { check, columnMenu } from "./column_menu.js";
 import { closePopover, csv, el, fill, popover, say } from "./dom.js";
 import { labelFilter, rangeFilter } from "./filters.js";
 import { heading, shortNames, value } from "./format.js";
-import { paint } from "./frames.js";
+import { finish, paint } from "./frames.js";
 import { scaleOf } from "./scales.js";
 import { plottable } from "./scatter.js";
 
@@ -34,7 +34,7 @@ export class ParallelView {
       el("p", {}, "Lines appear here as trials start."),
     );
     this.card = new Card("parallel", "Parallel coordinates", store, [this.#axisChooser()], {
-      png: () => this.picture(),
+      svg: () => this.file(),
       csv: () => this.csv(),
     });
     this.inner = el("div", { class: "parallel" }, this.heads, this.surface, this.tip, this.empty);
@@ -515,14 +515,20 @@ export class ParallelView {
 
   // Files -------------------------------------------------------------------------------------------------------
 
-  picture() {
-    const [canvas, context] = this.layers.picture(HEAD);
+  file() {
+    const draw = () => {
+      this.redraw();
+      finish(this);
+    };
+    return this.layers.file(draw, HEAD, (context) => this.#writeHeads(context));
+  }
+
+  #writeHeads(context) {
     const short = shortNames(this.axes.map(({ name }) => name));
+    const room = this.layers.width / this.axes.length - 6;
     context.textAlign = "center";
     context.font = `bold ${colours().font}`;
-    for (const { name, x } of this.axes)
-      context.fillText(fitted(context, short.get(name), this.layers.width / this.axes.length - 6), x, 22);
-    return canvas;
+    for (const { name, x } of this.axes) context.fillText(fitted(context, short.get(name), room), x, 22);
   }
 
   csv() {

@@ -3,7 +3,7 @@ import { Layers, fitted } from "./canvas.js";
 import { colours } from "./colours.js";
 import { closePopover, el, fill, toggle } from "./dom.js";
 import { labelFilter, rangeFilter } from "./filters.js";
-import { paint } from "./frames.js";
+import { finish, paint } from "./frames.js";
 import { linear, log } from "./scales.js";
 
 const NEAR = 9;
@@ -156,6 +156,14 @@ export class Plot {
     this.innerHeight = Math.max(10, this.layers.height - this.inset.top - this.inset.bottom);
   }
 
+  /** As an SVG file. */
+  file() {
+    return this.layers.file(() => {
+      this.redraw();
+      finish(this);
+    });
+  }
+
   px(value) {
     return this.inset.left + this.x.at(value) * this.innerWidth;
   }
@@ -189,10 +197,11 @@ export class Plot {
     for (const { value, text } of xTicks) this.#xTick(context, value, text, bottom + 10, xTicks.length);
     context.fillStyle = colours().text;
     context.fillText(fitted(context, names.x, this.innerWidth), left + this.innerWidth / 2, bottom + 26);
+    context.save();
     context.translate(9, top + this.innerHeight / 2);
     context.rotate(-Math.PI / 2);
     context.fillText(fitted(context, names.y, this.innerHeight), 0, 0);
-    context.setTransform(this.layers.ratio, 0, 0, this.layers.ratio, 0, 0);
+    context.restore();
   }
 
   #xTick(context, value, text, y, count) {

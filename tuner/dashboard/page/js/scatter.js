@@ -219,7 +219,7 @@ export class ScatterView {
       store,
       [this.x, this.y, optionsButton("Log", [this.logX, this.logY]), this.plot.toolButtons()],
       {
-        png: () => this.plot.layers.picture()[0],
+        svg: () => this.plot.file(),
         csv: () => this.plot.csv(),
       },
     );
@@ -317,7 +317,7 @@ export class HistoryView {
       store,
       [this.x, optionsButton("Log", [this.logY]), this.plot.toolButtons()],
       {
-        png: () => this.plot.layers.picture()[0],
+        svg: () => this.plot.file(),
         csv: () => this.plot.csv(),
       },
     );

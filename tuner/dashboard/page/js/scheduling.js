@@ -1,9 +1,9 @@
 // Scheduling: every decision at its rung with the cut-off, in a picture and in words; what each gang trained, and when.
-import { Card } from "./card.js";
+import { Card, tableFiles } from "./card.js";
 import { colours } from "./colours.js";
 import { check } from "./column_menu.js";
 import { CostCard } from "./cost.js";
-import { badge, csv, el } from "./dom.js";
+import { badge, csv, el, signs } from "./dom.js";
 import { caughtFilter } from "./filters.js";
 import { duration, number } from "./format.js";
 import { Grid } from "./grid.js";
@@ -281,21 +281,20 @@ export class SchedulingView {
     this.store = store;
     this.rungs = new RungsPlot(store);
     this.timeline = new TimelinePlot(store);
-    const rungs = new Card("rungs", "Rungs", store, [key(), this.rungs.toolButtons()], {
-      png: () => this.rungs.layers.picture()[0],
-      csv: () => this.#csv(this.rungs.all ?? []),
+    const rungs = new Card("rungs", "Rungs", store, [signs(SIGNS), this.rungs.toolButtons()], {
+      svg: () => this.rungs.file(),
+      csv: () => csv(this.#table(this.rungs.all ?? [])),
     });
     rungs.body.append(this.rungs.element);
     const timeline = new Card("timeline", "Timeline", store, [], {
-      png: () => this.timeline.layers.picture()[0],
+      svg: () => this.timeline.file(),
       csv: () => this.#laps(),
     });
     timeline.body.append(this.timeline.element);
     this.every = check("also without consequence", false);
-    this.every.box.addEventListener("change", () => this.#fillList());
-    this.list = new Card("decisions", "Decisions", store, [this.every.label], {
-      csv: () => this.#csv(this.shown),
-    });
+    this.every.box.addEventListener("change", () => store.set({ allDecisions: this.every.box.checked }));
+    const files = tableFiles(`${store.name}: decisions`, () => this.#table(this.shown));
+    this.list = new Card("decisions", "Decisions", store, [this.every.label], files);
     this.grid = new Grid("Decisions", {
       choose: (line, event) => store.pick(line.trial, event.ctrlKey || event.metaKey || event.shiftKey),
       activate: (line) => store.open(line.trial),
@@ -335,6 +334,7 @@ export class SchedulingView {
 
   #fillList() {
     const { store } = this;
+    this.every.box.checked = store.view.allDecisions;
     this.shown = reported(store)
       .filter(
         (line) =>
@@ -346,9 +346,9 @@ export class SchedulingView {
     this.list.note.textContent = `${this.shown.length}, the last first`;
   }
 
-  #csv(lines) {
+  #table(lines) {
     const names = Object.keys(this.store.decisions?.[0] ?? {});
-    return csv([names, ...lines.map((line) => names.map((name) => line[name]))]);
+    return [names, ...lines.map((line) => names.map((name) => line[name]))];
   }
 
   #laps() {
@@ -362,18 +362,12 @@ function matters({ action, cutoff }) {
   return !["START", "BEGIN", "OPEN"].includes(action) && (action !== "CONTINUE" || cutoff !== null);
 }
 
-function key() {
-  const item = (sign, text) =>
-    el("span", { class: "key" }, el("span", { "aria-hidden": "true" }, sign), ` ${text}`);
-  return el(
-    "span",
-    { class: "keys" },
-    item("●", "goes on"),
-    item("□", "paused"),
-    item("✕", "stopped"),
-    item("▬", "cut-off"),
-  );
-}
+const SIGNS = [
+  ["●", "goes on"],
+  ["□", "paused"],
+  ["✕", "stopped"],
+  ["▬", "cut-off"],
+];
 
 const LIST = [
   { key: "at_s", title: "at", width: 76, align: "right", cell: ({ at_s: at }) => duration(at) },

@@ -71,7 +71,7 @@ export class SliceView {
     this.plot = new SlicePlot(store, "slice", "Slice");
     this.parameter = choose("Parameter of the slice", [], "", (name) => pickParameter(store, name));
     this.card = new Card("slice", "Slice", store, [this.parameter, this.plot.toolButtons()], {
-      png: () => this.plot.layers.picture()[0],
+      svg: () => this.plot.file(),
       csv: () => this.plot.csv(),
     });
     this.card.body.append(this.plot.element);

@@ -1,10 +1,13 @@
 // A small picture of one curve, with its range in words beside it.
+import { fitted, writing } from "./canvas.js";
 import { colours } from "./colours.js";
 import { el } from "./dom.js";
 import { number } from "./format.js";
+import { svgFile } from "./svg_context.js";
 
 const WIDTH = 176;
 const HEIGHT = 56;
+const [EDGE, HEAD, GAP] = [12, 20, 16];
 
 export function sparkline(tag, curve) {
   const canvas = el("canvas", {
@@ -13,13 +16,33 @@ export function sparkline(tag, curve) {
     role: "img",
     "aria-label": `${tag}: ${words(curve)}`,
   });
-  draw(canvas.getContext("2d", { willReadFrequently: true }), curve);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.scale(2, 2);
+  draw(context, curve);
   return el(
     "figure",
     { class: "spark" },
     el("figcaption", {}, el("span", {}, tag), el("b", {}, number(curve.value.at(-1)))),
     canvas,
   );
+}
+
+/** Curves [tag, curve] in two columns, as an SVG file. */
+export function sparksFile(curves) {
+  const context = writing();
+  const [across, down] = [WIDTH + GAP, HEAD + HEIGHT + GAP];
+  curves.forEach(([tag, curve], index) => {
+    context.save();
+    context.translate(EDGE + across * (index % 2), EDGE + down * Math.floor(index / 2));
+    context.fillText(fitted(context, tag, WIDTH - 64), 0, HEAD - 6);
+    context.textAlign = "right";
+    context.fillText(number(curve.value.at(-1)), WIDTH, HEAD - 6);
+    context.translate(0, HEAD);
+    draw(context, curve);
+    context.restore();
+  });
+  const lines = Math.ceil(curves.length / 2);
+  return svgFile(2 * across - GAP + 2 * EDGE, lines * down - GAP + 2 * EDGE, context.element);
 }
 
 function words(curve) {
@@ -36,7 +59,6 @@ function draw(context, { step, value }) {
   const [from, to] = [scaled(low), scaled(high)];
   const x = (each) => 4 + ((each - step[0]) / (step.at(-1) - step[0] || 1)) * (WIDTH - 8);
   const y = (each) => HEIGHT - 5 - ((scaled(each) - from) / (to - from || 1)) * (HEIGHT - 10);
-  context.scale(2, 2);
   context.strokeStyle = colours().accent;
   context.lineWidth = 1.6;
   context.beginPath();

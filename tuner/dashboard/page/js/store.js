@@ -32,7 +32,10 @@ export const DEFAULTS = {
   whySecond: null,
   part: "data",
   cell: null,
+  allDecisions: false,
+  onlyDifferences: true,
   price: 0,
+  large: null,
   zoom: {},
 };
 
@@ -116,6 +119,12 @@ export class Store {
     if ("expression" in changes) this.changed("filters");
     // Where nothing was searched the tag says how good a trial is.
     if ("colour" in changes || ("tag" in changes && !this.metric)) this.changed("colour");
+  }
+
+  /** The card with `key` fills the page; null: none does. */
+  enlarge(key) {
+    this.view.large = key;
+    this.changed("large");
   }
 
   setFilter(...filters) {

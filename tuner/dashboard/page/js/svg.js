@@ -1,23 +1,13 @@
 // Small charts as SVG: two axes, and marks between them. Colours stand in the marks, so that a saved file has them.
-import { colours } from "./colours.js";
 import { fitted } from "./canvas.js";
-import { el } from "./dom.js";
+import { colours } from "./colours.js";
+import { el, shape } from "./dom.js";
+import { svgFile } from "./svg_context.js";
 
-const SPACE = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT] = [420, 260];
 const EDGE = { left: 62, right: 12, top: 10, bottom: 38 };
 const TICKS = { x: 5, y: 5 };
-
-/** An element of SVG; null and false children are left out. */
-export function shape(tag, attributes = {}, ...children) {
-  const node = document.createElementNS(SPACE, tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined) node.setAttribute(name, String(value));
-  }
-  node.append(...children.flat(3).filter((child) => child !== null && child !== false));
-  return node;
-}
+const CAPTION = 22;
 
 /** A text that appears where the pointer rests on `node`. */
 export function told(node, text) {
@@ -40,7 +30,7 @@ export function chart({ label, x, y, xName, yName, marks }) {
   };
   return shape(
     "svg",
-    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label, class: "chart", xmlns: SPACE },
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label, class: "chart" },
     axes(place, x, y, xName, yName),
     marks(place),
   );
@@ -108,12 +98,13 @@ export function sparkBars(counts, label) {
   );
 }
 
-/** As a file. */
-export function svgBlob(node) {
-  const copy = node.cloneNode(true);
-  copy.setAttribute("width", 2 * WIDTH);
-  copy.setAttribute("height", 2 * HEIGHT);
-  const ground = shape("rect", { width: WIDTH, height: HEIGHT, fill: colours().card });
-  copy.prepend(ground);
-  return new Blob([new XMLSerializer().serializeToString(copy)], { type: "image/svg+xml" });
+/** Charts as one file, each below its label. */
+export function chartsFile(...charts) {
+  const height = HEIGHT + CAPTION;
+  const words = { x: EDGE.left, y: CAPTION - 6, fill: colours().text, "font-size": 12, "font-family": "sans-serif" };
+  const drawn = charts.map((each, index) => [
+    shape("text", { ...words, y: words.y + index * height }, each.getAttribute("aria-label")),
+    shape("g", { transform: `translate(0 ${CAPTION + index * height})` }, [...each.cloneNode(true).childNodes]),
+  ]);
+  return svgFile(WIDTH, height * charts.length, drawn);
 }

@@ -1,5 +1,5 @@
 // The table of trials: those that pass the filters, sorted, with the columns that one wants.
-import { tablePicture } from "./canvas.js";
+import { tableFile } from "./canvas.js";
 import { Card } from "./card.js";
 import { check, columnMenu } from "./column_menu.js";
 import { badge, closePopover, csv, el, popover } from "./dom.js";
@@ -9,7 +9,6 @@ import { tagList } from "./notes.js";
 
 const TIMES = new Set(["seconds", "gpu_seconds"]);
 const WIDTHS = { reason: 320, note: 240, tags: 140, state: 112 };
-const MOST_IN_PICTURE = 200;
 
 export class TableView {
   constructor(store) {
@@ -28,7 +27,7 @@ export class TableView {
       "Columns ▾",
     );
     this.card = new Card("table", "Trials", store, [columns], {
-      png: () => this.picture(),
+      svg: () => this.file(),
       csv: () => this.csv(),
     });
     this.nothing = el(
@@ -166,16 +165,11 @@ export class TableView {
     return csv([names, ...this.rows.map((row) => names.map((name) => trials.column(name).raw[row]))]);
   }
 
-  picture() {
+  file() {
     const names = this.names();
     const { trials } = this.store;
-    const rows = this.rows
-      .slice(0, MOST_IN_PICTURE)
-      .map((row) => names.map((name) => value(trials.column(name).raw[row])));
-    return tablePicture(
-      [names.map(heading), ...rows],
-      `${this.store.name}: ${this.card.note.textContent} trials`,
-    );
+    const rows = this.rows.map((row) => names.map((name) => trials.column(name).raw[row]));
+    return tableFile([names.map(heading), ...rows], `${this.store.name}: ${this.card.note.textContent} trials`);
   }
 }
 

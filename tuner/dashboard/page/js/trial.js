@@ -1,9 +1,11 @@
 // One trial, in a panel beside the views: values, curves, parameters beside the best one's, decisions, checkpoints, log.
+import { saveButton } from "./card.js";
 import { TrialControl } from "./control.js";
-import { badge, copy, el, fill, notice } from "./dom.js";
+import { badge, copy, csv, el, fill, notice } from "./dom.js";
 import { bytes, duration, heading, number, value } from "./format.js";
 import { NoteSection } from "./notes.js";
-import { sparkline } from "./sparkline.js";
+import { sparkline, sparksFile } from "./sparkline.js";
+import { linkTo } from "./url.js";
 
 export class TrialPanel {
   constructor(store, api) {
@@ -13,6 +15,12 @@ export class TrialPanel {
     this.title = el("h2", { tabindex: "-1" });
     const button = (text, label, onclick) =>
       el("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick }, text);
+    const save = saveButton(
+      "the trial",
+      () => `${store.name}_trial_${this.shown}`,
+      () => this.#files(),
+      () => linkTo(store, {}),
+    );
     this.element = el(
       "aside",
       { class: "panel", "aria-label": "Trial", hidden: true },
@@ -22,15 +30,28 @@ export class TrialPanel {
         this.title,
         button("‹", "Previous trial by rank", () => this.#go(-1)),
         button("›", "Next trial by rank", () => this.#go(1)),
+        save,
         button("✕", "Close", () => this.close()),
       ),
       this.body,
     );
+    this.drawn = [];
     this.shown = null;
   }
 
   close() {
     this.store.open(null);
+  }
+
+  #files() {
+    return this.drawn.length ? { svg: () => sparksFile(this.drawn), csv: () => this.#csv() } : {};
+  }
+
+  #csv() {
+    const points = this.drawn.flatMap(([tag, { step, time, value: values }]) =>
+      Array.from(step, (each, index) => [this.shown, tag, each, time[index], values[index]]),
+    );
+    return csv([["trial", "metric", "step", "time_s", "value"], ...points]);
   }
 
   #go(step) {
@@ -50,6 +71,7 @@ export class TrialPanel {
 
   async #show(trial) {
     this.shown = trial;
+    this.drawn = [];
     const isOpen = trial !== null;
     if (!isOpen && this.element.contains(document.activeElement)) this.back?.focus?.();
     if (isOpen && this.element.hidden) this.back = document.activeElement;
@@ -203,10 +225,10 @@ export class TrialPanel {
     const tags = this.store.detail.metrics;
     const found = await Promise.all(tags.map((tag) => this.api.curves(tag, [trial]).catch(() => null)));
     if (this.shown !== trial) return;
-    const figures = tags
+    this.drawn = tags
       .map((tag, index) => [tag, found[index]?.of(trial)])
-      .filter(([, curve]) => curve?.value.length)
-      .map(([tag, curve]) => sparkline(tag, curve));
+      .filter(([, curve]) => curve?.value.length);
+    const figures = this.drawn.map(([tag, curve]) => sparkline(tag, curve));
     fill(box, figures.length ? figures : "It has not reported yet.");
   }
 

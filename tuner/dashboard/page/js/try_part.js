@@ -1,6 +1,6 @@
 // Try it: a text, a row or a file, and what the best model says to it.
-import { Card } from "./card.js";
-import { csv, el, fill } from "./dom.js";
+import { Card, tableFiles } from "./card.js";
+import { el, fill } from "./dom.js";
 import { number, percent, value } from "./format.js";
 import { htmlTable, scroll } from "./data_part.js";
 
@@ -11,8 +11,9 @@ export class TryPart {
   constructor(store, api) {
     Object.assign(this, { store, api });
     this.answered = null;
-    this.input = new Card("try-input", "Ask the model", store, [], { csv: () => csv([["asked"]]) });
-    this.output = new Card("try-output", "Its answer", store, [], { csv: () => csv(this.#table()) });
+    this.input = new Card("try-input", "Ask the model", store, [], {});
+    const files = tableFiles("What the model answers", () => this.#table());
+    this.output = new Card("try-output", "Its answer", store, [], files);
     this.status = el("p", { class: "muted", role: "status", "aria-live": "polite" });
     this.element = el("div", { class: "part try-part" }, this.input.element, this.output.element);
     fill(this.output.body, scroll(this.output, this.status));

@@ -18,9 +18,10 @@ const TEXTS = {
   whySecond: "and",
   part: "part",
   cell: "cell",
+  large: "large",
 };
 const NUMBERS = { trial: "trial", smoothing: "smooth", top: "top", price: "price" };
-const FLAGS = { curvesLogX: "logx", curvesLogY: "logy" };
+const FLAGS = { curvesLogX: "logx", curvesLogY: "logy", allDecisions: "every", onlyDifferences: "differences" };
 const LISTS = { shown: "col", axes: "axis", flipped: "log" };
 
 export function write(store) {
@@ -40,6 +41,12 @@ export function write(store) {
   if (store.picks.length)
     query.set("sel", store.picks.length > 8 ? runs(store.picks) : store.picks.join(","));
   return query.toString();
+}
+
+/** The address of what is shown, with `changes` to the view. */
+export function linkTo({ view, filters, picks }, changes) {
+  const shown = { view: { ...view, ...changes }, filters, picks };
+  return `${location.href.split(/[?#]/)[0]}#${write(shown)}`;
 }
 
 const parse = (fragment) => new URLSearchParams(fragment.replace(/^#/, ""));
