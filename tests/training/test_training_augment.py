@@ -9,7 +9,8 @@ import torch
 from training_cases import DIABETES, DIGITS, OPTIMIZERS, experiment_file
 from training_reference import train_plainly
 
-from tuner.data import Batches, Split
+from tuner import models, tasks
+from tuner.data import Batches, Split, prepare
 from tuner.records.checkpoints import sound_checkpoints
 from tuner.records.paths import TrialPaths
 from tuner.spec import Experiment, RecoverySpec
@@ -422,6 +423,41 @@ def test_validation_rows_stay_as_they_are(gangs, tmp_path):
     )
     assert loud.metrics["val/loss"] == plain.metrics["val/loss"]
     assert loud.metrics["train/loss"] > 2 * plain.metrics["train/loss"]
+
+
+@pytest.mark.slow
+def test_colours_change_in_the_unit_of_the_pixels(gangs, tmp_path):
+    """Hardly a step is taken, so each batch has the loss of the first weights."""
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 100, (60, 3, 8, 8)) * np.array([1.0, 0.5, 0.2])[:, None, None] + 50
+    np.savez(tmp_path / "rows.npz", x=pixels.astype(np.uint8), y=np.arange(60) % 3)
+    base = DIGITS | {"data": {"source": {"type": "npz", "path": "rows.npz"}}}
+    train = {"epochs": 1, "batch_size": 8, "optimizer": {"type": "sgd", "lr": 1e-12}, "augment": COLOURS}
+    path = experiment_file(tmp_path, base, **train)
+    (report,) = gangs(1).train(path, tmp_path / "out")
+
+    spec = Experiment.load(path).resolve({})
+    store = prepare(spec.data, spec.task, tmp_path / "store")
+    task, moments = (
+        tasks.get(spec.task, spec.train, store.manifest),
+        (store.manifest.mean, store.manifest.std),
+    )
+    torch.manual_seed(spec.train.seed)
+    model = models.build(spec.model, models.DataShape.of(store.manifest), task.num_outputs)
+    split, seed = store.split("train"), spec.train.seed
+    batches = Batches(split, batch_size=8, micro_batch=8, rank=0, num_ranks=1, seed=seed)
+
+    def loss(moments):
+        augment = Augmentation(spec.train.augment, seed, task.num_outputs, None, moments=moments)
+        losses = []
+        for index, [(x, y)] in enumerate(batches.epoch(0)):
+            inputs, targets = task.batch(x, y, torch.device("cpu"), torch.float32)
+            inputs, targets = augment(inputs, targets, epoch=0, place=8 * index)
+            losses.append(task.loss(model(inputs), targets).item())
+        return np.mean(losses)
+
+    assert report.metrics["train/loss"] == pytest.approx(loss(moments), rel=1e-5)
+    assert report.metrics["train/loss"] != pytest.approx(loss(None), rel=1e-3)
 
 
 @pytest.mark.slow
