@@ -1,6 +1,7 @@
 """What each address of the dashboard answers, on recorded experiments."""
 
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from damage import spoil
 from dashboard_folders import Replay, client, copied
 from fastapi.testclient import TestClient
 
+from tuner.dashboard.app import PAGE
 from tuner.records.lock import hold
 from tuner.records.rows import read_trials
 from tuner.results.result import Result
@@ -192,6 +194,17 @@ def test_curves_are_those_of_the_event_files(api: TestClient, results: Path) -> 
     assert not header["is_thinned"]
 
 
+@pytest.mark.parametrize(("name", "tag"), [("mlp", "val/loss"), ("function", "val/loss")])
+def test_without_a_tag_the_curves_are_those_that_are_shown_first(
+    api: TestClient, name: str, tag: str
+) -> None:
+    header, fields = decoded(api.get(f"/api/experiments/{name}/curves").content)
+    same, others = decoded(api.get(f"/api/experiments/{name}/curves?tag={tag}").content)
+    assert (header["tag"], header["counts"]) == (tag, same["counts"])
+    np.testing.assert_array_equal(fields["value"], others["value"])
+    assert got(api, f"/{name}")["metrics"][0] == tag
+
+
 def test_curves_keep_what_is_not_finite(api: TestClient) -> None:
     header, fields = decoded(api.get("/api/experiments/function/curves?tag=val/loss").content)
     assert np.isnan(fields["value"]).sum() == 1
@@ -310,7 +323,7 @@ def test_curves_can_be_downloaded(api: TestClient) -> None:
         ("/api/experiments/mlp/trials/99", 404, "has no 99"),
         ("/api/experiments/mlp/trials/99/log", 404, "has no 99"),
         ("/api/experiments/mlp/nothing", 404, "no such address"),
-        ("/api/experiments/mlp/curves", 400, "tag: Field required"),
+        ("/api/experiments/mlp/curves.csv", 400, "tag: Field required"),
         ("/api/experiments/mlp/curves?tag=a&trials=1;2", 400, "trials: String should match"),
         ("/api/experiments/mlp/trials/x", 400, "number: Input should be a valid integer"),
         ("/api/experiments/mlp/trials/0/log?offset=-1", 400, "offset: Input should be greater"),
@@ -383,3 +396,27 @@ def test_a_line_that_is_half_written_has_not_happened(results: Path) -> None:
     with replay.file.open("ab") as file:
         file.write(b'{"time_s": 1, "spent_s"')
     assert rows(_table(got(client(results), "/mlp/trials")))[0]["reports"] == 1
+
+
+def test_the_page_gets_its_modules_as_one_script(api: TestClient) -> None:
+    page = api.get("/e/mlp").text
+    assert re.findall(r'<script src="([^"]*)"', page) == ["/page/js/early.js", "/page/app.js"]
+    answer = api.get("/page/app.js")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    modules = {file.stem for file in (PAGE / "js").glob("*.js")} - {"early"}
+    assert {name for name in modules if f"const ${name} = " in answer.text} == modules
+
+
+@pytest.mark.parametrize("path", ["/trials", "/curves?tag=val/loss"])
+def test_what_is_kept_is_that_of_now_in_every_encoding(tmp_path: Path, path: str) -> None:
+    replay = Replay(copied(tmp_path, "mlp") / "mlp")
+    api, address = client(tmp_path), f"/api/experiments/mlp{path}"
+    seen = set()
+    for num_lines, share in ((4, 0.5), (1, 0.75), (1, 1.0)):
+        replay.go_on(num_lines)
+        replay.write_events(0, share)
+        answers = [api.get(address, headers={"Accept-Encoding": kind}) for kind in ("gzip", "identity")]
+        assert [each.headers.get("content-encoding") for each in answers] == ["gzip", None]
+        assert answers[0].content == answers[1].content
+        seen.add(answers[0].content)
+    assert len(seen) == 3

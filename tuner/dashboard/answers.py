@@ -15,7 +15,7 @@ from tuner.dashboard.tables import plain, rows_of, table
 from tuner.errors import TunerError
 from tuner.records.passwords import masked
 from tuner.records.paths import TrialPaths
-from tuner.records.rows import as_csv, best_row, column_names, flat, search_rows
+from tuner.records.rows import as_csv, best_row, by_column, flat, search_rows
 from tuner.records.states import TrialState
 from tuner.results.confirmation import as_json, in_words
 from tuner.results.experiment_trials import note_columns
@@ -27,11 +27,13 @@ STATES = {"running": "running", "done": "ended", "interrupted": "interrupted"}
 class Answering(Reading):
     """An experiment of ours that tells of itself what `Followed` asks."""
 
+    @property
+    def first_tag(self) -> str:
+        return next(iter(_metrics(self)), self.result.metric)
+
     def trials(self, numbers: Sequence[int]) -> dict[str, Any]:
         rows = [self.rows[number] for number in numbers]
-        flats = [flat(row) for row in rows]
-        columns = {name: [each.get(name) for each in flats] for name in column_names(rows)}
-        columns |= note_columns(self.notes, numbers)
+        columns = by_column(rows) | note_columns(self.notes, numbers)
         return table(list(columns), columns)
 
     def summary(self) -> dict[str, Any]:

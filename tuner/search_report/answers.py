@@ -22,6 +22,7 @@ import pandas as pd
 
 from tuner.dashboard import curve_bytes
 from tuner.dashboard.following import Followed
+from tuner.results.aggregate import Follower
 
 MOST_POINTS = 120_000
 MOST_DECISIONS = 10_000
@@ -101,13 +102,13 @@ def _length(table: Json) -> int:
     return len(table["data"][table["columns"][0]])
 
 
-def _curves(curves: pd.DataFrame, tags: Sequence[str], num_compared: int) -> Iterator[tuple[Kept, bytes]]:
+def _curves(curves: Follower, tags: Sequence[str], num_compared: int) -> Iterator[tuple[Kept, bytes]]:
     """Of each tag, those that are compared first."""
-    points = [curve_bytes.of_tag(curves, tag) for tag in tags]
-    ends = 2 * curves["trial"].nunique()
+    points = [curves.of_tag(tag) for tag in tags]
+    ends = 2 * max((each["trial"].nunique() for each in points), default=0)
     most = shares([len(each) for each in points], num_compared, ends)
     for tag, every, num in zip(tags, points, most, strict=True):
-        encoded = curve_bytes.encode(coarse(every if num else every[:0]), "", num)
+        encoded = curve_bytes.encode(coarse(every if num else every[:0]), tag, "", num)
         begin, header = _header(encoded)
         yield Kept(tag, len(every), sum(header["counts"])), shuffled(encoded, begin)
 
