@@ -68,6 +68,8 @@ class SourceKind:
     write: Callable[[Path, range], None] = lambda path, rows: None
     """these of its rows to a file or folder"""
     takes_splits: bool = False
+    takes_several: bool = False
+    """whether a list or pattern of files is as one of all their rows"""
     sides: tuple[str, ...] = ()
     """keys of the files that hold its rows side by side; (): a row is in one file"""
 
@@ -95,6 +97,15 @@ class SourceKind:
             path[split] = self._written(folder / f"{split}_{self.name}")
             start += size
         return {**self.data, "source": {**self.section, "path": path}}
+
+    def in_several(self, folder: Path) -> dict[str, Any]:
+        """As `in_one`, but in three files that `path` lists; a pattern finds them in the same order."""
+        data = self.in_one(folder)
+        assert self.name is not None
+        files = [folder / f"{number}_several_{self.name}" for number in range(3)]
+        for number, file in enumerate(files):
+            self.write(file, range(number * 14, min(number * 14 + 14, sum(SIZES.values()))))
+        return {**data, "source": {**data["source"], "path": [str(file) for file in files]}}
 
     def _written(self, path: Path) -> Any:
         """What the section has of what was written there."""
@@ -187,6 +198,7 @@ _OF_TABLE: dict[str, Any] = {
     "shapes": {"tabular_classification": (4,), "regression": (4,)},
     "write": _write_table,
     "takes_splits": True,
+    "takes_several": True,
 }
 _TEXT = {"tokenizer": "byte", "max_length": 16}
 _AUDIO = {"sample_rate": RATE, "mels": 8, "window_ms": 16.0, "hop_ms": 5.0, "max_seconds": 0.06}
@@ -210,6 +222,8 @@ SOURCES: dict[str, SourceKind] = {
         section={"type": "npz"},
         name="rows.npz",
         write=_write_npz,
+        takes_splits=True,
+        takes_several=True,
         shapes={"image_classification": (1, 8, 9), _TABULAR: (72,), "regression": (72,)},
     ),
     "two_class": SourceKind(
@@ -220,6 +234,7 @@ SOURCES: dict[str, SourceKind] = {
         name="rows.tsv",
         write=_write_sentences,
         takes_splits=True,
+        takes_several=True,
         data={"text": _TEXT},
         shapes={"text_classification": (16,)},
     ),
@@ -227,6 +242,8 @@ SOURCES: dict[str, SourceKind] = {
         section={"type": "text"},
         name="book.txt",
         write=_write_book,
+        takes_splits=True,
+        takes_several=True,
         data={"text": _TEXT},
         shapes={"language_modelling": (16,)},
     ),
@@ -235,6 +252,7 @@ SOURCES: dict[str, SourceKind] = {
         name="rows.tsv",
         write=_write_translations,
         takes_splits=True,
+        takes_several=True,
         data={"text": _TEXT},
         shapes={"translation": (16,)},
     ),

@@ -409,7 +409,7 @@ def predict(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="new rows: .csv, .tsv, .jsonl, .parquet, .npz or .npy; texts: .txt, .tsv or .csv; "
+            help="new rows: .csv, .tsv, .jsonl, .parquet, .npz or .npy; texts: .txt or a table; "
             "images: a file or a folder; recordings: .wav or a folder",
         ),
     ],

@@ -60,6 +60,7 @@ def test_the_mark_of_utf8_is_no_part_of_the_first_name(prepared: Prepare, tmp_pa
     path = tmp_path / "marked.csv"
     path.write_text("\n".join(["x,y", *(f"{row},{row % 2}" for row in range(40))]), encoding="utf-8-sig")
     assert prepared({"type": "csv", "path": str(path), "label": "y"}).manifest.feature_names == ("x",)
+    path = tmp_path / "marked.tsv"
     path.write_text("\n".join(["label\ttext", *lines(40)]), encoding="utf-8-sig")
     assert prepared({**labelled(path), "columns": None}, TEXTS).manifest.class_names == ("a", "b")
 

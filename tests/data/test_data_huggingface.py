@@ -290,7 +290,9 @@ def test_rows_that_nobody_has_labelled(tmp_path: Path) -> None:
     rows = rows.set_column(2, "label", pa.array([*[0, 1] * 4, -1]))
     metadata = table(9).schema.metadata
     folder = save(tmp_path / "set", {"test.parquet": rows.replace_schema_metadata(metadata)})
-    with pytest.raises(DataError, match=r"column 'label' of .* has none in row 9"):
+    with pytest.raises(
+        DataError, match=r"a label, but row 9 of .*test.parquet \(the first one is 1\) has none"
+    ):
         made(folder, tmp_path, TEXTS, text="text")
     with pytest.raises(DataError, match="label"):
         made(folder, tmp_path)

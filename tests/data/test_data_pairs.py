@@ -59,6 +59,13 @@ def test_a_separator_beyond_the_vocabulary_stands_between(tmp_path: Path, tokeni
     assert [own.decode(row[row > 0].tolist()) for row in rows] == ["\n".join(row[1:]) for row in ROWS[:2]]
 
 
+def test_a_list_of_one_column_is_that_column(tmp_path: Path) -> None:
+    path = table(tmp_path / "rows.tsv")
+    one, listed = (prepare(spec(path, text=name), TASK, tmp_path / "s") for name in ("premise", ["premise"]))
+    assert (one.split("train").features == listed.split("train").features).all()
+    assert read_inputs(path, listed.manifest).ndim == 1
+
+
 def test_files_without_a_header(tmp_path: Path) -> None:
     with_header, without = table(tmp_path / "a.tsv"), table(tmp_path / "b.tsv", header=None)
     first = prepare(spec(with_header), TASK, tmp_path / "store")
@@ -159,7 +166,9 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
 def test_new_pairs_in_lines(tmp_path: Path) -> None:
     manifest = prepare(spec(table(tmp_path / "rows.tsv")), TASK, tmp_path / "store").manifest
     (tmp_path / "new.txt").write_text("a film\n")
-    with pytest.raises(DataError, match="a model of pairs of texts takes a file ending in .tsv, .csv, but"):
+    with pytest.raises(
+        DataError, match="a model of pairs of texts takes a file ending in .csv, .tsv, .jsonl, .pa"
+    ):
         read_inputs(tmp_path / "new.txt", manifest)
 
 

@@ -178,10 +178,10 @@ def test_what_is_not_there(path: str, message: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("memory")
-def test_a_pattern_where_one_file_is_read(tmp_path: Path) -> None:
-    data = DataSpec.model_validate({"source": {"type": "npz", "path": "memory://bucket/rows/*.csv"}})
-    with pytest.raises(DataError, match="type npz takes one file or folder"):
-        made(data, tmp_path)
+def test_a_pattern_where_one_folder_is_read(tmp_path: Path) -> None:
+    source = {"type": "image_folder", "path": "memory://bucket/rows/*.csv"}
+    with pytest.raises(DataError, match="type image_folder takes one file or folder"):
+        made(DataSpec.model_validate({"source": source}), tmp_path)
 
 
 def test_a_library_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,44 @@ def test_npz_that_is_a_npy(tmp_path: Path) -> None:
         sources.read(source(type="npz", path=str(path)))
 
 
+def test_npz_files_of_splits(prepared: Any, tmp_path: Path) -> None:
+    for name, size in (("a", 12), ("b", 10), ("val", 8)):
+        np.savez(tmp_path / f"{name}.npz", x=np.full((size, 4, 5), size), y=np.arange(size) % 2)
+    path = {"train": [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")], "val": str(tmp_path / "val.npz")}
+    for task in ("image_classification", "tabular_classification"):
+        store = prepared({"type": "npz", "path": path}, task, standardise=False)
+        assert store.manifest.sizes == {"train": 22, "val": 8, "test": 0}
+        x, y = store.split("train")
+        assert np.unique(np.asarray(x)[:12]).tolist() == [12]
+        assert y[12:].tolist() == [0, 1] * 5
+
+
+@pytest.mark.parametrize(
+    ("arrays", "match"),
+    [
+        (
+            {"x": np.ones((3, 5)), "y": np.ones(3)},
+            r"same shape, but .*bad.npz has \(5,\) and .*a.npz \(4, 5\)",
+        ),
+        (
+            {"x": np.ones((3, 4, 5)), "y": np.array(["a"] * 3)},
+            r"numbers or text, but those of .*bad.npz have ",
+        ),
+        (
+            {"x": np.ones((3, 4, 5)), "y": np.full(3, 7)},
+            r"row 1 of .*bad.npz \(the first one is 1\) of val has",
+        ),
+        ({"x": np.full((3, 4, 5), np.nan), "y": np.ones(3, int)}, r"finite, but .* in row 1 of .*bad.npz \("),
+    ],
+)
+def test_npz_files_that_do_not_fit(prepared: Any, tmp_path: Path, arrays: Any, match: str) -> None:
+    np.savez(tmp_path / "a.npz", x=np.ones((12, 4, 5)), y=np.arange(12) % 2)
+    np.savez(tmp_path / "bad.npz", **arrays)
+    path = {"train": str(tmp_path / "a.npz"), "val": str(tmp_path / "bad.npz")}
+    with pytest.raises(DataError, match=match):
+        prepared({"type": "npz", "path": path}, "image_classification")
+
+
 def test_npz_of_objects_says_what_it_may_hold(tmp_path: Path) -> None:
     np.savez(tmp_path / "bad.npz", x=np.zeros((4, 2)), y=np.array(["a", None, "b", "a"], dtype=object))
     with pytest.raises(DataError, match=r"as arrays of numbers and of text, not of objects$"):

@@ -405,6 +405,22 @@ def test_labelled_texts(report: Report, tmp_path: Path) -> None:
     assert found(shown, "of the training rows fill all 20 tokens, so longer texts were cut")
 
 
+def test_the_fix_for_texts_in_two_splits_works(report: Report, tmp_path: Path) -> None:
+    """Those that are equal once they are cut too."""
+    lines = [
+        f"{'ab'[place % 2]}\t{'long ' * 9 if place % 4 == 0 else 'short'} {place}" for place in range(80)
+    ]
+    (tmp_path / "texts.tsv").write_text("\n".join(["label\ttext", *lines, *lines[:30]]) + "\n")
+    source = {"type": "labelled_text", "path": str(tmp_path / "texts.tsv")}
+    text = {"tokenizer": "byte", "max_length": 20}
+    before = report(source, "text_classification", text=text)
+    assert found(before, "is too good; data.clean.duplicates: drop leaves them out")
+    after = report(source, "text_classification", text=text, clean={"duplicates": "drop"})
+    assert sum(shared.pairs.count for shared in after.leakage.shared) == 0
+    assert sum(after.leakage.repeated.values()) == 0
+    assert sum(split.rows for split in after.splits) == 61
+
+
 def test_running_text(report: Report, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("".join(chr(97 + place * place % 23) for place in range(900)))
     shown = report(

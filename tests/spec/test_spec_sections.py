@@ -497,6 +497,25 @@ WRONG = [
         "data.encode is for tabular_classification and regression; found it with task image_classification",
     ),
     (
+        {
+            "task": "text_classification",
+            "model__type": "rnn",
+            "data__source": {"type": "labelled_text", "path": "a.tsv"},
+            "data__clean": {"missing": "drop", "duplicates": "drop", "invalid": "drop"},
+        },
+        "data.clean is for tabular_classification and regression (of labelled_text invalid and duplicates "
+        "only); found it with task text_classification; drop it",
+    ),
+    (
+        {
+            "task": "language_modelling",
+            "model": {"type": "rnn"},
+            "data__source": {"type": "text", "path": "a.txt"},
+            "data__clean": {"duplicates": "drop"},
+        },
+        "data.clean is for tabular_classification and regression; found it with task language_modelling; drop",
+    ),
+    (
         {"task": "language_modelling", "model": {"type": "rnn"}, "search__metric": "val/loss"},
         "data.source must fit the task; found iris with language_modelling; iris allows: "
         "tabular_classification",
@@ -624,14 +643,45 @@ def test_wrong_for_images(changes, sentence):
         3,
     ],
 )
-@pytest.mark.parametrize("source", ["image_folder", "labelled_text"])
-def test_a_path_or_one_a_split(source, path):
-    task = {"image_folder": "image_classification", "labelled_text": "text_classification"}[source]
-    model = {"image_folder": "cnn", "labelled_text": "rnn"}[source]
-    message = refusal(task=task, model={"type": model}, data={"source": {"type": source, "path": path}})
+def test_a_path_or_one_a_split(path):
+    source = {"type": "image_folder", "path": path}
+    message = refusal(task="image_classification", model={"type": "cnn"}, data={"source": source})
     assert message.startswith(
         "data.source.path must be a path, or a mapping of train and val, and test where "
     )
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ({"train": "a"}, "needs train and val, and takes test beside them; found train; correct it"),
+        (
+            {"train": "a", "val": None},
+            "must be a file, a list of files, or a mapping of train, val and test to ",
+        ),
+        (
+            [],
+            "must be a file, a list of files, or a mapping of train, val and test to such; found []; correct",
+        ),
+        (
+            3,
+            "must be a file, a list of files, or a mapping of train, val and test to such; found 3; correct",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("source", "task", "model"),
+    [
+        ("labelled_text", "text_classification", "rnn"),
+        ("text", "language_modelling", "rnn"),
+        ("parallel_table", "translation", "encoder_decoder"),
+        ("npz", "image_classification", "cnn"),
+    ],
+)
+def test_files_or_those_of_splits(source, task, model, path, sentence):
+    message = refusal(task=task, model={"type": model}, data={"source": {"type": source, "path": path}})
+    assert message.startswith(f"data.source.path {sentence}")
     assert "\n" not in message
 
 
@@ -647,6 +697,16 @@ def test_augmentation_of_recordings():
         "train.augment.flip must fit the task audio_classification; found 1; drop it; allowed: time_m"
         in refusal(**heard, train__augment={"flip": 1})
     )
+
+
+def test_texts_are_cleaned_of_duplicates_and_invalid_rows():
+    clean = {"duplicates": "drop", "invalid": "drop"}
+    for source in (
+        {"type": "labelled_text", "path": "a.tsv"},
+        {"type": "huggingface", "name": "some/set", "text": "text", "label": "label"},
+    ):
+        texts = {"task": "text_classification", "model": {"type": "rnn"}, "data__source": source}
+        assert resolved(**texts, data__clean=clean).data.clean.duplicates == "drop"
 
 
 def test_augmentation_of_texts():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.data.origins import Origins
 from tuner.data.table import AnyArray, FloatArray, Table, to_float32
 from tuner.errors import DataError
 
@@ -34,24 +35,25 @@ def clean(table: Table, task: str) -> Cleaned:
     """
     features, names = _as_images(table) if task == IMAGES else _as_rows(table)
     if task == IMAGES:
-        check_finite(features, names)
+        check_finite(features, names, table.origins)
     if task == REGRESSION:
         return Cleaned(features, _values(table), names, None)
     targets, class_names = to_classes(table)
     return Cleaned(features, targets, names, class_names)
 
 
-def check_finite(features: FloatArray, names: tuple[str, ...] | None) -> None:
+def check_finite(features: FloatArray, names: tuple[str, ...] | None, origins: Origins | None = None) -> None:
     """DataError at the first NaN or infinite value of `features`."""
     finite = np.isfinite(features)
     if finite.all():
         return
     index = np.argwhere(~finite)[0].tolist()
     row, *place = index
+    origins = origins or Origins.of_length(len(features))
     where = f"feature '{names[place[0]]}'" if names else f"the image value at {tuple(place)}"
     raise DataError(
-        f"features must be finite, but {where} is {features[tuple(index)]} in row {row + 1} "
-        "(the first one is 1); fill it in or remove the row"
+        f"features must be finite, but {where} is {features[tuple(index)]} in {origins.name(row)}; fill it "
+        "in or remove the row"
     )
 
 

@@ -32,8 +32,8 @@ from tuner.spec.sections import AudioSpec
 
 _TABLES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _ARRAYS = (".npz", ".npy")
-_PAIRS = (".tsv", ".csv")
-_TEXTS = (".txt", ".tsv", ".csv")
+_PAIRS = tuple(_TABLES)
+_TEXTS = (".txt", *_TABLES)
 _RECORDINGS = (".wav",)
 
 
@@ -144,8 +144,8 @@ def text_columns(manifest: Manifest) -> str | list[str]:
 
 def _csv_delimiter(manifest: Manifest) -> str:
     """Of the training file; a comma where that was separated by tabs, or was no table."""
-    delimiter = str(manifest.source.get("delimiter", "\t"))
-    return "," if delimiter == "\t" else delimiter
+    delimiter = manifest.source.get("delimiter")
+    return "," if delimiter in (None, "\t") else str(delimiter)
 
 
 def _read_columns(path: Path, recipe: tuple[Column, ...], manifest: Manifest) -> Columns:

@@ -20,7 +20,7 @@ _FIX = "correct it, or drop such rows with data.clean.invalid"
 def usable(table: Table, task: str, invalid: str, ledger: Ledger) -> tuple[Table, Indices]:
     """The table with labels as `task` takes them, and the rows that can be used; the others go to `ledger`.
 
-    DataError at the first one where `invalid` is "error".
+    DataError at the first one where `invalid` is "error", and where none can be used.
     """
     table, of_labels = _check_labels(table, task, ledger.origins)
     faults = [*of_labels, *table.faults, *_infinite(table, ledger.origins)]
@@ -30,6 +30,8 @@ def usable(table: Table, task: str, invalid: str, ledger: Ledger) -> tuple[Table
             raise DataError(fault.message)
         ledger.add(fault.reason, fault.rows[is_usable[fault.rows]])
         is_usable[fault.rows] = False
+    if not is_usable.any():
+        raise DataError("data must have rows that can be used, but none can; correct the labels or values")
     return table, np.flatnonzero(is_usable)
 
 
@@ -67,6 +69,8 @@ def _are_bad(targets: AnyArray) -> NDArray[np.bool_]:
 
 
 def _infinite(table: Table, origins: Origins) -> list[Faults]:
+    if table.features.dtype == object:  # texts
+        return []
     features = table.features.reshape(len(table.features), -1)
     infinite = {place: np.flatnonzero(np.isinf(features[:, place])) for place in range(features.shape[1])}
     first = min(((rows[0], place) for place, rows in infinite.items() if len(rows)), default=None)

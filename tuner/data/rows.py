@@ -69,8 +69,6 @@ def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
     """DataError for a table that the task cannot use."""
     ledger = Ledger(table.origins or Origins.of_length(len(table.targets)))
     table, kept = usable(table, task, spec.clean.invalid, ledger)
-    if not len(kept):
-        raise DataError("data must have rows that can be used, but none can; correct the labels or values")
     cleaned = clean(replace(table, targets=table.targets[kept]), task)
     texts = no_texts(len(table.targets)) if table.texts is None else table.texts
     whole = Columns(cleaned.feature_names or (), table.text_names, cleaned.features, texts)
@@ -80,13 +78,13 @@ def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
     missing = fill.count_missing(columns, rows)
     is_unique = spec.clean.duplicates == "drop"
     if is_unique:  # so that they weigh nothing in what is fitted
-        rows = _without(work, rows, duplicates.find(columns, cleaned.targets, rows))
+        rows = without(work, rows, duplicates.find(columns, cleaned.targets, rows))
     rows = _without_gaps(work, rows, spec.clean)
     rows, limits = _without_outliers(work, rows, spec.clean)
-    _check_training(rows)
+    check_training(rows)
     recipe, how = _fit(columns.take(rows["train"]), spec, limits), spec.encode.categories
     if is_unique:
-        rows = _without(work, rows, _find_encoded(work, rows, recipe, how))
+        rows = without(work, rows, _find_encoded(work, rows, recipe, how))
     rows = with_known_labels(work, rows, spec.clean)
     check_sizes(rows, len(ledger.origins), spec, is_cut=table.parts is None)
     targets, class_names = known_classes(cleaned, rows["train"])
@@ -138,7 +136,7 @@ def _find_encoded(work: Work, rows: Places, recipe: tuple[Column, ...], how: str
     return duplicates.find_encoded(rows_at, num_features, work.cleaned.targets, rows)
 
 
-def _without(work: Work, rows: Places, found: duplicates.Found) -> Places:
+def without(work: Work, rows: Places, found: duplicates.Found) -> Places:
     again, elsewhere = found
     for name in SPLITS:
         work.drop("duplicate", again[name])
@@ -183,7 +181,7 @@ def _without_outliers(work: Work, rows: Places, spec: CleanSpec) -> tuple[Places
     """Bounds to clip to; or only the training rows within them, the other splits being as new rows are."""
     if spec.outliers is None:
         return rows, None
-    _check_training(rows)
+    check_training(rows)
     train = work.columns.take(rows["train"])
     limits = outliers.bounds(train, spec.outliers)
     if spec.outliers.action == "clip":
@@ -211,7 +209,7 @@ def with_known_labels(work: Work, rows: Places, spec: CleanSpec) -> Places:
     return known
 
 
-def _check_training(rows: Places) -> None:
+def check_training(rows: Places) -> None:
     if not len(rows["train"]):
         raise DataError("the training split must have rows, but cleaning leaves none; relax data.clean")
 

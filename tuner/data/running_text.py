@@ -27,7 +27,7 @@ from tuner.data.pool import MapChunks
 from tuner.data.scratch import Scratch
 from tuner.data.sources.files import broken_line, reason
 from tuner.data.split import SPLITS
-from tuner.data.table import Table
+from tuner.data.table import AnyArray, Table
 from tuner.data.text import TextRows
 from tuner.data.tokens import BEFORE_SPACE, TokenArray, fit, from_json
 from tuner.errors import DataError
@@ -52,7 +52,11 @@ class Piece:
     def read(self) -> str:
         with self.path.open("rb") as file:
             file.seek(self.start)
-            return file.read(self.end - self.start).decode("utf-8")
+            content = file.read(self.end - self.start)
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _no_utf8(self.path) from error
 
 
 Files = Mapping[str | None, Path]
@@ -61,9 +65,34 @@ Files = Mapping[str | None, Path]
 
 def write_files(table: Table, scratch: Scratch) -> Files:
     """The texts of a table, one after the other, in `scratch`."""
+    return {name: scratch.write_text(texts) for name, texts in _by_split(table).items()}
+
+
+def join_files(table: Table, scratch: Scratch) -> Files:
+    """Of a table of files one of each split: its own, or several one after the other, in `scratch`.
+
+    DataError where one of several is no UTF-8.
+    """
+    return {
+        name: paths[0] if len(paths) == 1 else scratch.write_blocks(_blocks_of(paths))
+        for name, paths in _by_split(table).items()
+    }
+
+
+def _by_split(table: Table) -> dict[str | None, AnyArray]:
     if table.parts is None:
-        return {None: scratch.write_text(table.features)}
-    return {name: scratch.write_text(table.features[table.parts == name]) for name in SPLITS}
+        return {None: table.features}
+    return {name: table.features[table.parts == name] for name in SPLITS}
+
+
+def _blocks_of(paths: Iterable[Path]) -> Iterator[bytes]:
+    """All that is in the files; each ends with the end of a line."""
+    for path in paths:
+        block = b""
+        for block in _valid_blocks(path):
+            yield block
+        if not block.endswith(b"\n"):
+            yield b"\n"
 
 
 def prepare_running(
@@ -128,9 +157,13 @@ def _valid_blocks(path: Path) -> Iterator[bytes]:
                 yield block
             decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        raise DataError(f"text must be UTF-8, but {path} is not: {broken_line(path)}; convert it") from error
+        raise _no_utf8(path) from error
     except OSError as error:
         raise DataError(f"text must be readable, but {path} is not: {reason(error)}; correct it") from error
+
+
+def _no_utf8(path: Path) -> DataError:
+    return DataError(f"text must be UTF-8, but {path} is not: {broken_line(path)}; convert it")
 
 
 def _begin_characters(block: bytes) -> NDArray[np.bool_]:

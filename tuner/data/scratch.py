@@ -57,9 +57,13 @@ class Scratch:
 
     def write_text(self, parts: Iterable[str]) -> Path:
         """A file of all `parts`, as UTF-8."""
+        return self.write_blocks(part.encode() for part in parts)
+
+    def write_blocks(self, blocks: Iterable[bytes]) -> Path:
+        """A file of all `blocks`."""
         path = self._next_file()
         with path.open("wb") as file:
-            file.writelines(part.encode() for part in parts)
+            file.writelines(blocks)
         return path
 
     def _next_file(self) -> Path:

@@ -54,6 +54,23 @@ def split_rows(
     return rows
 
 
+def rows_of_parts(table: Table, cleaned: Cleaned) -> dict[str, Indices]:
+    """Row indices of each split, as the files say; DataError for a label that training does not have."""
+    assert table.parts is not None
+    rows = {name: np.flatnonzero(table.parts == name) for name in SPLITS}
+    is_known = np.isin(cleaned.targets, cleaned.targets[rows["train"]])
+    for name in SPLITS:
+        unseen = rows[name][~is_known[rows[name]]]
+        if len(unseen) and cleaned.class_names is not None:
+            label = cleaned.class_names[cleaned.targets[unseen[0]]]
+            row = row_number(unseen[0]) if table.origins is None else table.origins.name(unseen[0])
+            raise DataError(
+                f"every label must stand in the training files, but {row} of {name} has '{label}'; correct "
+                "it or remove the row"
+            )
+    return rows
+
+
 def groups_of(table: Table, spec: SplitSpec) -> AnyArray | None:
     """Objects [rows]: the group of each row, None where not known; None where rows are split one by one."""
     if spec.group is None:

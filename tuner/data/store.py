@@ -37,12 +37,12 @@ from tuner.data.pixels import Pixels
 from tuner.data.pool import MapChunks, in_order
 from tuner.data.remote import fetched
 from tuner.data.rows import apply, prepare_rows
-from tuner.data.running_text import Files, prepare_running, write_files
+from tuner.data.running_text import join_files, prepare_running, write_files
 from tuner.data.scratch import Rows, Scratch, save_rows, scratch_in
 from tuner.data.shard_cache import ShardCache
 from tuner.data.sharded import ShardedArray
 from tuner.data.sources.files import content_sha256, reason
-from tuner.data.split import split_rows
+from tuner.data.split import rows_of_parts, split_rows
 from tuner.data.table import AnyArray
 from tuner.data.text import TextRows, prepare_texts
 from tuner.data.translations import prepare_translations
@@ -312,10 +312,8 @@ def _build(spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks:
 def _build_running_text(
     spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks
 ) -> _Built:
-    if isinstance(spec.source, TextSource):
-        files: Files = {None: Path(spec.source.path)}
-    else:
-        files = write_files(sources.read(spec.source), scratch)
+    files_of = join_files if isinstance(spec.source, TextSource) else write_files
+    files = files_of(sources.read(spec.source), scratch)
     return _of_tokens(prepare_running(files, spec, scratch, map_chunks), spec, task, sha256)
 
 
@@ -338,6 +336,7 @@ def _of_tokens(rows: TextRows, spec: DataSpec, task: str, sha256: str) -> _Built
         padding=rows.padding,
         separator=rows.separator,
         target_tokens=rows.target_tokens,
+        dropped=rows.dropped,
     )
     return manifest, splits
 
@@ -365,8 +364,9 @@ def _build_audio(spec: DataSpec, task: str, sha256: str) -> _Built:
 
 
 def _build_images(spec: DataSpec, task: str, sha256: str) -> _Built:
-    cleaned = clean(sources.read(spec.source), task)
-    rows = split_rows(cleaned, spec.split)
+    table = sources.read(spec.source)
+    cleaned = clean(table, task)
+    rows = split_rows(cleaned, spec.split) if table.parts is None else rows_of_parts(table, cleaned)
     splits = {name: Arrays(cleaned.features[index], cleaned.targets[index]) for name, index in rows.items()}
     mean, std = _moments(splits["train"].features, spec)
     manifest = _manifest(spec, task, sha256, splits, class_names=cleaned.class_names, mean=mean, std=std)

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from tuner.data import duplicates
 from tuner.data.clean import Cleaned, to_classes
-from tuner.data.origins import Origins
-from tuner.data.split import SPLITS, Indices, row_number, split_rows
-from tuner.data.table import AnyArray, Table
+from tuner.data.columns import Columns, StoredColumns
+from tuner.data.invalid import usable
+from tuner.data.manifest import Dropped
+from tuner.data.origins import Indices, Ledger, Origins
+from tuner.data.rows import (
+    Work,
+    check_sizes,
+    check_training,
+    known_classes,
+    split,
+    with_known_labels,
+    without,
+)
+from tuner.data.split import SPLITS, row_number
+from tuner.data.table import AnyArray, Faults, Table
 from tuner.data.tokens import TokenArray, Tokenizer, encode_rows, fit
 from tuner.errors import DataError
 from tuner.spec.sections import DataSpec, TextSpec
+from tuner.spec.tasks import TEXT_CLASSIFICATION
 
 
 @dataclass(frozen=True)
@@ -28,41 +42,57 @@ class TextRows:
     padding: int | None = None
     separator: int | None = None
     target_tokens: float | None = None
+    dropped: Mapping[str, Dropped] = field(default_factory=dict)
 
 
 def prepare_texts(table: Table, spec: DataSpec) -> TextRows:
     """DataError for texts that the task cannot use."""
     text = spec.text or TextSpec()
     assert table.origins is not None
-    check_texts(table.features, table.origins.name)
-    targets, class_names = to_classes(table)
-    cleaned = Cleaned(table.features, targets, None, class_names)
-    if table.parts is None:
-        rows = split_rows(cleaned, spec.split, name_of=table.origins.name)
-    else:
-        rows = {name: np.flatnonzero(table.parts == name) for name in SPLITS}
-        _check_seen(rows, cleaned, table.origins)
-    texts = {name: table.features[rows[name]].tolist() for name in SPLITS}
-    tokenizer = fit(text.tokenizer, table.features[rows["train"]].ravel().tolist())
-    splits = {
-        name: (encode_rows(tokenizer, texts[name], text.max_length), targets[rows[name]]) for name in SPLITS
-    }
-    separator = tokenizer.separator if table.features.ndim == 2 else None
-    num_tokens = max(tokenizer.num_tokens, (separator or 0) + 1)
-    return TextRows(splits, tokenizer, num_tokens, class_names, tokenizer.padding, separator)
+    ledger = Ledger(table.origins)
+    table = replace(table, faults=tuple(_without_text(table.features, table.origins)))
+    _, kept = usable(table, TEXT_CLASSIFICATION, spec.clean.invalid, ledger)
+    texts = table.features[kept]
+    targets, names = to_classes(Table(texts, table.targets[kept].astype(np.str_)))
+    work = Work(_as_columns(texts), Cleaned(texts, targets, None, names), kept, ledger)
+    rows = split(work, table.parts, spec)
+    check_training(rows)
+    is_unique = spec.clean.duplicates == "drop"
+    if is_unique:  # so that they weigh nothing in what is fitted
+        rows = without(work, rows, duplicates.find(work.columns, targets, rows))
+    tokenizer = fit(text.tokenizer, texts[rows["train"]].ravel().tolist())
+    tokens = encode_rows(tokenizer, texts.tolist(), text.max_length)
+    if is_unique:  # texts that differ only beyond `max_length`, or in what the tokenizer does not tell apart
+        found = duplicates.find_encoded(lambda places: tokens[places], text.max_length, targets, rows)
+        rows = without(work, rows, found)
+    rows = with_known_labels(work, rows, spec.clean)
+    check_sizes(rows, len(table.targets), spec, is_cut=table.parts is None)
+    targets, class_names = known_classes(work.cleaned, rows["train"])
+    separator = tokenizer.separator if texts.ndim == 2 else None
+    return TextRows(
+        {name: (tokens[rows[name]], targets[rows[name]]) for name in SPLITS},
+        tokenizer,
+        max(tokenizer.num_tokens, (separator or 0) + 1),
+        class_names,
+        tokenizer.padding,
+        separator,
+        dropped=ledger.dropped(),
+    )
 
 
-def _check_seen(rows: Mapping[str, Indices], cleaned: Cleaned, origins: Origins) -> None:
-    assert cleaned.class_names is not None
-    known = np.bincount(cleaned.targets[rows["train"]], minlength=len(cleaned.class_names)) > 0
-    for name in SPLITS:
-        unseen = rows[name][~known[cleaned.targets[rows[name]]]]
-        if len(unseen):
-            label = cleaned.class_names[cleaned.targets[unseen[0]]]
-            raise DataError(
-                f"every label must stand in the training file, but {origins.name(unseen[0])} of {name} has "
-                f"'{label}'; correct it or remove the row"
-            )
+def _as_columns(texts: AnyArray) -> StoredColumns:
+    """As of a table whose columns are the texts of a row."""
+    columns = texts.reshape(len(texts), -1)
+    names = tuple(map(str, range(columns.shape[1])))
+    numbers = np.empty((len(texts), 0), dtype=np.float32)
+    return StoredColumns(Columns(names, names, numbers, columns), np.arange(len(texts)))
+
+
+def _without_text(texts: AnyArray, origins: Origins) -> Iterator[Faults]:
+    rows = _lacking(texts)
+    if len(rows):
+        message = f"{_said_of(texts, origins.name(rows[0]))}, or drop such rows with data.clean.invalid"
+        yield Faults("text_missing", rows, message)
 
 
 def check_texts(texts: AnyArray, name_of: Callable[[int], str] = row_number) -> None:
@@ -70,9 +100,17 @@ def check_texts(texts: AnyArray, name_of: Callable[[int], str] = row_number) -> 
 
     `name_of` a row is what it says of it.
     """
+    rows = _lacking(texts)
+    if len(rows):
+        raise DataError(f"{_said_of(texts, name_of(rows[0]))} or remove the row")
+
+
+def _lacking(texts: AnyArray) -> Indices:
+    """The rows in which a text is empty or missing."""
+    is_empty = np.array([not (isinstance(text, str) and text.strip()) for text in texts.ravel()])
+    return np.flatnonzero(is_empty.reshape(len(texts), -1).any(axis=1))
+
+
+def _said_of(texts: AnyArray, row: str) -> str:
     needed, found = ("a text", "has none") if texts.ndim == 1 else ("both texts", "lacks one")
-    for row, each in enumerate(texts.reshape(len(texts), -1)):
-        if not all(isinstance(text, str) and text.strip() for text in each):
-            raise DataError(
-                f"every row must have {needed}, but {name_of(row)} {found}; fill it in or remove the row"
-            )
+    return f"every row must have {needed}, but {row} {found}; fill it in"

@@ -50,7 +50,8 @@ def _shared(report: DataReport) -> Iterator[str]:
     for shared in report.leakage.shared:
         if shared.pairs.count:
             part = share(shared.pairs.count, sizes[shared.split])
-            fix = "; data.clean.duplicates: drop leaves them out" if report.kind == "table" else ""
+            can_drop = report.kind == "table" or (report.kind == "tokens" and report.class_names is not None)
+            fix = "; data.clean.duplicates: drop leaves them out" if can_drop else ""
             yield (
                 f"rows of {shared.split} that stand in {shared.also_in} too: {shared.pairs.count:,} "
                 f"({part}); what is measured on them is too good{fix}"

@@ -53,6 +53,7 @@ from tuner.spec.tasks import (
     METRICS,
     RULES,
     TASKS,
+    TEXT_CLASSIFICATION,
     TEXT_TASKS,
 )
 from tuner.spec.template import locate, materialise, parse
@@ -382,11 +383,11 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
         yield ("data", "image"), f"is for the source image_folder; found it with {name}; drop it"
     if data.audio is not None and task != AUDIO_CLASSIFICATION:
         yield ("data", "audio"), f"is for tasks that hear recordings; found it with task {task}; drop it"
-    is_of_files = source.type in ("image_folder", "audio")
-    usual = CleanSpec(invalid=data.clean.invalid) if is_of_files else CleanSpec()
+    keys = _clean_keys(task, source)
+    usual = CleanSpec.model_validate({key: getattr(data.clean, key) for key in keys})
     for section, is_given in (("clean", data.clean != usual), ("encode", data.encode != EncodeSpec())):
         if is_given and task not in _TABLE_TASKS:
-            but = f" (of {name} invalid only)" if is_of_files and section == "clean" else ""
+            but = f" (of {name} {' and '.join(keys)} only)" if keys and section == "clean" else ""
             rest = f"is for {' and '.join(_TABLE_TASKS)}{but}; found it with task {task}; drop it"
             yield ("data", section), rest
     if "split" in data.model_fields_set:
@@ -398,6 +399,13 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
         yield ("data", "split", "stratify"), f"needs classes; found true with task {task}; drop it"
     if data.split.group is not None:
         yield from _check_group(data.split.group, source)
+
+
+def _clean_keys(task: str, source: Source) -> tuple[str, ...]:
+    """What `data.clean` may say of rows that are no table of numbers and text."""
+    if source.type in ("image_folder", "audio"):
+        return ("invalid",)
+    return ("invalid", "duplicates") if task == TEXT_CLASSIFICATION else ()
 
 
 def _kind(source: Source) -> str:

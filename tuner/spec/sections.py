@@ -271,6 +271,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Penalty = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Delimiter = Annotated[str, Field(min_length=1, max_length=1)]
 Betas = Annotated[tuple[float, float], BeforeValidator(_two_betas)]
 Activation = Literal["relu", "gelu", "tanh", "silu", "leaky_relu"]
 
@@ -297,10 +298,13 @@ class TableFiles(Section):
     test: str | list[str] | None = None
 
 
+FilesOrSplits = Annotated[str | list[str] | TableFiles, BeforeValidator(_table_files)]
+
+
 class TableSource(Section):
     """A table in files with the same columns: numbers, text (categories) and booleans."""
 
-    path: Annotated[str | list[str] | TableFiles, BeforeValidator(_table_files)]
+    path: FilesOrSplits
     """a file or a pattern (rows/*.csv, in alphabetical order), a list of such, or a mapping of train, val and
     test to such; relative to the experiment file (in Python: to the working directory)"""
     label: str
@@ -337,7 +341,7 @@ class CsvSource(TableSource):
     """Text tables with a header row."""
 
     type: Literal["csv"] = "csv"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: Delimiter = ","
 
 
 class JsonlSource(TableSource):
@@ -353,11 +357,11 @@ class ParquetSource(TableSource):
 
 
 class NpzSource(Section):
-    """Two arrays in a numpy archive, one row a sample."""
+    """Two arrays in numpy archives, one row a sample."""
 
     type: Literal["npz"] = "npz"
-    path: Place
-    """relative to the experiment file (in Python: to the working directory)"""
+    path: FilesOrSplits
+    """as of a table"""
     features: str = "x"
     """name of the array of inputs"""
     labels: str = "y"
@@ -376,7 +380,7 @@ class TwoClassSource(Section):
 
 
 class SplitFiles(Section):
-    """One file, or folder of images, a split; `data.split` is not used then."""
+    """One folder of images a split; `data.split` is not used then."""
 
     train: Place
     val: Place
@@ -390,15 +394,16 @@ class LabelledTextSource(Section):
     """A table with a column of texts, or two of pairs of texts, and a column of labels."""
 
     type: Literal["labelled_text"] = "labelled_text"
-    path: PathOrSplits
-    """one file, or one a split; relative to the experiment file (in Python: to the working directory)"""
+    path: FilesOrSplits
+    """as of a table; .jsonl and .parquet are read as such, all else as text with a delimiter"""
     text: Annotated[str | list[str], BeforeValidator(_one_or_two_columns)] = "text"
     """name of the column of texts; or of the two columns of pairs of texts, first and second"""
     label: str = "label"
     """name of the column that is predicted"""
     columns: list[str] | None = None
-    """names of the columns, where the file has no header row"""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
+    """names of the columns, where the files have no header row"""
+    delimiter: Delimiter | None = None
+    """None: a comma in .csv files, a tab in others"""
 
     @property
     def text_columns(self) -> list[str]:
@@ -417,15 +422,16 @@ class ParallelTableSource(Section):
     """A table with a column of texts and a column of their translations."""
 
     type: Literal["parallel_table"] = "parallel_table"
-    path: PathOrSplits
-    """one file, or one a split; relative to the experiment file (in Python: to the working directory)"""
+    path: FilesOrSplits
+    """as of `labelled_text`"""
     source: str = "source"
     """name of the column of texts"""
     target: str = "target"
     """name of the column of translations"""
     columns: list[str] | None = None
-    """names of the columns, where the file has no header row"""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = "\t"
+    """names of the columns, where the files have no header row"""
+    delimiter: Delimiter | None = None
+    """None: a comma in .csv files, a tab in others"""
 
     @model_validator(mode="after")
     def _sides_differ(self) -> "ParallelTableSource":
@@ -458,11 +464,11 @@ class ParallelTextSource(Section):
 
 
 class TextSource(Section):
-    """A running text in UTF-8; its beginning, middle and end are train, val and test."""
+    """A running text in UTF-8; its beginning, middle and end are train, val and test, or files of each."""
 
     type: Literal["text"] = "text"
-    path: Place
-    """relative to the experiment file (in Python: to the working directory)"""
+    path: FilesOrSplits
+    """as of a table; several files are one text, in their order"""
 
 
 class ImageFolderSource(Section):
@@ -478,7 +484,7 @@ class AudioSource(Section):
     """Recordings in .wav files, with the class in the name of the file or of its folder, or in a table."""
 
     type: Literal["audio"] = "audio"
-    path: Annotated[str | list[str] | TableFiles, BeforeValidator(_table_files)]
+    path: FilesOrSplits
     """a folder (with those below it), a file or a pattern (recordings/*.wav), a list of such, or a mapping of
     train, val and test to such; or tables (.csv) that name the files, as seen from the table's folder"""
     pattern: Annotated[str | None, BeforeValidator(_name_pattern)] = None
@@ -750,7 +756,7 @@ Missing = MissingName | Constant
 
 
 class CleanSpec(Section):
-    """What becomes of the rows of a table that cannot be used as they are."""
+    """What becomes of rows that cannot be used as they are."""
 
     missing: Annotated[Missing, BeforeValidator(_as_missing)] = "error"
     """features without a value; text takes its most frequent value where numbers take mean or median"""
@@ -759,8 +765,8 @@ class CleanSpec(Section):
     """rows that stand in a split twice, or in two splits, before cleaning or after it: test keeps them before
     val, and val before train"""
     invalid: Literal["error", "drop"] = "error"
-    """rows without a label, with a label that training does not have, or with text in a column of numbers;
-    files that are no image, recordings that cannot be read"""
+    """rows without a label, with a label that training does not have, with text in a column of numbers, or
+    without a text; files that are no image, recordings that cannot be read"""
 
 
 class EncodeSpec(Section):

@@ -22,8 +22,9 @@ TaskName = Literal[
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
 AUDIO_CLASSIFICATION: TaskName = "audio_classification"
 LANGUAGE_MODELLING: TaskName = "language_modelling"
+TEXT_CLASSIFICATION: TaskName = "text_classification"
 TRANSLATION: TaskName = "translation"
-TEXT_TASKS: tuple[TaskName, ...] = ("text_classification", LANGUAGE_MODELLING, TRANSLATION)
+TEXT_TASKS: tuple[TaskName, ...] = (TEXT_CLASSIFICATION, LANGUAGE_MODELLING, TRANSLATION)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ RULES: dict[str, TaskRules] = {
         augmentations=_MIXING,
         smooths_labels=False,
     ),
-    "text_classification": TaskRules(
+    TEXT_CLASSIFICATION: TaskRules(
         metrics=CLASSIFICATION_METRICS,
         sources=("labelled_text", "huggingface with text and label"),
         models=("rnn", "transformer", "pretrained"),

@@ -21,13 +21,14 @@ from tuner.data.sources import (
     text_files,
     two_class,
 )
-from tuner.data.sources.files import check_file, check_splits_differ, content_sha256
-from tuner.data.sources.files import table_files as files_of_table
+from tuner.data.sources.files import check_file, check_splits_differ, content_sha256, listed, split_files
 from tuner.data.table import Table
 from tuner.spec.sections import (
     AudioSource,
     HuggingFaceSource,
     ImageFolderSource,
+    LabelledTextSource,
+    ParallelTableSource,
     Source,
     TableSource,
     TextSource,
@@ -63,10 +64,8 @@ def num_bytes(source: Source) -> int:
     """
     if isinstance(source, ImageFolderSource):
         files = image_folder.read(source).features.tolist()
-    elif isinstance(source, TableSource):
-        files = [path for _, path in files_of_table(source)]
-    elif isinstance(source, TextSource):
-        files = [Path(source.path)]
+    elif isinstance(source, TableSource | TextSource):
+        files = [path for _, path in split_files(source.path)]
     else:
         return 0
     return sum(path.stat().st_size for path in files)
@@ -86,17 +85,25 @@ def identity(source: Source) -> dict[str, Any]:
             del fields[place]
         fields["content_sha256"] = huggingface.identity(source)
     elif isinstance(source, TableSource):
-        fields["content_sha256"] = [[part, _content(str(file))] for part, file in files_of_table(source)]
+        fields["content_sha256"] = [[part, _hash(file)] for part, file in split_files(source.path)]
     elif isinstance(source, AudioSource):
         fields["content_sha256"] = audio_files.identity(source)
     elif path is not None:
         fields["content_sha256"] = _content(path)
+    if isinstance(source, LabelledTextSource | ParallelTableSource):
+        formats = [text_files.format_of(file, source.delimiter) for _, file in split_files(source.path)]
+        fields["delimiter"] = formats[0] if len(set(formats)) == 1 else formats
     return fields
 
 
-def _content(path: str | dict[str, str | None]) -> Any:
-    """The hash of a file, or of each split's."""
+def _content(path: str | list[str] | dict[str, Any]) -> Any:
+    """The hash of a file, of several in their order, or of each split's."""
     if isinstance(path, dict):
         return {name: _content(each) for name, each in path.items() if each is not None}
-    check_file(Path(path))
-    return content_sha256(Path(path))
+    hashes = [_hash(file) for file in listed(path)]
+    return hashes[0] if len(hashes) == 1 else hashes
+
+
+def _hash(file: Path) -> str:
+    check_file(file)
+    return content_sha256(file)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import glob
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from tuner.data.table import AnyArray
 from tuner.errors import DataError
-from tuner.spec.sections import ParallelSplits, Source, SplitFiles, TableFiles, TableSource
+from tuner.spec.sections import ParallelSplits, Source, SplitFiles, TableFiles
 
 _BLOCK_BYTES = 1 << 20
 
@@ -45,13 +49,8 @@ def expand(path: str) -> list[Path]:
     return found
 
 
-def table_files(source: TableSource) -> list[tuple[str | None, Path]]:
-    """Each file with its split, or None where `data.split` decides; in the order in which they are read."""
-    return split_files(source.path)
-
-
 def split_paths(path: str | SplitFiles) -> list[tuple[str | None, Path]]:
-    """As `table_files`, of a source with one path a split."""
+    """As `split_files`, of a source with one path a split."""
     if isinstance(path, str):
         return [(None, Path(path))]
     return [(part, Path(each)) for part, each in path.model_dump(exclude_none=True).items()]
@@ -83,10 +82,16 @@ def _files_of_splits(path: object) -> list[tuple[str | None, Path]]:
 
 
 def split_files(files: str | list[str] | TableFiles) -> list[tuple[str | None, Path]]:
+    """Each file with its split, or None where `data.split` decides; in the order in which they are read."""
     if not isinstance(files, TableFiles):
-        return [(None, path) for path in _listed(files)]
+        return [(None, path) for path in listed(files)]
     parts = files.model_dump(exclude_none=True)
-    return [(part, path) for part, each in parts.items() for path in _listed(each)]
+    return [(part, path) for part, each in parts.items() for path in listed(each)]
+
+
+def parts_of(files: Sequence[tuple[str | None, Path]], lengths: Sequence[int]) -> AnyArray | None:
+    """[rows]: the split of each, of files with so many rows; None where `data.split` decides."""
+    return None if files[0][0] is None else np.repeat([str(part) for part, _ in files], lengths)
 
 
 def broken_line(path: Path) -> str:
@@ -100,5 +105,6 @@ def broken_line(path: Path) -> str:
     return "it is no UTF-8"
 
 
-def _listed(files: str | list[str]) -> list[Path]:
+def listed(files: str | list[str]) -> list[Path]:
+    """The files of a path, or of several, in the order in which they are read."""
     return [path for each in ([files] if isinstance(files, str) else files) for path in expand(each)]

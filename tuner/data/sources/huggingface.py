@@ -133,7 +133,7 @@ def _read_texts(files: Sequence[tuple[str | None, Path]], text: str, label: str 
     parts = None if files[0][0] is None else np.repeat(splits, sizes)
     if label is None:
         return Table(_lines(texts), np.zeros(len(texts), dtype=np.int64), parts=parts)
-    labels = np.concatenate([_labels(file, label) for file in tables])
+    labels = np.concatenate([texts_of(file, label) for file in tables])
     origins = Origins.of_files([str(file.path) for file in tables], sizes)
     return Table(texts, labels, parts=parts, origins=origins)
 
@@ -335,17 +335,6 @@ def _class_names(table: Any, path: Path) -> dict[str, list[str]]:
 def _named(places: pd.Series, names: Sequence[str]) -> pd.Series:
     """The names of the classes; None where there is none: rows that nobody has labelled have -1."""
     return places.map(dict(enumerate(names))).astype(object)
-
-
-def _labels(file: TableFile, name: str) -> AnyArray:
-    labels = texts_of(file, name)
-    missing = np.flatnonzero(pd.isna(labels))
-    if len(missing):
-        raise DataError(
-            f"every row must have a label, but column '{name}' of {file.path} has none in row "
-            f"{missing[0] + 1} (the first one is 1); take another split, or remove the row"
-        )
-    return labels.astype(np.str_)
 
 
 def _lines(texts: AnyArray) -> AnyArray:

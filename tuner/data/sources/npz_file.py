@@ -1,4 +1,4 @@
-"""A NumPy .npz file with one array of features and one of labels, a row each.
+"""NumPy .npz files with one array of features and one of labels, a row each.
 
 Features are tables [rows, features] or images [rows, height, width] or [rows, channels, height, width].
 """
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tuner.data.sources.files import reason
+from tuner.data.origins import Origins
+from tuner.data.sources.files import parts_of, reason, split_files
 from tuner.data.table import AnyArray, FloatArray, Table, to_float32
 from tuner.errors import DataError
 from tuner.spec.sections import NpzSource
@@ -20,8 +21,23 @@ _BEGINNINGS = (b"PK", b"\x93NUMPY")
 
 
 def read(source: NpzSource) -> Table:
-    """Read both arrays; DataError for a missing key, for shapes that do not fit, or for no rows."""
-    path = Path(source.path)
+    """All rows of the files; DataError for a missing key, for shapes that do not fit, or for no rows."""
+    files = split_files(source.path)
+    tables = [_read_file(path, source) for _, path in files]
+    for (_, path), table in zip(files, tables, strict=True):
+        _check_alike(files[0][1], tables[0], path, table)
+    if len(files) == 1:
+        return tables[0]
+    lengths = [len(table.targets) for table in tables]
+    return Table(
+        np.concatenate([table.features for table in tables]),
+        np.concatenate([table.targets for table in tables]),
+        parts=parts_of(files, lengths),
+        origins=Origins.of_files([str(path) for _, path in files], lengths),
+    )
+
+
+def _read_file(path: Path, source: NpzSource) -> Table:
     arrays = load_arrays(path)
     features = numeric_features(take(arrays, source.features, path), path)
     targets = take(arrays, source.labels, path)
@@ -31,6 +47,22 @@ def read(source: NpzSource) -> Table:
             f"labels of shape {targets.shape}; give labels of shape ({len(features)},)"
         )
     return Table(features, targets)
+
+
+def _check_alike(first: Path, known: Table, path: Path, table: Table) -> None:
+    """DataError unless rows and labels are of the same form, as those of one array are."""
+    shapes = [each.features.shape[1:] for each in (table, known)]
+    if shapes[0] != shapes[1]:
+        raise DataError(
+            f"the rows of all files must have the same shape, but {path} has {shapes[0]} and {first} "
+            f"{shapes[1]}; correct one of them"
+        )
+    if (table.targets.dtype.kind in "biuf") != (known.targets.dtype.kind in "biuf"):
+        kinds = [each.targets.dtype for each in (table, known)]
+        raise DataError(
+            f"the labels of all files must be numbers or text, but those of {path} have the type {kinds[0]} "
+            f"and those of {first} {kinds[1]}; correct one of them"
+        )
 
 
 def load_arrays(path: Path) -> dict[str, AnyArray]:

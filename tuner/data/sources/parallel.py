@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from tuner.data.origins import Origins
-from tuner.data.sources.files import split_paths
-from tuner.data.sources.text_files import check_columns, read_frame, read_lines
+from tuner.data.sources.files import split_files
+from tuner.data.sources.table_files import texts_of
+from tuner.data.sources.text_files import read_lines, read_table_of_texts
 from tuner.data.table import AnyArray, Table
 from tuner.errors import DataError
 from tuner.spec.sections import ParallelFiles, ParallelTableSource, ParallelTextSource
@@ -19,8 +20,8 @@ Sides = tuple[AnyArray, AnyArray]
 
 
 def read_table(source: ParallelTableSource) -> Table:
-    """All rows of the table, or of one table a split; DataError where a column is missing."""
-    files = split_paths(source.path)
+    """All rows of the files; DataError where a column is missing."""
+    files = split_files(source.path)
     return _joined([(part, str(path), _columns(path, source)) for part, path in files])
 
 
@@ -35,9 +36,8 @@ def read_files(source: ParallelTextSource) -> Table:
 
 
 def _columns(path: Path, source: ParallelTableSource) -> Sides:
-    frame = read_frame(path, source.columns, source.delimiter)
-    check_columns(frame, path, source.columns, [source.source, source.target])
-    return frame[source.source].to_numpy(dtype=object), frame[source.target].to_numpy(dtype=object)
+    file = read_table_of_texts(path, source, [source.source, source.target])
+    return texts_of(file, source.source), texts_of(file, source.target)
 
 
 def _lines(files: ParallelFiles) -> Sides:
@@ -51,7 +51,7 @@ def _lines(files: ParallelFiles) -> Sides:
 
 
 def _joined(parts: Sequence[tuple[str | None, str, Sides]]) -> Table:
-    """Of each split, or under None of all rows, the name of its files and what is in them."""
+    """Of each file the split, or None, its name and what is in it."""
     names, files, sides = zip(*parts, strict=True)
     texts, translations = zip(*sides, strict=True)
     lengths = [len(each) for each in texts]

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tuner.data.origins import Origins
 from tuner.data.pool import MapChunks, in_order
 from tuner.data.sources import csv_file, jsonl_file, parquet_file
-from tuner.data.sources.files import check_file, table_files
+from tuner.data.sources.files import check_file, split_files
 from tuner.data.sources.parts import PART_BYTES, Part
 from tuner.data.table import AnyArray, Faults, FloatArray, Table, to_float32
 from tuner.errors import DataError
@@ -122,7 +122,7 @@ def read(
     """
     delimiter = source.delimiter if isinstance(source, CsvSource) else None
     return as_table(
-        pieces_of(table_files(source), source.type, delimiter),
+        pieces_of(split_files(source.path), source.type, delimiter),
         partial(_read_piece, kind=source.type, delimiter=delimiter),
         Wanted(source.label, source.features, source.drop or []),
         zeros=zeros,

@@ -15,6 +15,7 @@ const REASONS = {
   image_invalid: "a file that is no image",
   recording_empty: "a recording without samples",
   label_missing: "no label",
+  text_missing: "no text",
   label_invalid: "a label that is no number",
   label_unseen: "a label that training does not have",
   value_invalid: "a value that does not fit its column",
