@@ -82,6 +82,10 @@ export class Api {
     return { importances: [], n: 0, note };
   }
 
+  async dependence() {
+    return { mean: [], note: "A report holds no partial dependence." };
+  }
+
   async trial(number) {
     const decisions = (await this.decisions()).filter(({ trial }) => trial === number);
     const faults = decisions.filter(({ action, state }) => action === "RETRY" || state === "FAILED");

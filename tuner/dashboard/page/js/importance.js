@@ -12,12 +12,12 @@ const METHODS = {
   ped_anova: [
     "PED-ANOVA",
     "In which parameters the best tenth of the trials differs from all, in shares of 100 %. A line is one standard " +
-      "deviation to either side, over resampled trials.",
+      "deviation to either side, over resampled trials. A parameter that only some trials have is compared within those.",
   ],
   fanova: [
     "fANOVA",
-    "How much of the metric's variation a parameter explains in a forest fitted to all trials, in shares of 100 %; " +
-      "only of parameters that every trial has, and without a spread.",
+    "How much of the metric's variation a parameter explains in trees fitted to all trials, in shares of 100 %. A line " +
+      "is one standard deviation to either side, between the trees. Parameters that only some trials have are left out.",
   ],
 };
 
