@@ -1,4 +1,4 @@
-"""Partial dependence: the shape of a made-up function is found, with conditions; unsure where there are few trials."""
+"""Partial dependence: the shape of a made-up function is found, with conditions, and where that is unsure."""
 
 import math
 import random
