@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from _batches import whole_batches
 
 from tuner.data import Batches, Split
 from tuner.spec.sections import AugmentSpec
@@ -36,15 +37,7 @@ def rows_per_second(shape: tuple[int, ...], fields: dict[str, float], num_rows: 
     augmentation = Augmentation(AugmentSpec(**fields), 0, 10, None)
     features = np.random.default_rng(0).normal(size=(20 * num_rows, *shape)).astype(np.float32)
     split = Split(features, np.arange(len(features)) % 10)
-    batches = Batches(
-        split,
-        batch_size=num_rows,
-        micro_batch=num_rows,
-        rank=0,
-        num_ranks=1,
-        seed=0,
-        num_following=augmentation.num_following,
-    )
+    batches = whole_batches(split, num_rows, num_following=augmentation.num_following)
     seconds = min(_seconds(lambda: _epoch(batches, augmentation)) for _ in range(REPEATS))
     return len(features) / seconds
 

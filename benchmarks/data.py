@@ -21,29 +21,29 @@ of its own. Preparing: `prepare` of a CSV file, and the same again.
 
 import argparse
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 import torch
+from _batches import whole_batches
+from _memory import memory_part, peak_bytes
 from _table import Part, write_page
 
-from tuner.data import Batches, Manifest, Split, Store, order, prepare
+from tuner.data import Manifest, Split, Store, order, prepare
 from tuner.spec.sections import DataSpec
 
 BATCH_SIZE = 256
 ROUNDS = 5
-NUM_PROCESSES = 4
 NUM_ORDERED = 100_000_000
 SHUFFLE_ROWS = 2_000
 CSV_ROWS, CSV_COLUMNS = 50_000, 20
@@ -102,9 +102,7 @@ def make_store(rows: Rows, path: Path) -> Store:
 
 
 def of_tuner(store: Store) -> Epoch:
-    batches = Batches(
-        store.split("train"), batch_size=BATCH_SIZE, micro_batch=BATCH_SIZE, rank=0, num_ranks=1, seed=SEED
-    )
+    batches = whole_batches(store.split("train"), BATCH_SIZE, seed=SEED)
 
     def epoch() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         for [(x, y)] in batches.epoch(0):
@@ -234,48 +232,20 @@ def cells_of(name: str, rate: Rate, ours: Rate) -> list[str]:
 # --- memory --------------------------------------------------------------------------------------------
 
 
-def pss_bytes() -> dict[str, int]:
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]
-    fields = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
-    return {"Rss": fields["Rss"], "Pss": fields["Pss"]}
-
-
-def hold(path: str, is_copy: bool, barrier: Barrier, queue: Any) -> None:
-    """Reads all training rows and reports how much memory that took, while all others hold theirs."""
-    before = pss_bytes()
-    split = Store.open(Path(path)).split("train")
+def take_rows(path: Path, is_copy: bool) -> Split:
+    """All training rows, each of which was read."""
+    split = Store.open(path).split("train")
     held = Split(*(np.array(part) if is_copy else np.asarray(part) for part in split))
-    total = float(held.features.sum())
-    barrier.wait()
-    now = pss_bytes()
-    barrier.wait()
-    queue.put({key: now[key] - before[key] for key in now} | {"total": total})
+    held.features.sum()
+    return held
 
 
-def memory_part(folder: Path) -> Part:
+def held_part(folder: Path) -> Part:
     rows = make_rows(*SHAPES["images, float32 [1, 28, 28]"])
     store = make_store(rows, folder / "held")
-    cells = []
-    for name, is_copy in (("memory-mapped store", False), ("a copy each", True)):
-        context = multiprocessing.get_context("spawn")
-        barrier, queue = context.Barrier(NUM_PROCESSES), context.Queue()
-        arguments = (str(store.path), is_copy, barrier, queue)
-        processes = [context.Process(target=hold, args=arguments) for _ in range(NUM_PROCESSES)]
-        for process in processes:
-            process.start()
-        found = [queue.get(timeout=120) for _ in processes]
-        for process in processes:
-            process.join()
-        sums = [sum(each[key] for each in found) for key in ("Pss", "Rss")]
-        cells.append([name, *(f"{each / 2**20:,.0f}" for each in (rows.x.nbytes, *sums))])
-    header = ["", "training rows, MiB", "sum of Pss, MiB", "sum of Rss, MiB"]
-    return Part(f"Memory of {NUM_PROCESSES} processes with one store", header, cells)
-
-
-def peak_bytes() -> int:
-    """Of this process; what `getrusage` says begins with the peak of the one that started it."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    cases = {"memory-mapped store": False, "a copy each": True}
+    takers = {name: partial(take_rows, store.path, is_copy) for name, is_copy in cases.items()}
+    return memory_part(rows.x.nbytes, takers)
 
 
 def order_of_many(how: str, num_rows: int) -> None:
@@ -349,7 +319,7 @@ def main() -> None:
             parts.append(rates_part(title, folder / str(place), arguments.rounds))
             print(parts[-1], file=sys.stderr, flush=True)
         ray.shutdown()
-        for part in (memory_part(folder), preparing_part(folder), order_part()):
+        for part in (held_part(folder), preparing_part(folder), order_part()):
             parts.append(part)
             print(part, file=sys.stderr, flush=True)
     facts = {

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from _memory import MIB, peak_bytes
 from _table import Part, write_page
 
 TAGS = 5
 GANGS, NUM_POLLS = 16, 20
-MIB = 2**20
+RUSTBOARD_LIMIT_S = 300
 
 
 def write_logs(folder: Path, runs: int, steps: int) -> None:
@@ -100,8 +101,13 @@ def rustboard() -> Callable[[Path], Any]:
             found = provider.list_scalars(context, **arguments)
             return sum(series.max_step + 1 for tags in found.values() for series in tags.values())
 
-        num_points = int(num_points_file(folder).read_text())
-        while num_loaded() < num_points:
+        num_points, began_s = int(num_points_file(folder).read_text()), time.monotonic()
+        while (loaded := num_loaded()) < num_points:
+            if time.monotonic() > began_s + RUSTBOARD_LIMIT_S:
+                raise SystemExit(
+                    f"RustBoard must load all points within {RUSTBOARD_LIMIT_S} s, but it has {loaded:,} of "
+                    f"{num_points:,}; run with smaller logs, or leave it out with --only"
+                )
             time.sleep(0.02)
         rows = []
         for run in sorted(run.run_name for run in provider.list_runs(context, experiment_id="")):
@@ -122,12 +128,6 @@ READERS = {
     "event_accumulator": ("TensorBoard's EventAccumulator", event_accumulator),
     "tbparse": ("tbparse", tbparse),
 }
-
-
-def peak_bytes() -> int:
-    """Of this process; what `getrusage` says is at least what its parent held."""
-    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line]
-    return int(line.split()[1]) * 1024
 
 
 def measure(reader: str, folder: Path) -> None:

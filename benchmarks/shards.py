@@ -8,6 +8,9 @@ cache lie on one disk and the store is in the page cache, so what a slower file 
 not measured. A cold cache is empty before each epoch. Epochs, each with its own order, take turns; the best
 of each kind counts.
 
+Waiting: what of an epoch goes by until shards are copied, with room for half of them, from a store that is as
+fast as this disk or gives so many MB a second, to a training whose steps take a fixed time.
+
 Memory: four processes take all training rows and hold what is mapped meanwhile; `Pss` of
 /proc/PID/smaps_rollup.
 
@@ -18,26 +21,28 @@ them.
 
 import argparse
 import itertools
-import multiprocessing
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.synchronize import Barrier
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
-from time import perf_counter, process_time
+from time import perf_counter, process_time, sleep
 from typing import Any
 
 import numpy as np
 import torch
+from _batches import whole_batches
+from _memory import memory_part
 from _table import Part, write_page
-from data import BATCH_SIZE, NUM_PROCESSES, Rate, Rows, make_rows, make_store, pss_bytes
+from data import BATCH_SIZE, Rate, Rows, make_rows, make_store
 
 from tuner import models, tasks
-from tuner.data import Batches, ShardCache, Store, prepare
+from tuner.data import ShardCache, Split, Store, prepare
+from tuner.data.read_ahead import ReadAhead
 from tuner.spec.sections import AdamW, BlockShuffle, CnnSpec, DataSpec, FullShuffle, Shuffle, TrainSpec
 
 ROUNDS, SEEDS = 5, 5
@@ -48,6 +53,8 @@ SHAPES: dict[str, tuple[int, tuple[int, ...], str]] = {
     "images, uint8 [3, 64, 64]": (16_000, (3, 64, 64), "uint8"),
 }
 """Rows, shape of one, type: 200 MB each."""
+SOURCES = {"on this disk": float("inf"), "at 100 MB/s": 100.0, "at 50 MB/s": 50.0}
+TRAINED_MB_PER_S = 40
 FULL, BLOCK = FullShuffle(), BlockShuffle(block_mb=SHARD_MB, window=WINDOW)
 
 
@@ -66,31 +73,34 @@ class Case:
         return Rate(max(rate.wall for rate in self.rates), max(rate.cpu for rate in self.rates))
 
 
+@dataclass(frozen=True)
 class Counting(ShardCache):
-    """Counts the bytes that it copies."""
+    """Counts the bytes that it copies, from a store that gives so many a second."""
 
-    num_copied = 0
+    copied: list[int] = field(default_factory=list)
+    bytes_per_s: float = float("inf")
 
-    def shard(self, name: str, num_bytes: int, blocks: Callable[[], Any]) -> Any:
-        def counted() -> Any:
-            object.__setattr__(self, "num_copied", self.num_copied + num_bytes)
-            return blocks()
+    def shard(self, name: str, num_bytes: int, blocks: Callable[[], Iterable[bytes]]) -> Any:
+        def counted() -> Iterator[bytes]:
+            self.copied.append(num_bytes)
+            for block in blocks():
+                sleep(len(block) / self.bytes_per_s)
+                yield block
 
         return super().shard(name, num_bytes, counted)
+
+
+class OnDemand(ReadAhead):
+    """Shards are copied when a row of them is needed."""
+
+    def go_on(self, now: Sequence[range], after: Sequence[range]) -> None:
+        super().go_on([], [])
 
 
 def epochs(store: Store, case: Case) -> Iterator[None]:
     """An epoch each time; notes its rate."""
     split = store.split("train", case.cache)
-    batches = Batches(
-        split,
-        batch_size=BATCH_SIZE,
-        micro_batch=BATCH_SIZE,
-        rank=0,
-        num_ranks=1,
-        seed=0,
-        shuffle=case.shuffle,
-    )
+    batches = whole_batches(split, BATCH_SIZE, shuffle=case.shuffle)
     for epoch in itertools.count():
         if case.is_cold:
             assert case.cache is not None
@@ -152,43 +162,62 @@ def measure(store: Store, cases: Sequence[Case], num_rounds: int) -> list[int]:
 
 
 def _num_copied(case: Case) -> int:
-    return case.cache.num_copied if isinstance(case.cache, Counting) else 0
+    return sum(case.cache.copied) if isinstance(case.cache, Counting) else 0
+
+
+# --- waiting -------------------------------------------------------------------------------------------
+
+
+def waiting_part(folder: Path) -> Part:
+    """An epoch whose shards are copied, with and without reading them ahead."""
+    rows = make_rows(*SHAPES["images, uint8 [3, 64, 64]"])
+    store = make_store(rows, folder / "waited_for")
+    cells = []
+    for source, mb_per_s in SOURCES.items():
+        for name, kind in {"when needed": OnDemand, "ahead": ReadAhead}.items():
+            path = folder / f"waiting {len(cells)}"
+            cache = Counting(path, rows.x.nbytes // 2, int(SHARD_MB * 1e6), bytes_per_s=mb_per_s * 1e6)
+            steps_s, epoch_s = seconds_of(store, cache, kind)
+            share = f"{100 * (1 - steps_s / epoch_s):.0f}%"
+            cells.append([f"{source}, read {name}", f"{steps_s:.1f}", f"{epoch_s:.1f}", share])
+            print(cells[-1], file=sys.stderr, flush=True)
+    header = ["store", "s of steps", "s of the epoch", "of that waiting"]
+    return Part(f"Waiting for shards, by a training of {TRAINED_MB_PER_S} MB of rows a second", header, cells)
+
+
+def seconds_of(store: Store, cache: ShardCache, kind: type[ReadAhead]) -> tuple[float, float]:
+    """Of all steps, which leave the CPU alone, and of the epoch."""
+    split = store.split("train", cache)
+    batches = whole_batches(split, BATCH_SIZE, shuffle=BLOCK)
+    batches._ahead = kind(split.sharded)
+    row_bytes = split.stored_features[:1].nbytes
+    steps_s, began = 0.0, perf_counter()
+    for [(x, _)] in batches.epoch(0):
+        begins = perf_counter()
+        sleep(len(x) * row_bytes / (TRAINED_MB_PER_S * 1e6))
+        steps_s += perf_counter() - begins
+    return steps_s, perf_counter() - began
 
 
 # --- memory --------------------------------------------------------------------------------------------
 
 
-def hold(path: str, cache: ShardCache | None, barrier: Barrier, queue: Any) -> None:
-    """Takes all training rows and reports how much memory that took, while all others hold theirs."""
-    before = pss_bytes()
-    split = Store.open(Path(path)).split("train", cache)
+def take_rows(path: Path, cache: ShardCache | None) -> Split:
+    """The training split, of which every row was read."""
+    split = Store.open(path).split("train", cache)
     for start in range(0, len(split.targets), 1000):
         split.features.take(np.arange(start, min(start + 1000, len(split.targets))), axis=0)
-    barrier.wait()
-    now = pss_bytes()
-    barrier.wait()
-    queue.put({key: now[key] - before[key] for key in now})
+    return split
 
 
-def memory_part(folder: Path) -> Part:
+def held_part(folder: Path) -> Part:
     rows = make_rows(*SHAPES["images, uint8 [3, 64, 64]"])
     store = make_store(rows, folder / "held")
-    cells = []
     cache = ShardCache(folder / "held_cache", 2 * rows.x.nbytes, int(SHARD_MB * 1_000_000))
-    for name, each in (("memory-mapped store", None), ("cache of all", cache)):
-        context = multiprocessing.get_context("spawn")
-        barrier, queue = context.Barrier(NUM_PROCESSES), context.Queue()
-        arguments = (str(store.path), each, barrier, queue)
-        processes = [context.Process(target=hold, args=arguments) for _ in range(NUM_PROCESSES)]
-        for process in processes:
-            process.start()
-        found = [queue.get(timeout=120) for _ in processes]
-        for process in processes:
-            process.join()
-        sums = [sum(each[key] for each in found) for key in ("Pss", "Rss")]
-        cells.append([name, *(f"{each / 2**20:,.0f}" for each in (rows.x.nbytes, *sums))])
-    header = ["", "training rows, MiB", "sum of Pss, MiB", "sum of Rss, MiB"]
-    return Part(f"Memory of {NUM_PROCESSES} processes with one store", header, cells)
+    cases = {"memory-mapped store": None, "cache of all": cache}
+    return memory_part(
+        rows.x.nbytes, {name: partial(take_rows, store.path, each) for name, each in cases.items()}
+    )
 
 
 # --- accuracy ------------------------------------------------------------------------------------------
@@ -241,9 +270,7 @@ def accuracy(store: Store, shuffle: Shuffle, seed: int) -> float:
     task = tasks.get(TASK, train, store.manifest)
     model = models.build(CnnSpec(channels=16), models.DataShape.of(store.manifest), task.num_outputs)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    batches = Batches(
-        store.split("train"), batch_size=32, micro_batch=32, rank=0, num_ranks=1, seed=seed, shuffle=shuffle
-    )
+    batches = whole_batches(store.split("train"), 32, seed=seed, shuffle=shuffle)
     for epoch in range(train.epochs):
         for [(x, y)] in batches.epoch(epoch):
             inputs, targets = task.batch(x, y, torch.device("cpu"), torch.float32)
@@ -274,7 +301,8 @@ def main() -> None:
         for place, title in enumerate(SHAPES):
             (folder / str(place)).mkdir()
             parts.append(rates_part(title, folder / str(place), arguments.rounds))
-        parts.append(memory_part(folder))
+        parts.append(waiting_part(folder))
+        parts.append(held_part(folder))
         parts.append(accuracy_part(folder, arguments.seeds))
     facts = {
         "work": f"shuffled batches of {BATCH_SIZE} rows, as torch tensors, one thread; the best round counts",

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [
     *("README.md", "CONTRIBUTING.md", "cluster/README.md", "benchmarks/README.md"),
     *("docs/structure.md", "docs/recovery.md", "docs/results.md", "docs/security.md", "docs/dashboard.md"),
-    "docs/report.md",
+    *("docs/report.md", "docs/data.md", "docs/models.md"),
 ]
 SCHEDULERS = get_args(get_args(Scheduler)[0])
 

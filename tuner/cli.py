@@ -81,6 +81,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except TunerError as error:
         _complain(str(error))
         sys.exit(error.exit_status)
+    except OSError as error:
+        if error.errno is None or isinstance(error, ConnectionError):
+            raise
+        # Rights, a full disk, a folder that is gone: where depends on the command.
+        at = f", at {error.filename}" if error.filename else ""
+        _complain(
+            "a command needs files that it can read, and folders with room to write to, but the system says: "
+            f"{error.strerror}{at}; set that right."
+        )
+        sys.exit(TunerError.exit_status)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "tuner"
@@ -111,7 +121,7 @@ def check(spec: Spec, set_: Set = None, as_json: Json = False) -> None:
 
         check_pretrained(specs)
     if as_json:
-        print(json.dumps(_check_json(experiment), indent=2))
+        _print_json(_check_json(experiment))
         return
     console = _console()
     console.print(experiment.to_yaml().rstrip(), soft_wrap=True)
@@ -146,7 +156,7 @@ def data(
     if html is not None:
         atomic_write(html, as_html(report))
     if as_json:
-        print(json.dumps(report.as_json(), indent=2))
+        _print_json(report.as_json())
         return
     console = _console()
     console.print(as_text(report))
@@ -173,7 +183,7 @@ def run(
     with shown(console) as listener:
         result = tuner.run(experiment, results=results, address=address, listeners=[listener])
     if as_json:
-        print(json.dumps(_best_json(result), indent=2))
+        _print_json(_best_json(result))
     else:
         _print_summary(console, result, clock(time.monotonic() - began_s))
 
@@ -198,7 +208,7 @@ def resume(
     with shown(console) as listener:
         result = tuner.resume(folder, address=address, listeners=[listener], trials=trials, workers=workers)
     if as_json:
-        print(json.dumps(_best_json(result), indent=2))
+        _print_json(_best_json(result))
     else:
         _print_summary(console, result, clock(time.monotonic() - began_s))
 
@@ -316,7 +326,7 @@ def status(
     found = [Result(paths) for paths in list_experiments(folder)]
     lines = [line for result in found if (line := _readable_status(result))]
     if as_json:
-        print(json.dumps(lines, indent=2))
+        _print_json(lines)
     elif not found:
         print(f"no experiment in {folder}; start one with: tuner run SPEC")
     else:
@@ -340,7 +350,7 @@ def best(
     if export is not None:
         found.export(export)
     if as_json:
-        print(json.dumps(_best_json(result), indent=2))
+        _print_json(_best_json(result))
         return
     console = _console()
     _print_best(console, result)
@@ -407,6 +417,7 @@ def predict(
 ) -> None:
     """Run an exported model on new data; one line a row."""
     from tuner.data import input_names, read_inputs
+    from tuner.data_report.words import printable
     from tuner.results.export import ExportedModel
 
     exported = ExportedModel.open(model)
@@ -414,11 +425,11 @@ def predict(
     names = input_names(inputs, exported.manifest)
     if as_json:
         named = zip(names, predictions, strict=True) if names else ()
-        print(json.dumps([{"file": name, **row} for name, row in named] if names else predictions))
+        _print_json([{"file": name, **row} for name, row in named] if names else predictions, indent=None)
         return
     for name, prediction in zip(names or range(1, len(predictions) + 1), predictions, strict=True):
         values = "  ".join(f"{key}={_short(value)}" for key, value in prediction.items())
-        print(f"{name}  {values}")
+        print(printable(f"{name}  {values}"))
 
 
 @app.command()
@@ -526,11 +537,18 @@ def simulate(
 
     found = simulation.run(simulation.Request(**options))
     if as_json:
-        print(json.dumps(found, indent=2))
+        _print_json(found)
         return
     console = _console()
     console.print(simulation.as_table(found))
     console.print(simulation.summary(found), soft_wrap=True)
+
+
+def _print_json(tree: Any, indent: int | None = 2) -> None:
+    """JSON has no number that is not finite: null stands there, as for what is absent."""
+    from tuner.dashboard.tables import plain
+
+    print(json.dumps(plain(tree), indent=indent))
 
 
 def _load(spec: Path, overrides: list[str] | None) -> "Experiment":

@@ -6,12 +6,9 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture
-def ask(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+def ask(benchmarks: Path) -> Any:
     return importlib.import_module("ask")
 
 

@@ -10,12 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture
-def data(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(FOLDER))
+def data(benchmarks: Path) -> Any:
     return importlib.import_module("data")
 
 
@@ -37,12 +34,12 @@ def test_who_works_alone_is_compared_by_cpu_time(data: Any) -> None:
     assert data.cells_of("Ray Data", other, ours)[2:] == ["-", "2.00"]
 
 
-def test_a_computed_order_takes_less_memory_than_a_listed_one(data: Any) -> None:
+def test_a_computed_order_takes_less_memory_than_a_listed_one(benchmarks: Path) -> None:
     grown = {}
     for how in ("listed", "computed"):
         code = f"import data; data.order_of_many({how!r}, 5_000_000)"
         done = subprocess.run(
-            [sys.executable, "-c", code], cwd=FOLDER, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code], cwd=benchmarks, capture_output=True, text=True, check=True
         )
         grown[how] = json.loads(done.stdout)["bytes"]
     assert grown["computed"] < 10e6 < 19e6 < grown["listed"]

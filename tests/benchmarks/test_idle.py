@@ -10,8 +10,7 @@ from tuner.search.ahead import num_ahead
 
 
 @pytest.fixture
-def idle(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+def idle(benchmarks: Path) -> Any:
     return importlib.import_module("idle")
 
 

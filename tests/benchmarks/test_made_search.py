@@ -16,8 +16,7 @@ SIZES = {"trials": 32, "reports": 9, "gangs": 4, "seed": 0, "full": False}
 
 
 @pytest.fixture
-def maker(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+def maker(benchmarks: Path) -> Any:
     return importlib.import_module("make_results")
 
 

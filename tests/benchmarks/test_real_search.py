@@ -8,8 +8,7 @@ import pytest
 
 
 @pytest.fixture
-def real_search(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+def real_search(benchmarks: Path) -> Any:
     return importlib.import_module("real_search")
 
 

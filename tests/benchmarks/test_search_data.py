@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("TUNER_DATA", ROOT.parent / "shared" / "data"))
+DATA = Path(os.environ.get("TUNER_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 pytestmark = [
     pytest.mark.data,
@@ -18,8 +17,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def search(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+def search(benchmarks: Path) -> Any:
     return importlib.import_module("search")
 
 

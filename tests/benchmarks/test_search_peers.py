@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,11 +41,6 @@ class Bowl:
 
     def reference(self, mode: str) -> Reference:
         return Reference(1 / 9, 1.5)
-
-
-@pytest.fixture
-def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
 
 
 def play(name: str, seed: int = 0, budget: float = 6) -> tuple[Replay, Bowl]:

@@ -229,3 +229,23 @@ def test_several_mistakes_are_told_at_once(program: Program, folder: Path) -> No
     assert ended.status == 2
     assert "model.widht" in ended.err
     assert "train.epochs" in ended.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["data", "rows.yaml", "--results", "/proc/none"],
+        ["data", "rows.yaml", "--html", "/proc/none.html"],
+        ["run", "rows.yaml", "--results", "/proc/none"],
+        ["results", "wide", "-o", "/proc/none.csv"],
+    ],
+    ids=" ".join,
+)
+def test_where_nothing_can_be_written_it_is_one_sentence(
+    program: Program, folder: Path, arguments: list[str]
+) -> None:
+    ended = program(*arguments)
+
+    assert ended.err.startswith("tuner: a command needs files that it can read, and folders with room")
+    assert "/proc/" in ended.err
+    assert (ended.status, ended.err.count("\n"), ended.out) == (1, 1, "")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -62,6 +63,17 @@ def test_alone_it_says_what_it_can(program: Program) -> None:
     assert (ended.status, ended.err) == (0, "")
     for command in ("check", "run", "status", "best", "predict", "submit"):
         assert f"\n  {command} " in ended.out
+
+
+def test_a_prediction_is_one_line_whatever_it_holds(
+    program: Program, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = SimpleNamespace(manifest=None, predict=lambda rows: [{"continuation": "one\ntwo\x1b[2J"}])
+    monkeypatch.setattr("tuner.results.export.ExportedModel.open", lambda folder: model)
+    monkeypatch.setattr("tuner.data.read_inputs", lambda path, manifest: ["zero"])
+    monkeypatch.setattr("tuner.data.input_names", lambda path, manifest: None)
+
+    assert program("predict", "out", "new.txt").out == "1  continuation=one\\ntwo\\x1b[2J\n"
 
 
 def test_check_shows_experiment_and_space(program: Program, folder: Path) -> None:

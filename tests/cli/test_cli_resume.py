@@ -19,12 +19,14 @@ from tuner.records.states import TrialState
 from tuner.results.result import Result
 from tuner.spec import Experiment, Float
 
+EPOCHS = 20
+"""Long enough for a word to a trial that trains."""
 EXPERIMENT = {
     "name": "left",
     "task": "tabular_classification",
     "data": {"source": {"type": "two_class"}},
     "model": {"type": "mlp", "width": {"int": [8, 16]}, "dropout": 0.1},
-    "train": {"epochs": 40, "batch_size": 10},
+    "train": {"epochs": EPOCHS, "batch_size": 10},
     "search": {
         "metric": "val/accuracy",
         "trials": 4,
@@ -141,7 +143,7 @@ def test_a_search_is_told_what_to_stop_and_what_to_try(program: Program, folder:
     assert driver.wait(PATIENCE_S) == 0
     rows = Result.open(paths.root).rows
     assert (rows[0].state, rows[0].reason) == (TrialState.STOPPED, "somebody told it to stop")
-    assert rows[0].reports < 40
+    assert rows[0].reports < EPOCHS
     assert 9 in [row.params["model.width"] for row in rows[1:3]]
     assert [row.state for row in rows[1:]] == [TrialState.COMPLETE] * 4
 
@@ -168,7 +170,7 @@ def test_a_paused_trial_waits_for_its_word_also_when_the_search_is_resumed(
     )
     assert driver.wait(PATIENCE_S) == 0
     rows = Result.open(paths.root).rows
-    assert [(row.state, row.reports) for row in rows] == [(TrialState.COMPLETE, 40)] * 2
+    assert [(row.state, row.reports) for row in rows] == [(TrialState.COMPLETE, EPOCHS)] * 2
     assert rows[0].retries == 0
 
 
@@ -196,7 +198,7 @@ def test_a_clone_goes_on_from_its_donors_weights(program: Program, folder: Path)
     assert driver.wait(PATIENCE_S) == 0, (folder / "out.txt").read_text()
     result = Result.open(paths.root)
     [clone] = [row for row in result.rows if row.donor is not None]
-    assert (clone.donor, clone.state, clone.reports) == (0, TrialState.COMPLETE, 40)
+    assert (clone.donor, clone.state, clone.reports) == (0, TrialState.COMPLETE, EPOCHS)
     assert clone.params == result.rows[0].params | {"model.dropout": 0.0}
     first, *_ = curve(result, "train/loss", clone.number)
     before = dict(curve(result, "train/loss", 0))
@@ -209,7 +211,8 @@ def test_a_clone_goes_on_from_its_donors_weights(program: Program, folder: Path)
 def test_a_search_goes_on_with_fewer_gangs_and_with_more(program: Program, folder: Path) -> None:
     alone = {"resources": {"workers": 1}, "confirm": None}
     (folder / "left.yaml").write_text(yaml.safe_dump(EXPERIMENT | alone))
-    driver = start(folder, "run", "left.yaml", "--set", "search.scheduler=none", "--set", "train.epochs=60")
+    changes = ("search.scheduler=none", "search.trials=3", "train.epochs=40")
+    driver = start(folder, "run", "left.yaml", *(word for change in changes for word in ("--set", change)))
     paths = ExperimentPaths(folder / "results" / "left")
     wait_for_reports(paths, 2)
     assert "can have 1 to" in program("gangs", "results/left", "99").err
@@ -220,7 +223,7 @@ def test_a_search_goes_on_with_fewer_gangs_and_with_more(program: Program, folde
     assert program("gangs", "results/left", "2").status == 0
     assert driver.wait(PATIENCE_S) == 0, (folder / "out.txt").read_text()
     rows = Result.open(paths.root).rows
-    assert [(row.state, row.reports) for row in rows] == [(TrialState.COMPLETE, 60)] * 4
+    assert [(row.state, row.reports) for row in rows] == [(TrialState.COMPLETE, 40)] * 3
     assert all(row.retries == 0 for row in rows)
     lines = list(read_decisions(paths.decisions))
     fewer, more = [
@@ -264,7 +267,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     ],
 )
 def test_a_search_that_leaves_again_and_again_ends_as_one_that_does_not(
-    folder: Path, ends: list[signal.Signals | None]
+    program: Program, folder: Path, ends: list[signal.Signals | None]
 ) -> None:
     whole = ["run", "left.yaml", "--results", "whole"]
     assert start(folder, *whole).wait() == 0
@@ -274,7 +277,7 @@ def test_a_search_that_leaves_again_and_again_ends_as_one_that_does_not(
     for number, end in enumerate(ends):
         wait_for_reports(paths, 5 + 12 * number)
         if end is None:
-            assert start(folder, "stop", "results/left").wait() == 0
+            assert program("stop", "results/left").status == 0
         else:
             driver.send_signal(end)
         assert driver.wait(PATIENCE_S) == (-signal.SIGKILL if end is signal.SIGKILL else 130)
@@ -290,7 +293,7 @@ def test_a_search_that_leaves_again_and_again_ends_as_one_that_does_not(
     text = (folder / "out.txt").read_text()
     assert "Traceback" not in text
     assert text.count("tuner: the search was interrupted after") == len(ends) - ends.count(signal.SIGKILL)
-    assert start(folder, "resume", "results/left").wait() == 0, "it is done already"
+    assert program("resume", "results/left").status == 0, "it is done already"
 
 
 def curve(result: Result, tag: str, number: int) -> list[tuple[int, float]]:

@@ -104,6 +104,8 @@ def test_pictures_and_sounds_come_by_themselves(look: Open) -> None:
     )
     looker = look("/e/recordings#tab=model")
     looker.page.locator("audio").first.wait_for()
+    caption = looker.page.locator(".card-data-samples figcaption").first.inner_text()
+    assert re.search(r"train \d+ · \S+\.wav$", caption), caption
     seconds = looker.page.evaluate(
         """() => new Promise((done) => {
           const sound = document.querySelector("audio");

@@ -226,3 +226,36 @@ def test_what_a_search_took_and_what_its_trials_would_have_taken_whole(run: Call
     assert found == {"unit": "gang", "spent_s": 260, "ended_s": 130, "whole_s": 250, "busy": 0.75}
     found = run(COST, [200, 60, 80, 180])
     assert found == {"unit": "GPU", "spent_s": 520, "ended_s": 260, "whole_s": 500, "busy": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("axis", "places"),
+    [
+        ("step", [[1, 2], [1, 2]]),
+        ("epoch", [[2, 3], [1, 2]]),
+        ("time", [[0, 4], [0, 4]]),
+        ("gpu", [[5, 10], None]),
+        ("none of these", [[1, 2], [1, 2]]),
+    ],
+)
+def test_a_curve_is_drawn_over(run: Callable[..., Any], axis: str, places: list[list[int] | None]) -> None:
+    body = """
+    const { CurvesPlot } = await import("/page/js/curves.js");
+    const { Trials } = await import("/page/js/columns.js");
+    const data = {
+      number: [0, 1],
+      reports: [2, 2],
+      gpu_seconds: [10, null],
+      "param/train.validate_every": [null, 1],
+    };
+    const curve = { step: [1, 2], time: [60, 64], value: [0.5, 0.4] };
+    const plot = Object.assign(Object.create(CurvesPlot.prototype), {
+      data: { of: () => curve },
+      store: {
+        view: { x: given, smoothing: 0 },
+        detail: { settings: { train: { epochs: 3, validate_every: 2 } } },
+        trials: new Trials(Object.keys(data), data, []),
+      },
+    });
+    return [0, 1].map((row) => plot.curve(row)?.x ?? null);"""
+    assert run(body, axis) == places

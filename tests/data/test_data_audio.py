@@ -102,6 +102,18 @@ def test_a_table_names_files_and_labels(folder: Path, store_of: Prepared) -> Non
     assert store.manifest.sizes == {"train": 20, "val": 10, "test": 10}
 
 
+def test_a_store_knows_the_file_of_each_row(folder: Path, store_of: Prepared) -> None:
+    (folder / "high_ann_0.wav").write_bytes(b"no recording")
+    store = store_of(str(folder), clean={"invalid": "drop"})
+    found = []
+    for split in store.manifest.sizes:
+        files = [file.decode() for file in store.files(split)]
+        labels = [store.manifest.class_names[label] for label in store.split(split).targets]
+        assert [file.split("_")[0] for file in files] == labels
+        found += files
+    assert sorted(found) == sorted(path.name for path in folder.iterdir() if path.name != "high_ann_0.wav")
+
+
 def test_rows_are_spectrograms_standardised_by_the_bands_of_training(
     folder: Path, store_of: Prepared
 ) -> None:

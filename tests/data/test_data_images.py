@@ -200,6 +200,34 @@ def test_a_store_of_bytes(prepared: Prepare, folder: Path) -> None:
     assert rows.std(axis=(0, 2, 3)) == pytest.approx(np.ones(3), abs=1e-5)
 
 
+def test_a_store_knows_the_file_of_each_row(prepared: Prepare, folder: Path) -> None:
+    (folder / "cat" / "03.png").write_bytes(b"no image")
+    store = prepared(source(folder), TASK, standardise=False, clean={"invalid": "drop"})
+    found = []
+    for split in store.manifest.sizes:
+        files = [file.decode() for file in store.files(split)]
+        for row, file in zip(store.split(split).features[0:99], files, strict=True):
+            with Image.open(folder / file) as image:
+                np.testing.assert_array_equal(np.asarray(image).transpose(2, 0, 1), row)
+        found += files
+    assert sorted(found) == [f"cat/{row:02}.png" for row in range(10) if row != 3] + [
+        f"dog/{row:02}.png" for row in range(10)
+    ]
+
+
+def test_names_of_files_that_are_damaged_or_not_there(prepared: Prepare, folder: Path) -> None:
+    store = prepared(source(folder), TASK)
+    names = store.path / "train_files.npy"
+    np.save(names, np.array([b"cat/00.png"]))
+    with pytest.raises(DataError, match=r"train split as it was written, but .* \(it has 1 names of files\)"):
+        store.files("train")
+    names.write_bytes(b"nothing")
+    with pytest.raises(DataError, match="train split as it was written"):
+        store.files("train")
+    names.unlink()  # as in stores of version 0.1
+    assert store.files("train") is None
+
+
 def test_batches_are_the_images_of_their_classes(prepared: Prepare, folder: Path) -> None:
     store = prepared(source(folder), TASK, standardise=False)
     known = {picture(row).transpose(2, 0, 1).astype(np.float32).tobytes(): 0 for row in range(10)}

@@ -8,7 +8,10 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from hypothesis import strategies as st
 
 from tuner.data import Batches, Manifest, ShardCache, Split, Store, shards
 from tuner.data.pixels import Pixels
+from tuner.data.read_ahead import ReadAhead
 from tuner.data.sharded import ShardedArray
 from tuner.errors import DataError
 from tuner.spec.sections import BlockShuffle
@@ -103,7 +107,8 @@ def test_rows_through_a_cache_of_any_limit_are_those_of_the_store(
             ):
                 np.testing.assert_array_equal(x, x_there)
                 np.testing.assert_array_equal(y, y_there)
-                assert used_bytes(cache) <= limit
+                with cache.locked():
+                    assert used_bytes(cache) <= limit
                 found += y.tolist()
             assert len(set(found)) == NUM_ROWS // 16 * 16, "every row is taken once"
         both = (store.split("val", cache), store.split("val"))
@@ -135,6 +140,54 @@ def test_a_block_shuffle_copies_every_shard_once_where_a_window_fits(tmp_path: P
     list(of_an_epoch(store.split("train", cache), shuffle=BLOCKS))
     copied = [name for name in cache.copied if "features" in name]
     assert len(copied) == len(set(copied)) == 20
+
+
+def test_the_next_window_is_fetched_while_one_is_read(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    cache = Counting(tmp_path / "cache", limit_bytes=10**9, shard_bytes=120)
+    batches = training(store.split("train", cache), shuffle=BLOCKS).epoch(0)
+    next(batches)
+    wait_until(lambda: sum("features" in name for name in cache.copied) == 6)
+    assert len({name for name in cache.copied if "features" in name}) == 6, "three now, three ahead"
+    batches.close()
+    full = cache_in(tmp_path / "cache", limit_bytes=120)
+    assert full.shard("other/a", 120, lambda: [b"a" * 120]) is not None, "nothing is held any more"
+
+
+def test_what_is_needed_now_comes_before_what_is_read_ahead(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    needed = 3 * 120 + 8 * NUM_ROWS
+    cache = Counting(tmp_path / "cache", limit_bytes=needed, shard_bytes=120)
+    batches = training(store.split("train", cache), shuffle=BLOCKS).epoch(0)
+    for _ in range(3):
+        next(batches)
+        wait_until(lambda: not threads_that_read())
+    batches.close()
+    features = [name for name in cache.copied if "features" in name]
+    assert len(features) == len(set(features))
+
+
+def test_a_store_that_is_gone_ends_the_thread_and_is_told_by_who_reads(tmp_path: Path) -> None:
+    store, cache = make_store(tmp_path / "store"), cache_in(tmp_path / "cache")
+    split = store.split("train", cache)
+    (store.path / "train_features.npy").unlink()
+    ahead = ReadAhead(split.sharded)
+    ahead.go_on(now=[range(0, 10)], after=[range(10, 20)])
+    wait_until(lambda: not threads_that_read())
+    with pytest.raises(DataError, match="stay as it was written"):
+        next(training(split, shuffle=BLOCKS).epoch(0))
+    ahead.release()
+
+
+def threads_that_read() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "read ahead"]
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.002)
 
 
 class Counting(ShardCache):
@@ -303,20 +356,27 @@ def stop_while_copying(cache: ShardCache, pipe: Any) -> None:
     cache.shard("store/a", 10, blocks)
 
 
+@contextmanager
+def one_that_copies(cache: ShardCache) -> Iterator[None]:
+    """Another process is copying the shard `a`, until it is killed at the end."""
+    ours, theirs = SPAWN.Pipe()
+    process = SPAWN.Process(target=stop_while_copying, args=(cache, theirs))
+    process.start()
+    assert ours.recv() == "copying"
+    yield
+    process.kill()
+    process.join()
+
+
 def test_what_a_killed_process_was_copying_is_copied_by_the_one_that_waits(tmp_path: Path) -> None:
     cache = cache_in(tmp_path, limit_bytes=10)
-    ours, theirs = SPAWN.Pipe()
-    killed = SPAWN.Process(target=stop_while_copying, args=(cache, theirs))
-    killed.start()
-    assert ours.recv() == "copying"
-    assert files_of(cache) == {"a.copying": 10}
-    assert cache.shard("store/b", 10, lambda: [b"b" * 10]) is None, "it counts, and nobody may remove it"
     waiting, arrived = SPAWN.Pipe()
     waiter = SPAWN.Process(target=wait_for_shard, args=(cache, arrived))
-    waiter.start()
-    assert waiting.recv() == "waiting"
-    killed.kill()
-    killed.join()
+    with one_that_copies(cache):
+        assert files_of(cache) == {"a.copying": 10}
+        assert cache.shard("store/b", 10, lambda: [b"b" * 10]) is None, "it counts, and nobody may remove it"
+        waiter.start()
+        assert waiting.recv() == "waiting"
     assert waiting.recv() == b"a" * 10
     waiter.join()
     assert files_of(cache) == {"a": 10}
@@ -329,12 +389,8 @@ def wait_for_shard(cache: ShardCache, pipe: Any) -> None:
 
 def test_what_a_killed_process_was_copying_makes_room(tmp_path: Path) -> None:
     cache = cache_in(tmp_path, limit_bytes=10)
-    ours, theirs = SPAWN.Pipe()
-    killed = SPAWN.Process(target=stop_while_copying, args=(cache, theirs))
-    killed.start()
-    assert ours.recv() == "copying"
-    killed.kill()
-    killed.join()
+    with one_that_copies(cache):
+        pass
     assert bytes(cache.shard("store/b", 10, lambda: [b"b" * 10])) == b"b" * 10
     assert files_of(cache) == {"b": 10}
 

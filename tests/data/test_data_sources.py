@@ -102,3 +102,9 @@ def test_npz_that_is_a_npy(tmp_path: Path) -> None:
     path.write_bytes(content.getvalue())
     with pytest.raises(DataError, match="must have the array 'x'"):
         sources.read(source(type="npz", path=str(path)))
+
+
+def test_npz_of_objects_says_what_it_may_hold(tmp_path: Path) -> None:
+    np.savez(tmp_path / "bad.npz", x=np.zeros((4, 2)), y=np.array(["a", None, "b", "a"], dtype=object))
+    with pytest.raises(DataError, match=r"as arrays of numbers and of text, not of objects$"):
+        sources.read(source(type="npz", path=str(tmp_path / "bad.npz")))

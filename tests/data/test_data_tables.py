@@ -329,14 +329,28 @@ def test_no_row_is_left_twice(tmp_path_factory: pytest.TempPathFactory, drawn: l
         (*x.tolist(), int(y))
         for name in store.manifest.sizes
         for x, y in zip(*store.split(name), strict=True)
-        if -1 not in x and len(store.manifest.columns[1].categories or ()) == 2
     ]
-    known = [row for row in left if row[1] < 2]  # the last number stands for all unknown categories
-    assert len(known) == len(set(known))
+    assert len(left) == len(set(left))
     assert (
         sum(store.manifest.sizes.values()) + sum(d.count for d in store.manifest.dropped.values())
         == len(rows) + 2
     )
+
+
+def test_rows_that_cleaning_makes_equal_are_duplicates_too(prepared: Prepare, tmp_path: Path) -> None:
+    train = [{"x": x, "t": "p", "y": y} for x, y in zip([1, 2, 3, 4, 5, None], "ababaa", strict=True)]
+    val = [{"x": 100, "t": "p", "y": "a"}]
+    test = [{"x": 2, "t": text, "y": "b"} for text in ("new", "newer")] + [{"x": 3, "t": "p", "y": "b"}]
+    outliers = {"method": "quantile", "limit": 0.1}
+    clean = {"missing": "median", "outliers": outliers, "duplicates": "drop"}
+    store = prepared(source(by_part(tmp_path, train, val, test)), clean=clean, standardise=False)
+    kept = {name: store.split(name).features[:, 0].tolist() for name in ("train", "val", "test")}
+    # Nothing becomes 3, of which one is left; 5 and 100 become 4.6, which val keeps; test has unknown texts.
+    assert kept == {"train": pytest.approx([1.4, 2, 3, 4]), "val": pytest.approx([4.6]), "test": [2, 3]}
+    dropped = {
+        reason: [each.row for each in rows.examples] for reason, rows in store.manifest.dropped.items()
+    }
+    assert dropped == {"duplicate": [6, 2], "in_another_split": [5]}
 
 
 # --- filling in ---------------------------------------------------------------------------------------

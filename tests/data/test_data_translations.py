@@ -152,6 +152,18 @@ def test_lines_without_a_translation(tmp_path: Path, change: Any, message: str) 
         prepare(of_files(path), TASK, tmp_path / "store")
 
 
+def test_a_row_without_a_translation_is_named_by_its_own_file(tmp_path: Path) -> None:
+    train, val = files(tmp_path, "train"), files(tmp_path, "val", [*PAIRS[:2], ("more", " ")])
+    with pytest.raises(DataError, match=r"row 3 of .*val.source and .*val.target \(the first one is 1\)"):
+        prepare(of_files({"train": train, "val": val}), TASK, tmp_path / "store")
+    path = Path(table(tmp_path))
+    (tmp_path / "val.tsv").write_text("de\ten\nein Film\ta film\n\tmore\n")
+    parts = {"train": str(path), "val": str(tmp_path / "val.tsv")}
+    source = {"type": "parallel_table", "source": "en", "target": "de", "path": parts}
+    with pytest.raises(DataError, match=r"row 2 of .*val.tsv \(the first one is 1\) lacks one"):
+        prepare(spec(source), TASK, tmp_path / "store")
+
+
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_a_file_of_two_splits(tmp_path: Path, side: str) -> None:
     train, val = files(tmp_path, "train"), files(tmp_path, "val")

@@ -19,7 +19,7 @@ from audio_recordings import PATTERN, write_tones, write_wav
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner.data import Split, Store, prepare
+from tuner.data import Split, Store, equal_rows, prepare
 from tuner.data.spectrogram import LogMel
 from tuner.data_report import DataReport, as_html, leakage, png, sound, summarise, words
 from tuner.data_report.association import association
@@ -187,6 +187,9 @@ def test_cleaning_that_drops_much_and_classes_that_are_rare(report: Report, tmp_
     assert found(shown, "cleaning dropped 20 of 220 rows (9.1%)")
     assert found(shown, "train has fewer than 10 rows of class 'b'")
     assert found(shown, "classes are far from balanced: 136 training rows of 'a', 4 of 'b'")
+    assert found(shown, "compare with val/f1, which is that of 'b' alone")
+    shown = report(table(tmp_path / "three.csv", [*lines[:200], *["1,red,c"] * 6]))
+    assert found(shown, "val/f1, which counts each class the same")
 
 
 # --- equal rows ---
@@ -194,25 +197,38 @@ def test_cleaning_that_drops_much_and_classes_that_are_rare(report: Report, tmp_
 
 def test_rows_that_leak_and_rows_that_contradict(report: Report, tmp_path: Path) -> None:
     train = [f"{place},red,{'ab'[place % 2]}" for place in range(20)] + ["0,red,a", "-0.0,red,b"]
-    source = by_split(tmp_path, train, ["1,red,b", "1,red,b", "99,red,a"], ["99,red,b", "5,red,b"])
+    source = by_split(tmp_path, train, ["1,red,b", "1,red,b", "99,red,a"], ["99,red,b", "5,red,b", "1,red,b"])
     shown = report(source)
 
     leaks = {(shared.also_in, shared.split): shared.pairs for shared in shown.leakage.shared}
     assert {pair: found.count for pair, found in leaks.items()} == {
         ("train", "val"): 2,
-        ("train", "test"): 1,
+        ("train", "test"): 2,
         ("val", "test"): 1,
     }
     one, other = leaks["train", "test"].examples[0]
     assert ((one.split, one.row), (other.split, other.row)) == (("train", 6), ("test", 2))
     assert one.values == other.values == (5.0, "red")
-    assert shown.leakage.repeated == {"train": 2, "val": 1, "test": 0}
+    assert shown.leakage.repeated == {"train": 1, "val": 1, "test": 0}
     contradictions = shown.leakage.contradictions
     assert contradictions is not None
     assert contradictions.count == 5  # 0 with a twice and with b, 99 with both
     assert {one.label for pair in contradictions.examples for one in pair} == {"a", "b"}
     assert found(shown, "rows of val that stand in train too: 2 (66.7%)")
-    assert shown.leakage.compared == 27
+    assert shown.leakage.compared == 28
+
+
+def test_no_equal_rows_are_found_where_they_are_dropped(report: Report, tmp_path: Path) -> None:
+    """Also of rows that only cleaning makes equal; other labels stay."""
+    train = ["1,red,a", "2,red,b", "3,red,a", "4,red,b", "5,red,a", ",red,a"]
+    source = by_split(tmp_path, train, ["100,red,a"], ["2,blue,b", "2,green,b", "3,red,b"])
+    clean = {"missing": "median", "outliers": {"method": "quantile", "limit": 0.1}}
+    for duplicates, shared, again in (("keep", [1, 0, 0], [1, 0, 1]), ("drop", [0, 0, 0], [0, 0, 0])):
+        leakage = report(source, clean={**clean, "duplicates": duplicates}).leakage
+        assert [each.pairs.count for each in leakage.shared] == shared
+        assert list(leakage.repeated.values()) == again
+        assert leakage.contradictions is not None
+        assert leakage.contradictions.count == (3 if duplicates == "keep" else 2)
 
 
 class NoSamples:
@@ -234,10 +250,9 @@ def test_equal_rows_are_those_of_a_plain_count(drawn: list[tuple[str, int, int]]
         for name, rows in parts.items()
     }
     shown = leakage.find(splits, NoSamples(), has_labels=True)
-    values = {name: [x for x, _ in rows] for name, rows in parts.items()}
     for shared in shown.shared:
-        assert shared.pairs.count == sum(x in values[shared.also_in] for x in values[shared.split])
-    assert shown.repeated == {name: len(xs) - len(set(xs)) for name, xs in values.items()}
+        assert shared.pairs.count == sum(row in parts[shared.also_in] for row in parts[shared.split])
+    assert shown.repeated == {name: len(rows) - len(set(rows)) for name, rows in parts.items()}
     labels: dict[int, set[int]] = {}
     for _, x, y in drawn:
         labels.setdefault(x, set()).add(y)
@@ -246,7 +261,7 @@ def test_equal_rows_are_those_of_a_plain_count(drawn: list[tuple[str, int, int]]
 
 
 def test_equal_hashes_alone_are_no_equal_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leakage, "_hashes", lambda rows, part: np.zeros(3, dtype=np.uint64))
+    monkeypatch.setattr(equal_rows, "_hashes", lambda *_: np.zeros(3, dtype=np.uint64))
     rows = Split(np.array([[1], [2], [1]], np.float32), np.arange(3))
     shown = leakage.find({"train": rows}, NoSamples(), has_labels=False)
     assert shown.repeated == {"train": 1}
@@ -289,6 +304,28 @@ def test_images_are_shown_as_they_were(report: Report, tmp_path: Path) -> None:
         assert sample.png is not None
         pixels = pixels_of(base64.b64decode(sample.png))
         assert originals.index(pixels.tobytes()) % 2 == int(str(sample.label))
+
+
+def test_files_are_named(report: Report, tmp_path: Path) -> None:
+    values = {
+        "tr/cat/1": 10,
+        "tr/cat/2": 90,
+        "tr/dog/1": 180,
+        "tr/dog/2": 220,
+        "va/cat/x": 90,
+        "va/dog/y": 30,
+    }
+    for name, value in values.items():
+        file = tmp_path / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(png.encode(np.full((4, 4, 1), value, np.uint8)))
+    paths = {"train": str(tmp_path / "tr"), "val": str(tmp_path / "va")}
+    shown = report({"type": "image_folder", "path": paths}, "image_classification")
+    assert [sample.file for sample in shown.samples] == [f"{name}.png" for name in values][:4]
+    ((one, other),) = shown.leakage.shared[0].pairs.examples
+    assert (words.where(one), words.where(other)) == ("train 2 (tr/cat/2.png)", "val 1 (va/cat/x.png)")
+    assert "<figcaption>dog, train 4 (tr/dog/2.png)</figcaption>" in as_html(shown)
+    assert {sample.file for sample in report({"type": "sklearn", "name": "iris"}).samples} == {None}
 
 
 def test_recordings_are_pictures_with_low_tones_below(report: Report, tmp_path: Path) -> None:
@@ -414,6 +451,15 @@ def test_standardised_numbers_come_back(scale: float) -> None:
     back = unscaled((raw - np.float32(mean)) / np.float32(std), mean, std)
     assert back[0] == 0
     np.testing.assert_allclose(back, raw, rtol=0, atol=1e-6 * scale)
+
+
+def test_a_column_of_zeros_is_zero_and_teaches_nothing(report: Report, tmp_path: Path) -> None:
+    lines = [f"0,{place},{'ab'[place % 2]}" for place in range(40)]
+    shown = report(table(tmp_path / "rows.csv", lines))
+    assert shown.columns is not None
+    assert shown.columns[0].numbers is not None
+    assert set(shown.columns[0].numbers.quantiles) == {0.0}
+    assert found(shown, "nothing can be learned from column 'size': all training rows have one value")
 
 
 def test_a_value_far_from_the_others_takes_no_digits_from_them() -> None:

@@ -162,9 +162,12 @@ class MadeUpGangs:
             self._training.remove(number)
 
 
-def write_checkpoint(trial: TrialPaths, num_reports: int, keep_last: int = 2, batch: int = 0) -> None:
+def write_checkpoint(
+    trial: TrialPaths, num_reports: int, keep_last: int = 2, batch: int = 0, num_steps: int = 0
+) -> None:
     """A sound one with nothing in it but its position."""
-    name, position = name_of(num_reports, 0), {"num_reports": num_reports, "num_ranks": 1, "batch": batch}
+    name = name_of(num_reports, num_steps)
+    position = {"num_reports": num_reports, "num_ranks": 1, "batch": batch}
     folder = begin(trial, name)
     entry = write_file(folder, POSITION, json.dumps(position).encode())
     write_manifest(folder, 0, 1, {POSITION: entry})

@@ -136,7 +136,7 @@ def test_a_function_that_runs_out_of_memory_is_infeasible(tmp_path):
     assert searcher.ends[0][2] == "out of memory: rank 0 ran out of memory"
 
 
-def model(tmp_path, params, **train):
+def model(tmp_path, params, *, num_gangs=1, **train):
     """A search over models of ours; `params`: suggested in turn."""
     experiment = Experiment.from_dict(
         {
@@ -156,7 +156,7 @@ def model(tmp_path, params, **train):
         searcher,
         NoStopping(),
         store_of=lambda data: tmp_path,
-        num_gangs=1,
+        num_gangs=num_gangs,
         clock=Clock(),
     )
     return conductor, searcher
@@ -190,6 +190,34 @@ def test_what_fits_is_remembered_for_trials_alike(tmp_path):
     assert conductor.next().spec.train.micro_batch is None, "nobody knows about wider ones"
 
 
+def test_trials_alike_that_run_out_of_memory_side_by_side_are_halved_once(tmp_path):
+    conductor, _ = model(tmp_path, [(8, 0.1), (8, 0.2), (8, 0.3)], num_gangs=3)
+    numbers = [begin(conductor) for _ in range(3)]
+    for number in numbers:
+        conductor.on_report(number, faulty(fault="memory"))
+    reasons = [
+        line["reason"] for line in read_decisions(conductor.paths.decisions) if line["action"] == "RETRY"
+    ]
+    assert reasons == ["out of memory at micro-batch 6: goes on with 3"] * 3
+    assert [conductor.next().spec.train.micro_batch for _ in range(3)] == [3, 3, 3]
+
+
+def test_what_a_trial_learns_late_makes_no_other_larger(tmp_path):
+    conductor, searcher = model(tmp_path, [(8, 0.1), (8, 0.2)], num_gangs=2)
+    first, late = begin(conductor), begin(conductor)
+    for _ in range(2):
+        conductor.on_report(first, faulty(fault="memory"))
+        if conductor.rows[first].state is TrialState.QUEUED:
+            assert begin(conductor) == first
+    conductor.on_report(late, faulty(fault="memory"))
+    last = list(read_decisions(conductor.paths.decisions))[-1]
+    assert last["reason"] == "out of memory at micro-batch 6: goes on with 1"
+    assert conductor.next().spec.train.micro_batch == 1
+    conductor.on_report(first, faulty(fault="memory", reason="rank 0 ran out of memory"))
+    assert searcher.ends[first][0] is TrialState.INFEASIBLE
+    assert conductor.rows[late].state is TrialState.QUEUED, "it has not been tried with 1"
+
+
 def test_leaving_waits_for_gangs_that_save_and_begins_nothing(tmp_path):
     conductor, searcher = make(tmp_path, 3, num_gangs=2)
     running, promised = begin(conductor), conductor.next().number
@@ -197,6 +225,9 @@ def test_leaving_waits_for_gangs_that_save_and_begins_nothing(tmp_path):
     assert conductor.next() is None
     assert conductor.paths.give_back.exists()
     assert conductor.take_cut() == [promised], "it has no gang yet"
+    assert left(conductor) == [
+        (promised, "it had no gang yet: it has no checkpoint, and begins from scratch")
+    ]
     assert not conductor.is_over
     decision = conductor.on_report(running, Report(0, {}, has_left=True))
     assert decision.action is Action.STOP
@@ -214,18 +245,23 @@ def test_trials_that_cannot_be_saved_are_cut_when_the_run_leaves(tmp_path):
     conductor.ask_to_leave("SIGINT")
     assert conductor.take_cut() == [number]
     assert conductor.is_over
+    reason = "it is not saved (search.checkpoints is false): it has no checkpoint, and begins from scratch"
+    assert left(conductor) == [(number, reason)]
 
 
 def test_a_gang_that_does_not_save_in_time_is_ended(tmp_path):
     clock = Clock()
     conductor, _ = make(tmp_path, 1, clock=clock, recovery={"grace_seconds": 5})
     number = begin(conductor)
+    write_checkpoint(conductor.paths.trial(number), 1, num_steps=9)
     conductor.ask_to_leave("SIGTERM")
     assert conductor.take_cut() == []
     clock.now_s += 6
     assert conductor.take_cut() == [number]
     assert conductor.is_over
     assert conductor.rows[number].state is TrialState.QUEUED
+    reason = "it was not saved within 5 s: its newest checkpoint is of report 1, step 9"
+    assert left(conductor) == [(number, reason)]
 
 
 @pytest.mark.parametrize("is_saved", [False, True])
@@ -265,6 +301,55 @@ def test_a_trial_that_is_resumed_while_it_is_saved_is_ended_too(tmp_path, is_hel
     assert [*cut, *conductor.take_cut()] == [number]
     assert conductor.is_over
     assert conductor.rows[number].state is (TrialState.PAUSED if is_held else TrialState.QUEUED)
+
+
+@pytest.mark.parametrize("is_regrouped", [False, True])
+def test_a_trial_that_is_resumed_while_it_is_saved_keeps_its_gang_until_it_is(tmp_path, is_regrouped):
+    conductor, _ = make(tmp_path, 1, scheduler=PausesAt(2, [0]), num_gangs=2)
+    number = begin(conductor)
+    conductor.on_report(number, Report(2, {"loss": 1.0}))
+    assert conductor.next().number == number
+    if is_regrouped:
+        send(conductor.paths.commands, Command("gangs", params={"gangs": 1}))
+    else:
+        conductor.ask_to_leave("SIGTERM")
+    assert conductor.take_cut() == []
+    assert not conductor.is_over
+    write_checkpoint(conductor.paths.trial(number), 2)
+    conductor.on_saved(number)
+    assert conductor.take_cut() == [number]
+    assert conductor.is_over
+    assert left(conductor) == [(number, "it is saved: its newest checkpoint is of report 2")]
+    assert conductor.regroup() == is_regrouped
+    assert conductor.rows[number].state is TrialState.QUEUED
+    assert not is_regrouped or conductor.next().number == number
+
+
+def left(conductor):
+    lines = read_decisions(conductor.paths.decisions)
+    return [(line["trial"], line["reason"]) for line in lines if line["action"] == "LEAVE"]
+
+
+@pytest.mark.parametrize(
+    ("place", "saved", "reason"),
+    [
+        ((2, 40), (2, 40), "it is saved: its newest checkpoint is of report 2, step 40"),
+        ((2, None), (2, 0), "it is saved: its newest checkpoint is of report 2"),
+        ((0, 7), (0, 7), "it is saved: its newest checkpoint is of report 0, step 7"),
+        ((2, 40), (2, 30), "it could not be saved: its newest checkpoint is of report 2, step 30"),
+        ((2, 40), None, "it could not be saved: it has no checkpoint, and begins from scratch"),
+        ((0, 0), None, "it had made no step yet"),
+    ],
+)
+def test_what_a_trial_that_leaves_is_said_to_leave_behind(tmp_path, place, saved, reason):
+    conductor, _ = make(tmp_path, 1)
+    number, (step, num_steps) = begin(conductor), place
+    if saved is not None:
+        write_checkpoint(conductor.paths.trial(number), saved[0], num_steps=saved[1])
+    conductor.ask_to_leave("SIGTERM")
+    conductor.take_cut()
+    conductor.on_report(number, Report(step, {}, num_steps=num_steps, has_left=True))
+    assert left(conductor) == [(number, reason)]
 
 
 def test_a_file_asks_to_leave_too(tmp_path):

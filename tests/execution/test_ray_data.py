@@ -1,9 +1,10 @@
-"""Ray Data prepares the same bytes as one process, and a user's mistake is the user's there too."""
+"""Ray Data prepares the same bytes on two nodes as one process; a user's mistake is the user's there too."""
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -27,9 +28,14 @@ pytestmark = pytest.mark.ray
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    made.add_node(num_cpus=1)
+    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
+    made.shutdown()
 
 
 def images(folder: Path) -> tuple[str, dict[str, Any]]:
@@ -86,6 +92,14 @@ def test_the_bytes_are_those_of_one_process(
 def test_results_come_in_order_and_nothing_is_nothing() -> None:
     assert list(over_ray_data(str, range(50))) == [str(number) for number in range(50)]
     assert list(over_ray_data(str, [])) == []
+
+
+def test_every_node_works() -> None:
+    def node_of(_: int) -> str:
+        time.sleep(0.05)
+        return str(ray.get_runtime_context().get_node_id())
+
+    assert set(over_ray_data(node_of, range(80))) == {node["NodeID"] for node in ray.nodes()}
 
 
 def test_the_first_mistake_is_raised_as_it_is() -> None:

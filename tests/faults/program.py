@@ -34,6 +34,7 @@ KEPT_BYTES = 8 * 2**20
 """Of each trial, so that a checkpoint takes a moment to write."""
 SPARE_BYTES = 400 * 2**20
 """What a rank that runs out of memory may still take."""
+WIDE_BATCH = 256
 
 
 def train(config, trial):
@@ -163,16 +164,48 @@ def built_in(name):
     )
 
 
+def wide():
+    """A model of ours that needs 2 GB for the rows that pass through it at once, and little else."""
+    return tuner.Experiment.from_dict(
+        {
+            "name": "wide",
+            "task": "regression",
+            "data": {"source": {"type": "sklearn", "name": "diabetes"}},
+            "model": {"type": "mlp", "width": 600_000, "depth": 1},
+            "train": {
+                "epochs": 2,
+                "batch_size": WIDE_BATCH,
+                "optimizer": {"type": "sgd", "lr": {"choice": [1.0e-7, 2.0e-7]}},
+            },
+            "search": {
+                "metric": "val/loss",
+                "mode": "min",
+                "trials": 2,
+                "sampler": "grid",
+                "scheduler": "none",
+            },
+            "resources": {
+                "workers": 1,
+                "cpus_per_worker": len(os.sched_getaffinity(0)),
+                "gpus_per_worker": 0,
+            },
+            "recovery": {"hang_seconds": PATIENT_S, "retries": 0},
+        }
+    )
+
+
 # What a fault delays changes the order of the trials, but not what becomes of them.
 STEADY = {"sampler": "random", "scheduler": {"type": "iepoch", "reports": 2, "keep": 2}}
 # Every suggestion and decision follows from the order of all reports before it.
 ADAPTIVE = {"sampler": "tpe", "scheduler": {"type": "asha", "variant": "promotion"}, "seed": 1}
 
+BUILT_IN = ("mlp", "wide")
 SEARCHES = {
     "steady": lambda: of_a_function("steady", 1, **STEADY),
     "pair": lambda: of_a_function("pair", 2, **STEADY),
     "adaptive": lambda: of_a_function("adaptive", 1, **ADAPTIVE),
     "mlp": lambda: built_in("mlp"),
+    "wide": wide,
 }
 
 
@@ -181,7 +214,7 @@ def main(name, results, address=None):
     folder = Path(results, name)
     try:
         if (folder / "decisions.jsonl").exists():
-            tuner.resume(folder, train=None if name == "mlp" else train, address=address)
+            tuner.resume(folder, train=None if name in BUILT_IN else train, address=address)
         else:
             tuner.run(SEARCHES[name](), results=results, address=address)
     except TunerError as error:

@@ -1,4 +1,28 @@
-"""Faults x moments: each for real, in a real search, and each search ends as if nothing had happened."""
+"""Faults x moments: each for real, in a real search, and each search ends as if nothing had happened.
+
+The table has 50 cells (fault and moment), of which one search meets several on its way; four of them come in
+a model of ours as well. 17 more are in the tests after it and in `test_lost_nodes.py`:
+
+    moment       before the    in a     in a       while     in a     while
+                 first report  pause  checkpoint  training  report  confirming
+    killed            x          x        x          x        x         x      rank, trainable, search
+    SIGTERM           x          x        x          x        x         x
+    SIGINT            x          x        x          x        x         x
+    SIGINT twice                 x        x                             x
+    rank hangs        x          x        x          x        x         x      it sleeps, or is stopped
+    rank crashes                 x                   x
+    rank raises       x                              x                  x
+    memory            x                              x                  x      at the first: a model of ours
+    not finite        x                              x                  x
+    node lost         x          x                   x                  x
+    no checkpoint                x        x                                       its folder, or no room
+    disk full                                        x
+    clock set                                        x                  x
+    raylet, GCS                                      x
+
+A function raises, fills memory or reports what is not finite nowhere else. A study's database that is away is
+in `tests/execution/test_storage_outage.py`: at each of its statements.
+"""
 
 import os
 import re
@@ -12,15 +36,21 @@ from pathlib import Path
 
 import psutil
 import pytest
-from folders import check, curves
-from program import RETRIES
+from folders import check, check_by_itself, curves
+from program import RETRIES, WIDE_BATCH
 from searches import MOMENTS, Search, Spot, while_training, worst_of
 
+from tuner.execution.decisions import read_decisions
 from tuner.records.checkpoints import newest_sound
+from tuner.records.event_reader import event_files
+from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import read_trials
 from tuner.records.states import TrialState
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+
+WIDE_SPARE_BYTES = 1_650_000_000
+"""Between what the rows of `wide` need and what half of them do, with all that a rank loads besides."""
 
 Fault = Callable[[Search, Spot], None]
 
@@ -29,13 +59,18 @@ Fault = Callable[[Search, Spot], None]
 class Row:
     """What happens to which search, at one moment of its way after the other."""
 
-    fault: str
     search: str
-    moments: tuple[str, ...]
+    cells: tuple[tuple[str, str], ...]
+    """Fault and moment."""
 
     @property
     def id(self) -> str:
-        return f"{self.fault} {', '.join(self.moments)} ({self.search})"
+        return f"{', '.join(f'{fault} {moment}' for fault, moment in self.cells)} ({self.search})"
+
+
+def at(search: str, fault: str, *moments: str) -> Row:
+    """The same fault at each of the moments."""
+    return Row(search, tuple((fault, moment) for moment in moments))
 
 
 # --- faults of a rank and of its trainable: the search goes on by itself ------------------------------------
@@ -165,37 +200,55 @@ FAULTS: dict[str, Fault] = {
     "clock a day on and SIGKILL": clock_is_set(86400.0),
 }
 
-TRAINING = ("while training",)
+TRAINING = "while training"
 
 ROWS = [
-    Row("rank killed", "pair", tuple(moment for moment in MOMENTS if moment != "in a pause")),
-    Row("rank crashes", "pair", ("in a pause", "while training")),
-    Row("rank stopped", "pair", ("in a pause", "in a checkpoint", "while training")),
-    Row("rank hangs", "pair", ("before the first report", "while training", "while confirming")),
-    Row("rank raises", "steady", ("before the first report", "while confirming")),
-    Row("trainable killed", "steady", tuple(MOMENTS)),
-    Row("SIGKILL", "adaptive", tuple(MOMENTS)),
-    # A search that is terminated trains to its next report, so these moments are not all on one way.
-    Row("SIGTERM", "adaptive", ("before the first report", "in a checkpoint", "while confirming")),
-    Row("SIGTERM", "adaptive", ("in a pause", "while training")),
-    Row("SIGTERM", "adaptive", ("in a report",)),
-    Row("SIGINT", "adaptive", ("in a pause", "while training")),
-    Row("SIGINT twice", "adaptive", TRAINING),
-    Row("raylet killed", "adaptive", TRAINING),
-    Row("gcs_server killed", "adaptive", TRAINING),
-    Row("clock a day back and SIGKILL", "adaptive", TRAINING),
-    Row("clock a day on and SIGKILL", "adaptive", TRAINING),
-    Row("rank killed", "mlp", TRAINING),
-    Row("SIGKILL", "mlp", ("in a checkpoint", "while training")),
-    Row("SIGKILL and a damaged checkpoint", "adaptive", TRAINING),
-    Row("SIGKILL and a damaged checkpoint", "mlp", TRAINING),
+    at("pair", "rank killed", *(moment for moment in MOMENTS if moment != "in a pause")),
+    at("pair", "rank crashes", "in a pause", TRAINING),
+    at("pair", "rank stopped", "in a pause", "in a checkpoint", TRAINING, "in a report"),
+    at("pair", "rank hangs", "before the first report", TRAINING, "while confirming"),
+    at("steady", "rank raises", "before the first report", "while confirming"),
+    at("steady", "trainable killed", *MOMENTS),
+    at("adaptive", "SIGKILL", *MOMENTS),
+    # A search that leaves trains to its next report, so not all moments are on one way.
+    at("adaptive", "SIGTERM", "before the first report", "in a checkpoint", "while confirming"),
+    Row("adaptive", (("SIGTERM", "in a pause"), ("SIGTERM", TRAINING), ("SIGINT", "while confirming"))),
+    Row("adaptive", (("SIGINT", "before the first report"), ("SIGTERM", "in a report"))),
+    at("adaptive", "SIGINT", "in a pause", "in a checkpoint"),
+    Row(
+        "adaptive",
+        (
+            ("SIGINT twice", "in a pause"),
+            ("SIGINT twice", "in a checkpoint"),
+            ("SIGINT", TRAINING),
+            ("SIGINT twice", "while confirming"),
+        ),
+    ),
+    at("adaptive", "raylet killed", TRAINING),
+    at("adaptive", "gcs_server killed", TRAINING),
+    Row(
+        "adaptive",
+        (("clock a day back and SIGKILL", TRAINING), ("clock a day on and SIGKILL", "while confirming")),
+    ),
+    at("mlp", "rank killed", TRAINING),
+    at("mlp", "SIGKILL", "in a checkpoint", TRAINING),
+    Row("adaptive", (("SIGKILL and a damaged checkpoint", TRAINING), ("SIGINT", "in a report"))),
+    at("mlp", "SIGKILL and a damaged checkpoint", TRAINING),
 ]
 QUICK = [
-    Row("rank killed", "pair", ("in a pause",)),
-    Row("rank raises", "steady", TRAINING),
-    Row("SIGKILL", "steady", ("in a report",)),
+    at("pair", "rank killed", "in a pause"),
+    at("steady", "rank raises", TRAINING),
+    at("steady", "SIGKILL", "in a report"),
 ]
 """For `make test`, with one trial that diverges."""
+
+
+def test_the_table_has_all_that_is_said_of_it():
+    cells = {cell for row in ROWS + QUICK for cell in row.cells}
+    assert len(cells) == 50
+    assert {fault for fault, _ in cells} == set(FAULTS)
+    for fault in ("rank killed", "trainable killed", "SIGKILL", "SIGTERM", "SIGINT"):
+        assert {moment for each, moment in cells if each == fault} == set(MOMENTS)
 
 
 def rows() -> list:
@@ -251,8 +304,8 @@ def small_disk(tmp_path) -> Iterator[SmallDisk]:
 def test_the_search_ends_as_if_nothing_had_happened(row, whole_of, search_of):
     whole, search = whole_of(row.search), search_of(row.search)
     search.begin()
-    for moment in row.moments:
-        FAULTS[row.fault](search, MOMENTS[moment](search, whole))
+    for fault, moment in row.cells:
+        FAULTS[fault](search, MOMENTS[moment](search, whole))
     assert search.end() == 0, search.account("it failed")
     check(search.paths.root, whole)
 
@@ -278,6 +331,66 @@ def test_a_trial_that_never_ends_well_harms_no_other(answer, num_reports, state,
     assert (row.state, row.retries) == (state, RETRIES if state is TrialState.FAILED else 0)
     losses, expected = (curves(root, number).get("loss", []) for root in (search.paths.root, whole))
     assert losses[:num_reports] == expected[:num_reports]
+
+
+@pytest.mark.faults
+def test_at_the_first_report_and_while_confirming(whole_of, search_of):
+    whole, search = whole_of("steady"), search_of("steady")
+    rows = read_trials(ExperimentPaths(whole).trials_csv)
+    worst, (first, second) = worst_of(whole), [row.number for row in rows if row.confirms is not None]
+    search.begin()
+    for number, num_reports, answer in ((worst, 0, "nan"), (first, 2, "nan"), (second, 0, "fill")):
+        search.hold(number, num_reports)
+        search.answer(answer)
+        search.wait_until(lambda number=number: has_ended(search, number), may_end=True)
+    assert search.end() == 0, search.account("it failed")
+    check(search.paths.root, whole, but=[worst, rows[first].confirms, first, second])
+    states = [row.state for row in read_trials(search.paths.trials_csv)]
+    assert [states[number] for number in (worst, first, second)] == [
+        TrialState.DIVERGED,
+        TrialState.DIVERGED,
+        TrialState.INFEASIBLE,
+    ]
+
+
+def has_ended(search: Search, number: int) -> bool:
+    return any(line["trial"] == number and "state" in line for line in read_decisions(search.paths.decisions))
+
+
+@pytest.mark.faults
+def test_a_model_whose_rows_do_not_fit_into_memory(whole_of, search_of):
+    """Half of them do: so they pass one half after the other, also in the next trial; that is no retry."""
+    whole, search = whole_of("wide"), search_of("wide")
+    limited: list[psutil.Process] = []
+    search.begin()
+    search.wait_until(lambda: _limit_memory(search, limited), may_end=True)
+    assert search.end() == 0, search.account("it failed")
+    check_by_itself(search.paths.root)
+    rows = read_trials(search.paths.trials_csv)
+    assert [(row.state, row.retries) for row in rows] == [(TrialState.COMPLETE, 1), (TrialState.COMPLETE, 0)]
+    [retry] = search.lines(0, "RETRY")
+    assert (retry["fault"], retry["micro_batch"]) == ("memory", WIDE_BATCH // 2)
+    assert retry["reason"] == f"out of memory at micro-batch {WIDE_BATCH}: goes on with {WIDE_BATCH // 2}"
+    assert "DefaultCPUAllocator: can't allocate memory" in search.paths.trial(0).log.read_text()
+    for number in (0, 1):
+        found, expected = (losses_of(root, number) for root in (search.paths.root, whole))
+        assert found == pytest.approx(expected, rel=1e-5), number
+
+
+def _limit_memory(search: Search, limited: list[psutil.Process]) -> bool:
+    """Leaves each rank some memory, when its first trial begins; whether the search has ended."""
+    begun = len(event_files(search.paths.trial(0).root)) if search.paths.trial(0).root.exists() else 0
+    for rank in search.processes("ray::_Rank"):
+        if rank not in limited and begun > len(limited):
+            limit = rank.memory_info().data + WIDE_SPARE_BYTES
+            rank.rlimit(psutil.RLIMIT_DATA, (limit, limit))
+            limited.append(rank)
+    return not search.is_running
+
+
+def losses_of(folder: Path, number: int) -> list[float]:
+    found = curves(folder, number)
+    return [float(value) for tag in ("train/loss", "val/loss") for _, value in found[tag]]
 
 
 @pytest.mark.faults

@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 
 import psutil
 import pytest
 from folders import check
-from searches import Search, environment, while_training
+from searches import MOMENTS, Search, Spot, environment, while_training
+
+from tuner.execution.decisions import read_decisions
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -47,6 +50,12 @@ def lose_node_of(search: Search, rank: int) -> None:
     search.let_go()
 
 
+def has_been_lost(search: Search, spot: Spot) -> bool:
+    """Whether the newest of what the search says of the trial is that its gang was lost."""
+    lines = [line for line in read_decisions(search.paths.decisions) if line["trial"] == spot.number]
+    return lines[-1]["action"] == "RETRY"
+
+
 def test_the_search_goes_on_on_another_node(whole_of, search_of, cluster):
     whole, search = whole_of("steady"), search_of("steady", address=cluster.address)
     add_node(cluster)
@@ -62,9 +71,10 @@ def test_the_search_waits_for_a_node_that_comes_back(whole_of, search_of, cluste
     whole, search = whole_of("steady"), search_of("steady", address=cluster.address)
     add_node(cluster)
     search.begin()
-    spot = while_training(search, whole)
-    lose_node_of(search, spot.rank)
-    search.wait_until(lambda: search.lines(spot.number, "RETRY"))
-    add_node(cluster)
+    for moment in ("before the first report", "in a pause", "while training", "while confirming"):
+        spot = MOMENTS[moment](search, whole)
+        lose_node_of(search, spot.rank)
+        search.wait_until(partial(has_been_lost, search, spot))
+        add_node(cluster)
     assert search.end() == 0, search.account("it failed")
     check(search.paths.root, whole)

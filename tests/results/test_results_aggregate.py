@@ -3,6 +3,7 @@
 import importlib
 import shutil
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from damage import spoil
 from results_folder import experiment, row, write, write_curve
 
 from tuner.errors import ResultsError, TunerError
-from tuner.records.event_reader import read_scalars
+from tuner.records.event_reader import Points, read_scalars
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import read_trials
+from tuner.results import aggregate
 from tuner.results.aggregate import Changes, Follower, Tables, read_tables
 from tuner.spec import Experiment
 
@@ -71,8 +73,10 @@ def digits(**overrides: Any) -> Experiment:
     return Experiment.load(spec, [f"{name}={value}" for name, value in settings.items()])
 
 
+@pytest.mark.parametrize("part", [1, 1 << 16])
 @pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
-def test_tables_hold_what_the_files_do(folder: Path) -> None:
+def test_tables_hold_what_the_files_do(folder: Path, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aggregate, "_PART_POINTS", part)
     tables, paths = read_tables(folder), ExperimentPaths(folder)
     rows = read_trials(paths.trials_csv)
     assert tables.trials["number"].tolist() == [one.number for one in rows]
@@ -167,6 +171,18 @@ def test_a_file_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
     write_curve(result, 0, "val/accuracy", [0.5, 0.125])
     reader.poll()
     assert [value for _, _, value in reader.curves[0, "val/accuracy"]] == [0.5, 0.125]
+
+
+def test_putting_points_in_order_takes_little_beside_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aggregate, "_PART_POINTS", 1 << 14)
+    each, steps = np.zeros(5000), np.arange(5000)
+    trials = {number: Points(steps.astype(np.int32) % 3, steps, each, each) for number in range(100)}
+    tracemalloc.start()
+    curves = aggregate._curves_frame(trials, {"b": 0, "a": 1, "c": 2})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.3 * curves.memory_usage().sum()
+    assert curves["tag"][:5000].tolist() == sorted(curves["tag"][:5000])
 
 
 def test_an_experiment_that_has_no_trial_yet(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The Pareto front of a folder, in Python and on the command line."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,13 @@ def test_best_hands_the_front_to_programs(result: Result, capsys: pytest.Capture
     front = json.loads(capsys.readouterr().out)["front"]
     assert [point["trial"] for point in front] == [2, 0, 4, 3]
     assert front[0]["metrics"] == {"val/accuracy": 0.95, "model/parameters": 18_832.0}
+
+
+def test_what_is_not_finite_is_null_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = row(0, "COMPLETE", 0.9)
+    made.best["val/loss"], made.best["val/f1"] = math.inf, math.nan
+    result = write(tmp_path / "r", [made], experiment())
+    with pytest.raises(SystemExit, match="^$"):
+        main(["best", str(result.paths.root), "--json"])
+    metrics = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["metrics"]
+    assert metrics == {"val/accuracy": 0.9, "val/loss": None, "val/f1": None}

@@ -486,7 +486,7 @@ WRONG = [
             "data__source": {"type": "sklearn", "name": "digits"},
             "data__clean": {"missing": "mean"},
         },
-        "data.clean is for tables of numbers and text; found it with task image_classification; drop it",
+        "data.clean is for tabular_classification and regression; found it with task image_classification",
     ),
     (
         {
@@ -494,7 +494,7 @@ WRONG = [
             "data__source": {"type": "sklearn", "name": "digits"},
             "data__encode": {"categories": "ordinal"},
         },
-        "data.encode is for tables of numbers and text; found it with task image_classification; drop it",
+        "data.encode is for tabular_classification and regression; found it with task image_classification",
     ),
     (
         {"task": "language_modelling", "model": {"type": "rnn"}, "search__metric": "val/loss"},
@@ -582,9 +582,12 @@ def test_a_folder_of_images():
     [
         (
             {"data__clean": {"duplicates": "drop"}},
-            "data.clean is for tables of numbers and text (of image_folder invalid only); found it with task",
+            "data.clean is for tabular_classification and regression (of image_folder invalid only); found",
         ),
-        ({"data__encode": {"categories": "ordinal"}}, "data.encode is for tables of numbers and text; found"),
+        (
+            {"data__encode": {"categories": "ordinal"}},
+            "data.encode is for tabular_classification and regression; found",
+        ),
         (
             {"data__source": {"type": "image_folder", "path": {"train": "a"}}},
             "data.source.path must be a path, or a mapping of train and val, and test where there is one, to "
@@ -727,7 +730,7 @@ def audio(**changes):
         ),
         (
             {"data__clean": {"missing": "mean"}},
-            "data.clean is for tables of numbers and text (of audio invalid only); found it with task",
+            "data.clean is for tabular_classification and regression (of audio invalid only); found",
         ),
         (
             {"data__text": {"max_length": 8}},

@@ -64,7 +64,7 @@ def test_it_leaves_inside_an_epoch_and_goes_on_exactly(gangs, tmp_path, num_rank
     left = before.pop()
     assert (left.step, left.metrics, left.has_left) == (len(before), {}, True)
     found = newest_sound(TrialPaths(out))
-    assert found.num_steps > 0
+    assert found.num_steps == left.num_steps > 0
     rest = gang.train(path, out, resume=out, recovery=NEVER)
     assert exact(before + rest) == exact(whole)
 

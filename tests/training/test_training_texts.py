@@ -55,7 +55,7 @@ MODELS = {
     "rnn": {"type": "rnn", "cell": "gru", "width": 16, "embedding": 8, "bidirectional": True},
     "transformer": {"type": "transformer", "width": 16, "depth": 2, "heads": 2},
     "gpt": GPT,
-    "checkpointing": GPT | {"checkpointing": True},
+    "checkpointing": GPT | {"depth": 1, "checkpointing": True},
     "tied": GPT | {"tie_embeddings": True},
     "encoder_decoder": {"type": "encoder_decoder", "width": 32, "depth": 1, "heads": 2},
 }

@@ -187,8 +187,7 @@ def _spec(now: Reading) -> tuple[TrialSpec, dict[str, Any]]:
 @lru_cache(maxsize=4)
 def _shown(store: Path) -> Shown:
     opened = Store.open(store)
-    splits = {split: opened.split(split) for split in opened.manifest.sizes}
-    return Shown(opened.manifest.sizes, Sampler(splits, opened.manifest, with_pictures=False))
+    return Shown(opened.manifest.sizes, Sampler(opened, with_pictures=False))
 
 
 def _ending(name: str) -> str:

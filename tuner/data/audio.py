@@ -33,9 +33,10 @@ _ROWS = 256
 
 @dataclass(frozen=True)
 class AudioRows:
-    """Prepared splits: (float32 [rows, 1, mels, frames], class indices [rows]); not standardised yet."""
+    """Prepared splits: (float32 [rows, 1, mels, frames], class indices [rows], names of files [rows]); not
+    standardised yet."""
 
-    splits: Mapping[str, tuple[FloatArray, AnyArray]]
+    splits: Mapping[str, tuple[FloatArray, AnyArray, AnyArray]]
     audio: AudioSpec
     class_names: tuple[str, ...]
     dropped: Mapping[str, Dropped]
@@ -54,7 +55,8 @@ def prepare_audio(table: Table, spec: DataSpec) -> AudioRows:
     check_sizes(rows, len(table.targets), spec, is_cut=table.parts is None)
     targets, class_names = known_classes(work.cleaned, rows["train"])
     assert class_names is not None
-    splits = {name: (features[name], targets[rows[name]]) for name in SPLITS}
+    files = work.ledger.origins.short_names()[work.kept]
+    splits = {name: (features[name], targets[rows[name]], files[rows[name]]) for name in SPLITS}
     return AudioRows(splits, audio, class_names, work.ledger.dropped())
 
 

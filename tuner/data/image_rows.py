@@ -23,9 +23,9 @@ from tuner.spec.sections import DataSpec, ImageSpec
 
 @dataclass(frozen=True)
 class ImageRows:
-    """Prepared splits: (bytes [rows, channels, height, width], class indices [rows])."""
+    """Prepared splits: (bytes [rows, channels, height, width], class indices [rows], file names [rows])."""
 
-    splits: Mapping[str, tuple[Picked, AnyArray]]
+    splits: Mapping[str, tuple[Picked, AnyArray, AnyArray]]
     class_names: tuple[str, ...]
     dropped: Mapping[str, Dropped]
 
@@ -48,7 +48,10 @@ def prepare_images(table: Table, spec: DataSpec, scratch: Scratch, map_chunks: M
     check_sizes(rows, len(table.targets), spec, is_cut=table.parts is None)
     indices, known_names = known_classes(cleaned, rows["train"])
     assert known_names is not None
-    splits = {name: (Picked(images, kept[rows[name]]), indices[rows[name]]) for name in SPLITS}
+    files = table.origins.short_names()[kept]
+    splits = {
+        name: (Picked(images, kept[rows[name]]), indices[rows[name]], files[rows[name]]) for name in SPLITS
+    }
     return ImageRows(splits, known_names, ledger.dropped())
 
 

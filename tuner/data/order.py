@@ -46,6 +46,10 @@ class Order(Protocol):
         """Which stretch of the epoch a place is in; two of them have no block of rows in common."""
         ...
 
+    def blocks(self, window: int) -> list[range]:
+        """The rows of a window, neighbours together; none beyond the last one, and where any row may come."""
+        ...
+
 
 def order_of(num_rows: int, seed: int, epoch: int, blocks: Blocks | None = None) -> Order:
     """`blocks`: None: any row may come at any place."""
@@ -78,6 +82,9 @@ class _Listed:
     def window(self, place: int) -> int:
         return 0
 
+    def blocks(self, window: int) -> list[range]:
+        return []
+
 
 class _InBlocks:
     def __init__(self, num_rows: int, seed: int, epoch: int, blocks: Blocks) -> None:
@@ -101,15 +108,17 @@ class _InBlocks:
     def window(self, place: int) -> int:
         return int(self._windows(place))
 
+    def blocks(self, window: int) -> list[range]:
+        first_rows = self._first_rows[window * self._width : (window + 1) * self._width].tolist()
+        return [range(row, min(row + self._block_rows, self._num_rows)) for row in first_rows]
+
     def _windows(self, places: int | Places) -> NDArray[np.int64]:
         return np.searchsorted(self._starts, places, side="right") - 1
 
     def _rows_of(self, window: int) -> NDArray[np.int64]:
         """In their order; the latest window is kept, for places are mostly asked for one after the other."""
         if self._latest[0] != window:
-            first_rows = self._first_rows[window * self._width : (window + 1) * self._width]
-            rows = (first_rows[:, None] + np.arange(self._block_rows)).ravel()
-            rows = rows[rows < self._num_rows]
+            rows = np.concatenate([np.arange(block.start, block.stop) for block in self.blocks(window)])
             _generator(self._seed, self._epoch, window + 1).shuffle(rows)
             self._latest = (window, rows)
         return self._latest[1]
@@ -134,6 +143,9 @@ class _Computed:
 
     def window(self, place: int) -> int:
         return 0
+
+    def blocks(self, window: int) -> list[range]:
+        return []
 
     def _permute(self, values: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """A permutation of the numbers below the power of two."""

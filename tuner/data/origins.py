@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,12 @@ class Origins:
     def example(self, index: int) -> Example:
         file = self.files[self.file[index]] if self.files else None
         return Example(file=file, row=None if self.row is None else int(self.row[index]))
+
+    def short_names(self) -> NDArray[np.bytes_]:
+        """[files], as bytes: their paths below the folder that all of them are in."""
+        paths = [os.path.abspath(file) for file in self.files]
+        start = len(os.path.join(os.path.commonpath([os.path.dirname(path) for path in paths]), ""))
+        return np.array([os.fsencode(path[start:]) for path in paths])
 
     def name(self, index: int) -> str:
         """The row as a part of a sentence."""

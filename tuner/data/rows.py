@@ -1,8 +1,9 @@
 """Rows of a table: cleaned, split and encoded, with all that is fitted taken from the training rows.
 
 The order of the steps: rows that cannot be used; the split; duplicates; rows with something missing, where
-those are dropped; outliers; labels that training does not have; missing values; categories. `apply` does with
-new rows what was done with these: bounds, missing values, categories.
+those are dropped; outliers; missing values; categories; rows that all this made equal, where duplicates are
+dropped; labels that training does not have. `apply` does with new rows what was done with these: bounds,
+missing values, categories.
 """
 
 from __future__ import annotations
@@ -77,14 +78,18 @@ def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
     work = Work(columns, cleaned, kept, ledger)
     rows = split(work, table.parts, spec)
     missing = fill.count_missing(columns, rows)
-    rows = _without_duplicates(work, rows) if spec.clean.duplicates == "drop" else rows
+    is_unique = spec.clean.duplicates == "drop"
+    if is_unique:  # so that they weigh nothing in what is fitted
+        rows = _without(work, rows, duplicates.find(columns, cleaned.targets, rows))
     rows = _without_gaps(work, rows, spec.clean)
     rows, limits = _without_outliers(work, rows, spec.clean)
+    _check_training(rows)
+    recipe, how = _fit(columns.take(rows["train"]), spec, limits), spec.encode.categories
+    if is_unique:
+        rows = _without(work, rows, _find_encoded(work, rows, recipe, how))
     rows = with_known_labels(work, rows, spec.clean)
     check_sizes(rows, len(ledger.origins), spec, is_cut=table.parts is None)
-    recipe = _fit(columns.take(rows["train"]), spec, limits)
     targets, class_names = known_classes(cleaned, rows["train"])
-    how = spec.encode.categories
     return TableRows(
         {name: (EncodedRows(columns.take(rows[name]), recipe, how), targets[rows[name]]) for name in SPLITS},
         recipe,
@@ -125,8 +130,16 @@ def split(work: Work, parts: AnyArray | None, spec: DataSpec) -> Places:
     return {name: np.flatnonzero(parts[work.kept] == name) for name in SPLITS}
 
 
-def _without_duplicates(work: Work, rows: Places) -> Places:
-    again, elsewhere = duplicates.find(work.columns, work.cleaned.targets, rows)
+def _find_encoded(work: Work, rows: Places, recipe: tuple[Column, ...], how: str) -> duplicates.Found:
+    def rows_at(places: Indices) -> FloatArray:
+        return apply(work.columns.take(places).load(), recipe, how)
+
+    num_features = len(encode.feature_names(recipe, how))
+    return duplicates.find_encoded(rows_at, num_features, work.cleaned.targets, rows)
+
+
+def _without(work: Work, rows: Places, found: duplicates.Found) -> Places:
+    again, elsewhere = found
     for name in SPLITS:
         work.drop("duplicate", again[name])
         work.drop("in_another_split", elsewhere[name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,8 +22,8 @@ _MOST_MAPPED = 256
 class ShardedArray:
     """Of a slice or of rows it gives new rows, as the array itself does.
 
-    Shards stay mapped, and so in the cache, until `release`; those for which the cache has no room are read
-    from the array until then.
+    Shards stay mapped, and so in the cache, until `release` or `keep`; those for which the cache has no room
+    are read from the array until then. One other thread may `fetch`.
 
     Args:
         source: memory-mapped from a file of a store; at least one byte.
@@ -79,27 +79,45 @@ class ShardedArray:
 
     def release(self) -> None:
         """The cache may drop what was read up to here."""
-        self._mapped.clear()
+        self.keep(())
+
+    def keep(self, shards: Collection[int]) -> None:
+        """The cache may drop what was read up to here, but for these."""
+        self._mapped = {shard: rows for shard, rows in self._mapped.items() if shard in shards}
         self._past.clear()
 
-    def _rows_of(self, shard: int) -> AnyArray:
+    def shards_of(self, stretches: Iterable[range]) -> list[int]:
+        """Those that hold these rows, in their order."""
+        size = self._shard_rows
+        found = (range(rows.start // size, -(-rows.stop // size)) for rows in stretches)
+        return list(dict.fromkeys(shard for shards in found for shard in shards))
+
+    def fetch(self, shard: int) -> bool:
+        """Maps a shard, before it is needed or when it is; False: there is no room for it."""
         if shard in self._mapped:
+            return True
+        cached = self._cached(shard) if len(self._mapped) < _MOST_MAPPED else None
+        if cached is not None:
+            self._mapped[shard] = cached
+        return cached is not None
+
+    def _rows_of(self, shard: int) -> AnyArray:
+        if shard not in self._past and self.fetch(shard):
             return self._mapped[shard]
-        start = shard * self._shard_rows
-        stop = min(start + self._shard_rows, len(self))
-        if shard not in self._past and len(self._mapped) < _MOST_MAPPED:
-            cached = self._cached(start, stop)
-            if cached is not None:
-                self._mapped[shard] = cached
-                return cached
         self._past.add(shard)
+        start, stop = self._bounds(shard)
         return self._source[start:stop]
 
-    def _cached(self, start: int, stop: int) -> AnyArray | None:
+    def _cached(self, shard: int) -> AnyArray | None:
+        start, stop = self._bounds(shard)
         name = f"{self._folder}/{self._file.stem}.{start}-{stop}"
         num_bytes = (stop - start) * self._row_bytes
-        shard = self._cache.shard(name, num_bytes, lambda: self._read(start * self._row_bytes, num_bytes))
-        return None if shard is None else shard.view(self.dtype).reshape(stop - start, *self.shape[1:])
+        found = self._cache.shard(name, num_bytes, lambda: self._read(start * self._row_bytes, num_bytes))
+        return None if found is None else found.view(self.dtype).reshape(stop - start, *self.shape[1:])
+
+    def _bounds(self, shard: int) -> tuple[int, int]:
+        start = shard * self._shard_rows
+        return start, min(start + self._shard_rows, len(self))
 
     def _read(self, start: int, num_bytes: int) -> Iterator[bytes]:
         try:

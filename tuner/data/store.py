@@ -3,13 +3,14 @@
     store = prepare(experiment.data, "image_classification", store_root)
     x, y = store.split("train")
 
-`<store_root>/<sha256>/` holds manifest.json, {train,val,test}_{features,targets}.npy and sha256sums. The name
-is the hash of everything that decides the bytes: the source (a file by its content), the recipe, the task and
-the code version. It is written to a temporary name under a lock, fsynced and renamed, so a store is whole or
-absent. Image files are stored as bytes, which become standardised float32 rows when they are read (`Pixels`):
-a quarter of the disk and of the page cache. `prepare` holds the files against their checksums, and makes a
-damaged store anew. Files of tables, image files and running text are prepared in chunks, of which a few are
-in memory at a time. Training reads rows through the page cache, shared by all processes of a node.
+`<store_root>/<sha256>/` holds manifest.json, {train,val,test}_{features,targets}.npy and sha256sums; of image
+files and recordings also {train,val,test}_files.npy, their names. The folder's name is the hash of everything
+that decides the rows: the source (a file by its content), the recipe, the task and the code version. It is
+written to a temporary name under a lock, fsynced and renamed, so a store is whole or absent. Image files are
+stored as bytes, which become standardised float32 rows when they are read (`Pixels`): a quarter of the disk
+and of the page cache. `prepare` holds the files against their checksums, and makes a damaged store anew.
+Files of tables, image files and running text are prepared in chunks, of which a few are in memory at a time.
+Training reads rows through the page cache, shared by all processes of a node.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ class Arrays(NamedTuple):
     features: AnyArray
     """Float32, or bytes of image files, [rows, *input_shape]; int32 tokens [rows, length]."""
     targets: AnyArray
+    files: AnyArray | None = None
+    """[rows]: the names of the files that they were, as bytes; None: files are no rows."""
 
 
 class RowsAndTargets(NamedTuple):
@@ -76,6 +79,8 @@ class RowsAndTargets(NamedTuple):
 
     features: Rows
     targets: AnyArray
+    files: AnyArray | None = None
+    """As in `Arrays`."""
 
 
 Features = AnyArray | Pixels | ShardedArray
@@ -93,11 +98,16 @@ class Split(NamedTuple):
     def stored_features(self) -> AnyArray | ShardedArray:
         return self.features.stored if isinstance(self.features, Pixels) else self.features
 
+    @property
+    def sharded(self) -> list[ShardedArray]:
+        """Of the two arrays those that are read through a cache."""
+        parts = (self.stored_features, self.targets)
+        return [part for part in parts if isinstance(part, ShardedArray)]
+
     def release(self) -> None:
-        """The shards that were read up to here are not needed for now; without a cache there are none."""
-        for part in (self.stored_features, self.targets):
-            if isinstance(part, ShardedArray):
-                part.release()
+        """The shards that were read up to here are not needed for now."""
+        for part in self.sharded:
+            part.release()
 
 
 @dataclass(frozen=True)
@@ -154,12 +164,7 @@ class Store:
             cache: through which their arrays are read.
         """
         try:
-            arrays = Arrays(
-                *(
-                    np.load(self.path / _array_name(name, part), mmap_mode="r", allow_pickle=False)
-                    for part in Arrays._fields
-                )
-            )
+            arrays = [self._load(name, part) for part in ("features", "targets")]
         except Exception as error:
             # What numpy raises for a damaged file depends on the place of the damage.
             raise self._damaged(name, reason(error)) from error
@@ -169,6 +174,27 @@ class Store:
         if features.dtype == np.uint8:
             return Split(Pixels(features, _moments_of(self.manifest)), targets)
         return Split(features, targets)
+
+    def files(self, name: str) -> AnyArray | None:
+        """[rows], as bytes: the name of the file that each row of a split was; None where that is not known.
+
+        Raises:
+            DataError: they are not there as they were written.
+        """
+        if not (self.path / _array_name(name, "files")).exists():  # Version 0.1 wrote none.
+            return None
+        try:
+            files = self._load(name, "files")
+        except Exception as error:
+            # As above.
+            raise self._damaged(name, reason(error)) from error
+        if len(files) != self.manifest.sizes[name]:
+            raise self._damaged(name, f"it has {len(files)} names of files")
+        return files
+
+    def _load(self, name: str, part: str) -> AnyArray:
+        array: AnyArray = np.load(self.path / _array_name(name, part), mmap_mode="r", allow_pickle=False)
+        return array
 
     def _through(self, cache: ShardCache | None, array: AnyArray) -> AnyArray | ShardedArray:
         if cache is None or not array.nbytes or not array.flags.c_contiguous:
@@ -260,6 +286,9 @@ def _recipe(spec: DataSpec) -> dict[str, Any]:
     for holder, name in ((recipe, "text"), (recipe, "image"), (recipe, "audio"), (recipe["split"], "group")):
         if holder[name] is None:
             del holder[name]
+    if spec.clean.duplicates == "drop":
+        # Up to version 0.1 rows that only cleaning made equal stayed.
+        recipe["clean"]["duplicates"] = "drop as the model sees them"
     if spec.text and isinstance(spec.text.tokenizer, PretrainedTokens):
         # By its content: it may lie elsewhere, or change where it lies.
         recipe["text"]["tokenizer"] = tokens.fit(spec.text.tokenizer, []).to_json()
@@ -348,7 +377,7 @@ def _build_image_files(
     spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks
 ) -> _Built:
     rows = prepare_images(sources.read(spec.source), spec, scratch, map_chunks)
-    train, _ = rows.splits["train"]
+    train, *_ = rows.splits["train"]
     moments = pixels.fit(train.blocks(), robust=spec.standardise == "robust") if spec.standardise else None
     mean, std = moments or (None, None)
     splits = {name: RowsAndTargets(*arrays) for name, arrays in rows.splits.items()}
@@ -386,7 +415,8 @@ def _build_table(spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_c
     if moments is None:
         return manifest, splits
     return manifest, {
-        name: RowsAndTargets(StandardisedRows(x, moments), y) for name, (x, y) in splits.items()
+        name: split._replace(features=StandardisedRows(split.features, moments))
+        for name, split in splits.items()
     }
 
 
@@ -437,7 +467,10 @@ def _moments_of(manifest: Manifest) -> standardise.Moments | None:
 
 
 def _standardised(splits: Mapping[str, Arrays], manifest: Manifest) -> dict[str, Arrays]:
-    return {name: Arrays(_standardise(x, manifest), y) for name, (x, y) in splits.items()}
+    return {
+        name: split._replace(features=_standardise(split.features, manifest))
+        for name, split in splits.items()
+    }
 
 
 def _moments(train: AnyArray, spec: DataSpec) -> standardise.Moments | tuple[None, None]:
@@ -481,7 +514,8 @@ def _make(path: Path, build: Callable[[Scratch], _Built]) -> None:
 def _write(folder: Path, manifest: Manifest, splits: Mapping[str, Prepared]) -> None:
     for name, split in splits.items():
         for part, values in split._asdict().items():
-            _write_array(folder / _array_name(name, part), values)
+            if values is not None:
+                _write_array(folder / _array_name(name, part), values)
     _write_bytes(folder / _MANIFEST, manifest.to_json().encode())
 
 

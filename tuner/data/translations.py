@@ -19,7 +19,8 @@ def prepare_translations(table: Table, spec: DataSpec) -> TextRows:
     """Tokens [rows, max_length] of texts and of translations; DataError where one is empty."""
     text = spec.text or TextSpec()
     sides = np.stack([table.features, table.targets], axis=1)
-    check_texts(sides)
+    assert table.origins is not None
+    check_texts(sides, table.origins.name)
     if table.parts is None:
         rows = split_rows(Cleaned(table.features, table.targets, None, None), spec.split)
     else:

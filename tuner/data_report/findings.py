@@ -77,9 +77,10 @@ def _classes(report: DataReport) -> Iterator[str]:
         yield f"train has fewer than {FEW_ROWS} rows of {_listed(rare, 'class', 'classes')}"
     if max(counts) > IMBALANCE * max(1, min(counts)):
         most, least = names[counts.index(max(counts))], names[counts.index(min(counts))]
+        f1 = f"is that of '{names[1]}' alone" if len(names) == 2 else "counts each class the same"
         yield (
             f"classes are far from balanced: {max(counts):,} training rows of '{most}', {min(counts):,} of "
-            f"'{least}'; compare with val/f1, which counts each class the same"
+            f"'{least}'; compare with val/f1, which {f1}"
         )
 
 

@@ -1,14 +1,11 @@
 """Equal rows: in several splits, again in one, and with different labels.
 
-Rows are equal when their features are, as the model sees them: after cleaning, encoding and cutting. Each row
-is hashed to 64 bits (a multilinear hash of its 32-bit words), and of rows with equal hashes the features
-themselves are compared. So what is said to be equal is equal; two equal rows are overlooked only where a
-third, different row has their hash.
+Rows are equal when their features and labels are, as the model sees them, after cleaning, encoding and
+cutting; `tuner.data.equal_rows` finds them. Those of equal features and other labels are counted apart.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.data import Split
+from tuner.data.equal_rows import first_equal, first_of
 from tuner.data.origins import Indices
 from tuner.data.table import AnyArray
 from tuner.data_report.numbers import evenly
@@ -26,7 +24,6 @@ from tuner.data_report.samples import Sampler
 MOST_VALUES = 2**30
 """Features that are read; beyond that (4 GiB) the rows of each split are evenly spaced."""
 MOST_EXAMPLES = 3
-_BLOCK_VALUES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,11 +44,13 @@ class _Rows:
         parts = np.repeat(np.arange(len(rows)), [len(each) for each in rows])
         return cls(splits, parts, np.concatenate(rows))
 
+    def __len__(self) -> int:
+        return len(self.row)
+
     @property
-    def in_a_block(self) -> int:
-        """Rows that are read at once."""
-        shape = next(iter(self.splits.values())).features.shape[1:]
-        return max(1, _BLOCK_VALUES // max(1, math.prod(shape)))
+    def shape(self) -> tuple[int, ...]:
+        """Of one."""
+        return next(iter(self.splits.values())).features.shape[1:]
 
     def gather(self, places: Indices, field: str) -> AnyArray:
         """Features or targets of some rows."""
@@ -66,46 +65,17 @@ class _Rows:
 def find(splits: Mapping[str, Split], sampler: Sampler, *, has_labels: bool) -> Leakage:
     """Over all splits; `has_labels`: rows have labels of their own, so that equal ones may contradict."""
     rows = _Rows.of(splits)
-    first = _first_equal(rows)
+    of_features = first_equal(len(rows), rows.shape, lambda places: rows.gather(places, "features"))
+    targets = rows.gather(np.arange(len(rows)), "targets") if has_labels else None
+    first = of_features if targets is None else first_of(of_features, targets)
     return Leakage(
-        compared=len(first),
+        compared=len(rows),
         repeated={name: _num_repeated(first[rows.part == part]) for part, name in enumerate(splits)},
         shared=tuple(
             _shared(rows, first, one, other, sampler) for one, other in combinations(range(len(splits)), 2)
         ),
-        contradictions=_contradictions(rows, first, sampler) if has_labels else None,
+        contradictions=None if targets is None else _contradictions(rows, of_features, targets, sampler),
     )
-
-
-def _first_equal(rows: _Rows) -> Indices:
-    """[rows]: the place of the first row that equals this one; often its own."""
-    hashes = np.concatenate([_hashes(rows, part) for part in range(len(rows.splits))])
-    order = np.argsort(hashes, kind="stable")
-    is_new = np.diff(hashes[order], prepend=hashes[order[:1]] + 1) != 0
-    first = np.empty_like(order)
-    first[order] = order[np.maximum.accumulate(np.where(is_new, np.arange(len(order)), 0))]
-    later = np.flatnonzero(first != np.arange(len(first)))
-    step = rows.in_a_block
-    for places in (later[start : start + step] for start in range(0, len(later), step)):
-        here, there = rows.gather(places, "features"), rows.gather(first[places], "features")
-        differ = (here != there).reshape(len(places), -1).any(axis=1)
-        first[places[differ]] = places[differ]
-    return first
-
-
-def _hashes(rows: _Rows, part: int) -> NDArray[np.uint64]:
-    features = list(rows.splits.values())[part].features
-    index = rows.row[rows.part == part]
-    width = math.prod(features.shape[1:])
-    factors = np.random.default_rng(0).integers(2**63, size=width, dtype=np.uint64) * 2 + 1
-    found = np.empty(len(index), dtype=np.uint64)
-    step = rows.in_a_block
-    for start in range(0, len(index), step):
-        # Adding 0 makes one of the two zeros that are equal.
-        flat = features.take(index[start : start + step], axis=0).reshape(-1, width)
-        words = (flat + flat.dtype.type(0)).view(np.uint32)
-        found[start : start + step] = words.astype(np.uint64) @ factors
-    return found
 
 
 def _num_repeated(first: Indices) -> int:
@@ -126,8 +96,8 @@ def _shared(rows: _Rows, first: Indices, one: int, other: int, sampler: Sampler)
     return Shared(split=names[other], also_in=names[one], pairs=pairs)
 
 
-def _contradictions(rows: _Rows, first: Indices, sampler: Sampler) -> Pairs:
-    targets = rows.gather(np.arange(len(first)), "targets")
+def _contradictions(rows: _Rows, first: Indices, targets: AnyArray, sampler: Sampler) -> Pairs:
+    """`first`: of the rows with the same features."""
     differing = np.flatnonzero(targets != targets[first])
     count = int(np.count_nonzero(np.isin(first, first[differing])))
     chosen = differing[:MOST_EXAMPLES]

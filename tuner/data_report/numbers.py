@@ -50,9 +50,9 @@ def unscaled(values: AnyArray, mean: float, std: float) -> NDArray[np.float64]:
     return rounded
 
 
-def _spacing(values: AnyArray) -> NDArray[np.float32]:
-    """From each value to the next one that float32 has."""
-    return np.spacing(np.abs(values).astype(np.float32))
+def _spacing(values: AnyArray) -> NDArray[np.float64]:
+    """From each value to the next one that float32 has; around 0 a power of ten beyond float32 rounds it."""
+    return np.spacing(np.abs(values).astype(np.float32)).astype(np.float64)
 
 
 def are_the_same(low: AnyArray, high: AnyArray) -> NDArray[np.bool_]:

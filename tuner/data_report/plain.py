@@ -25,8 +25,8 @@ from tuner.records.paths import ExperimentPaths
 from tuner.records.versions import read_versions
 from tuner.spec import TrialSpec
 
-VERSION = 1
-"""Raise it when the tree has another form."""
+VERSION = 2
+"""Raise it when the tree has another form, or counts otherwise."""
 MOST_SOURCE_BYTES = 200_000_000
 """Of a larger source is not told what it was before cleaning."""
 MOST_CATEGORIES = 20

@@ -61,6 +61,8 @@ class Sample:
     """In the prepared split; the first one is 1."""
     label: str | float | None
     """None: the row has no label of its own."""
+    file: str | None = None
+    """Of an image or a recording that was a file, its name; None: it was none, or a store of version 0.1."""
     values: tuple[float | str, ...] | None = None
     """Of a table, in the order of its columns, in raw units."""
     text: str | None = None
@@ -100,7 +102,7 @@ class Shared:
 
 @dataclass(frozen=True, kw_only=True)
 class Leakage:
-    """Rows whose features are equal, as the model sees them."""
+    """Rows whose features and labels are equal, as the model sees them."""
 
     compared: int
     """Rows that were compared; fewer than there are where those are very many."""

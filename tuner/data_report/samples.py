@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
-from tuner.data import Manifest, Split, tokens
+from tuner.data import Manifest, Store, tokens
 from tuner.data.table import AnyArray
 from tuner.data_report import png, sound
 from tuner.data_report.columns import raw_columns, rounded
@@ -26,11 +26,11 @@ OTHERS = 6
 class Sampler:
     """Makes samples of the rows of a store."""
 
-    def __init__(
-        self, splits: Mapping[str, Split], manifest: Manifest, *, with_pictures: bool = True
-    ) -> None:
+    def __init__(self, store: Store, *, with_pictures: bool = True) -> None:
         """`with_pictures`: a sample of an image holds its picture."""
-        self._splits = splits
+        manifest = store.manifest
+        self.splits = {split: store.split(split) for split in manifest.sizes}
+        self._files = {split: store.files(split) for split in manifest.sizes}
         self._manifest = manifest
         self._kind = kind_of(manifest)
         self._with_pictures = with_pictures
@@ -38,7 +38,7 @@ class Sampler:
 
     def sample(self, split: str, row: int) -> Sample:
         """Of the row at place `row`."""
-        features, targets = (part[row : row + 1][0] for part in self._splits[split])
+        features, targets = (part[row : row + 1][0] for part in self.splits[split])
         values = text = picture = None
         if self._kind == "table":
             values = tuple(column.shown(0) for column in raw_columns(features[None], self._manifest))
@@ -50,8 +50,15 @@ class Sampler:
             text = _cut(text)
         elif self._with_pictures:
             picture = base64.b64encode(self.picture(split, row)).decode()
-        label = self._label(targets)
-        return Sample(split=split, row=row + 1, label=label, values=values, text=text, png=picture)
+        return Sample(
+            split=split,
+            row=row + 1,
+            label=self._label(targets),
+            file=self._file(split, row),
+            values=values,
+            text=text,
+            png=picture,
+        )
 
     @property
     def has_pictures(self) -> bool:
@@ -73,8 +80,12 @@ class Sampler:
         return sound.wav_of(log_mel, AudioSpec.model_validate(self._manifest.audio))
 
     def _features(self, split: str, row: int) -> AnyArray:
-        (features,) = self._splits[split].features[row : row + 1]
+        (features,) = self.splits[split].features[row : row + 1]
         return np.asarray(features)
+
+    def _file(self, split: str, row: int) -> str | None:
+        files = self._files[split]
+        return None if files is None else bytes(files[row]).decode(errors="replace")
 
     def _image(self, features: AnyArray) -> AnyArray:
         raw = raw_image(features, self._manifest)
@@ -85,7 +96,7 @@ class Sampler:
         return tuple(self.sample(split, int(row)) for row in self._rows(split))
 
     def _rows(self, split: str) -> Iterator[int]:
-        targets = np.asarray(self._splits[split].targets)
+        targets = np.asarray(self.splits[split].targets)
         if self._manifest.num_classes is None:
             yield from evenly(len(targets), OTHERS)
             return

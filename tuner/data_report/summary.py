@@ -44,10 +44,10 @@ def summarise(
     """Reads all rows of the store once, to compare them, and those that are looked at."""
     manifest = store.manifest
     kind = kind_of(manifest)
-    splits = {split: store.split(split) for split in manifest.sizes}
+    sampler = Sampler(store, with_pictures=with_pictures)
+    splits = sampler.splits
     rows = rows_to_look_at(splits["train"].features)
     features, targets = (part.take(rows, axis=0) for part in splits["train"])
-    sampler = Sampler(splits, manifest, with_pictures=with_pictures)
     content: dict[str, Any] = {
         "columns": columns.summarise(features, targets, manifest) if kind == "table" else None,
         "images": _images(features, manifest) if kind == "image" else None,

@@ -157,4 +157,5 @@ def sample_rows(
 
 
 def where(sample: Sample) -> str:
-    return f"{sample.split} {sample.row}"
+    """With the file's name where it has one."""
+    return f"{sample.split} {sample.row}" + (f" ({sample.file})" if sample.file else "")

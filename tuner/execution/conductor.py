@@ -33,7 +33,7 @@ from tuner.execution.memory import kind_of, micro_batch_of, smaller_micro_batch,
 from tuner.execution.state import ON_A_GANG, SearchState, directions, metrics_that_count
 from tuner.execution.stopwatch import Stopwatch
 from tuner.execution.verdicts import TOLD_TO_PAUSE, Judge, Verdict
-from tuner.records.checkpoints import Checkpoint, drop_checkpoints, newest_sound, take_over
+from tuner.records.checkpoints import Checkpoint, drop_checkpoints, newest_place, newest_sound, take_over
 from tuner.records.commands import Command, Inbox
 from tuner.records.confirmation import note
 from tuner.records.paths import ExperimentPaths
@@ -58,7 +58,6 @@ Listener = Callable[["Conductor"], None]
 
 TABLE_PERIOD_S = 1.0
 """`trials.csv` is rewritten at most this often while trials end, and once at the end."""
-SAVED_TO_LEAVE = "saved where it stands, to go on another time"
 MAX_BACKOFF_S = 60.0
 """Between a fault and the trial's next beginning; the first time a second, then twice as long each time."""
 
@@ -111,6 +110,8 @@ class Conductor:
         self._is_space_exhausted = False
         self._pausing: set[int] = set()
         self._begins_at_s: dict[int, float] = {}
+        self._micro_batches: dict[int, int] = {}
+        """trial -> what its gang has tried"""
         self._cut: list[int] = []
         self._table_written_s = -math.inf
         self._inbox = Inbox(paths.commands)
@@ -227,17 +228,20 @@ class Conductor:
         if number not in self._pausing:
             return
         self._pausing.remove(number)
-        answer = self._state.answers.get(number)
+        row, answer = self.rows[number], self._state.answers.get(number)
         if answer is not None and answer.action is Action.CONTINUE:
             # The scheduler knows nothing of it: to it the trial only takes long.
             self._leave_gang(number, TOLD_TO_PAUSE)
-        else:
-            self._pause(number)
+            return
+        self._pause(number)
+        if self.is_leaving and row.state is TrialState.QUEUED:
+            # The scheduler went on with it meanwhile; no gang does any more.
+            self._let_go([row], "it is saved")
 
     def on_report(self, number: int, report: Report, nodes: Sequence[str] = ()) -> Decision:
         """A report of a running trial: decides how the trial goes on, and writes it down."""
         if report.has_left:
-            return self._leave_gang(number, SAVED_TO_LEAVE)
+            return self._leave_gang(number, self._left(number, report))
         if report.fault is not None:
             self.on_fault(number, report.fault, report.reason)
             return Decision(Action.STOP, report.reason)
@@ -308,8 +312,11 @@ class Conductor:
         """Gangs save what they train and give it back, however long that takes; nothing begins."""
         self.leave_reason = reason
         self.paths.give_back.touch()
-        saves = self.experiment.search.checkpoints
-        self._let_go(row for row in self._on_gangs() if row.state is TrialState.QUEUED or not saves)
+        queued = [row for row in self._on_gangs() if row.state is TrialState.QUEUED]
+        # One that the scheduler went on with while it is saved for its pause has a gang until then.
+        self._let_go([row for row in queued if row.number not in self._pausing], "it had no gang yet")
+        if not self.experiment.search.checkpoints:
+            self._let_go(self._on_gangs(), "it is not saved (search.checkpoints is false)")
 
     def _obey(self) -> None:
         """Answers what the search is asked from outside, and does it."""
@@ -341,12 +348,28 @@ class Conductor:
             if row.state is TrialState.PAUSED or number in self._state.interrupted:
                 self._cut_off(row, TOLD_TO_STOP)
 
-    def _let_go(self, rows: Iterable[TrialRow]) -> None:
+    def _let_go(self, rows: Iterable[TrialRow], why: str) -> None:
         """Trials that nobody waits for when the run leaves: they go on from what they have saved."""
         for row in list(rows):
             self._pausing.discard(row.number)
-            self._leave_gang(row.number, SAVED_TO_LEAVE)
+            self._leave_gang(row.number, f"{why}: {self._newest_in_words(row.number)}")
             self._cut.append(row.number)
+
+    def _left(self, number: int, report: Report) -> str:
+        """What a trial leaves behind that was told to save and leave, in words."""
+        place = (report.step, report.num_steps or 0)
+        if not any(place):
+            return "it had made no step yet"
+        is_saved = newest_place(self.paths.trial(number)) == place
+        return f"{'it is saved' if is_saved else 'it could not be saved'}: {self._newest_in_words(number)}"
+
+    def _newest_in_words(self, number: int) -> str:
+        newest = newest_place(self.paths.trial(number))
+        if newest is None:
+            return "it has no checkpoint, and begins from scratch"
+        num_reports, num_steps = newest
+        step = f", step {num_steps}" if num_steps else ""
+        return f"its newest checkpoint is of report {num_reports}{step}"
 
     def _on_gangs(self) -> Iterator[TrialRow]:
         """Of the trials that have a gang or are promised one."""
@@ -359,9 +382,10 @@ class Conductor:
         self._leave_if_asked()
         self._obey()
         if self.is_leaving and self._clock() > self._grace_ends_s:
-            self._let_go(self._on_gangs())
+            why = f"it was not saved within {self.experiment.recovery.grace_seconds:g} s"
+            self._let_go(self._on_gangs(), why)
             # What the scheduler has resumed meanwhile, and somebody holds, counts as without a gang.
-            self._let_go(self.rows[number] for number in sorted(self._pausing))
+            self._let_go([self.rows[number] for number in sorted(self._pausing)], why)
         cut, self._cut = self._cut, []
         return cut
 
@@ -630,6 +654,7 @@ class Conductor:
             return TrialJob(**common, function=self.experiment.function, config=config, max_reports=most)
         spec = self._fitting(self.experiment.resolve(params))
         spec = spec if seed is None else spec.with_seed(seed)
+        self._micro_batches[number] = micro_batch_of(spec, self.experiment.resources.workers)
         cache = self.experiment.resources.shard_cache
         return TrialJob(**common, spec=spec, store=self._store_of(spec.data), shard_cache=cache)
 
@@ -686,20 +711,24 @@ class Conductor:
         return self._state.best()
 
     def _shrink(self, number: int, reason: str) -> None:
-        """The trial does not fit into memory: it begins again with half the micro-batch, if there is one."""
-        spec = (
-            None
-            if self.experiment.function
-            else self._fitting(self.experiment.resolve(self.rows[number].params))
-        )
-        workers = self.experiment.resources.workers
-        smaller = None if spec is None else smaller_micro_batch(spec, workers)
-        if spec is None or smaller is None:
-            end = "" if spec is None else " at micro-batch 1"
-            self._finish(number, TrialState.INFEASIBLE, f"out of memory{end}: {reason}")
+        """The trial does not fit into memory: it begins again with half the micro-batch, if there is one.
+
+        With still less where a trial alike, which began at the same time, has learned that meanwhile.
+        """
+        if self.experiment.function is not None:
+            self._finish(number, TrialState.INFEASIBLE, f"out of memory: {reason}")
             return
-        reason = f"out of memory at micro-batch {micro_batch_of(spec, workers)}: goes on with {smaller}"
-        self._retry(number, "memory", reason, kind=kind_of(spec), micro_batch=smaller)
+        workers, tried = self.experiment.resources.workers, self._micro_batches[number]
+        spec = with_micro_batch(self.experiment.resolve(self.rows[number].params), workers, tried)
+        smaller = smaller_micro_batch(spec, workers)
+        if smaller is None:
+            self._finish(number, TrialState.INFEASIBLE, f"out of memory at micro-batch 1: {reason}")
+            return
+        kind = kind_of(spec)
+        most = min(smaller, self._state.micro_batches.get(kind, smaller))
+        fits = micro_batch_of(with_micro_batch(spec, workers, most), workers)
+        reason = f"out of memory at micro-batch {tried}: goes on with {fits}"
+        self._retry(number, "memory", reason, kind=kind, micro_batch=most)
 
     def _retry(self, number: int, fault: Fault, reason: str, **content: Any) -> None:
         wait_s = min(MAX_BACKOFF_S, 2.0 ** self._state.num_faults[number])
@@ -726,6 +755,7 @@ class Conductor:
     def _after_end(self, number: int) -> None:
         row = self.rows[number]
         self._pausing.discard(number)
+        self._micro_batches.pop(number, None)
         if row.is_judged:
             self._tell_of_end(row)
             self._scheduler.on_finish(number)

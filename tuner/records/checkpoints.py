@@ -60,6 +60,12 @@ def newest_sound(trial: TrialPaths) -> Checkpoint | None:
     return next(sound_checkpoints(trial), None)
 
 
+def newest_place(trial: TrialPaths) -> tuple[int, int] | None:
+    """Reports and steps of the newest checkpoint, by its name: nobody has looked whether it is sound."""
+    names = _names(trial)
+    return _place_of(names[-1]) if names else None
+
+
 def sound_checkpoints(trial: TrialPaths) -> Iterator[Checkpoint]:
     """All sound checkpoints, the newest first; each is read in full when its turn comes."""
     for name in reversed(_names(trial)):
@@ -196,6 +202,11 @@ def _names(trial: TrialPaths) -> list[str]:
     return sorted(name for name in _all_but_best(trial) if re.fullmatch(r"\d{6,}_\d{10,}", name))
 
 
+def _place_of(name: str) -> tuple[int, int]:
+    num_reports, num_steps = name.split("_")
+    return int(num_reports), int(num_steps)
+
+
 def _all_but_best(trial: TrialPaths) -> list[str]:
     if not trial.checkpoints.is_dir():
         return []
@@ -215,7 +226,7 @@ def _verified(folder: Path) -> Checkpoint:
             raise ValueError(folder)
         for name, entry in manifest["files"].items():
             _check(folder / name, entry)
-    num_reports, num_steps = map(int, folder.name.split("_"))
+    num_reports, num_steps = _place_of(folder.name)
     position = json.loads((folder / POSITION).read_text())
     if (position["num_reports"], position["num_ranks"]) != (num_reports, num_ranks):
         raise ValueError(folder)

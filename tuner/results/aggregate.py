@@ -12,7 +12,7 @@ Whoever keeps what the polls gave forgets, for each (trial, tag) in `cut`, the p
 adds those in `curves`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +29,9 @@ from tuner.results import curve_cache
 from tuner.results.curves import CurveFile, Place, TrialCurves
 from tuner.results.experiment_trials import ExperimentTrials
 from tuner.results.log_runs import LogRuns
+
+_PART_POINTS = 1 << 16
+"""So many are put in order at once; more is no faster and takes more memory."""
 
 
 @dataclass(frozen=True)
@@ -173,44 +176,53 @@ class Follower:
 
 def _curves_frame(points: Mapping[int, Points], tags: Tags) -> pd.DataFrame:
     """Columns as in `Tables.curves`."""
-    trial, every = _together(points)
     names, rank = sorted_tags(tags)
-    place = rank[every.tag]
-    order = np.lexsort((place, trial))
+    numbers = np.fromiter(points, np.int64, len(points))
+    size = sum(map(len, points.values()))
+    trial, step = np.empty(size, np.int64), np.empty(size, np.int64)
+    place = np.empty(size, rank.dtype)
+    wall_time, value = np.empty(size), np.empty(size)
+    start = 0
+    for row, every in _in_parts(list(points.values())):
+        here = slice(start, start + len(every))
+        of_tag = rank[every.tag]
+        order = np.lexsort((of_tag, row))
+        trial[here], place[here] = numbers[row], of_tag[order]
+        step[here], wall_time[here], value[here] = (
+            column[order] for column in (every.step, every.wall_time, every.value)
+        )
+        start = here.stop
     frame: pd.DataFrame = pd.DataFrame(
         {
-            "trial": trial[order],
-            "tag": pd.Categorical.from_codes(place[order], pd.Index(names, dtype="str")),
-            "step": every.step[order],
-            "wall_time_s": every.wall_time[order],
-            "value": every.value[order],
-        }
+            "trial": trial,
+            "tag": pd.Categorical.from_codes(place, pd.Index(names, dtype="str")),
+            "step": step,
+            "wall_time_s": wall_time,
+            "value": value,
+        },
+        copy=False,
     )
     return frame
 
 
 def _summaries(points: Mapping[int, Points], tags: Tags, *, has_last: bool) -> list[pd.DataFrame]:
     """One row a trial, in their order: `last/<tag>`; `min/<tag>` and `max/<tag>` of finite values."""
-    _, every = _together(points)
     names, rank = sorted_tags(tags)
-    sizes = [len(each) for each in points.values()]
-    row = np.repeat(np.arange(len(points)), sizes)
-    key = row * len(names) + rank[every.tag]
-    order = np.argsort(key, kind="stable")
-    present, first = np.unique(key[order], return_index=True)
-    value = every.value[order]
-    found = {
-        "last": value[np.append(first[1:], len(value)) - 1] if len(value) else value,
-        "min": _reduced(np.minimum, np.where(np.isfinite(value), value, np.inf), first),
-        "max": _reduced(np.maximum, np.where(np.isfinite(value), value, -np.inf), first),
-    }
-    frames = []
-    for prefix, values in found.items():
-        if prefix != "last" or has_last:
-            cells = np.full(len(points) * len(names), np.nan)
-            cells[present] = values
-            columns = [f"{prefix}/{name}" for name in names]
-            frames.append(pd.DataFrame(cells.reshape(len(points), len(names)), columns=columns))
+    cells = {prefix: np.full(len(points) * len(names), np.nan) for prefix in ("last", "min", "max")}
+    for row, every in _in_parts(list(points.values())):
+        key = row * len(names) + rank[every.tag]
+        order = np.argsort(key, kind="stable")
+        key, value = key[order], every.value[order]
+        first = np.flatnonzero(np.diff(key, prepend=-1))
+        cells["last"][key[first]] = value[np.append(first, len(value))[1:] - 1]
+        is_finite = np.isfinite(value)
+        cells["min"][key[first]] = _reduced(np.minimum, np.where(is_finite, value, np.inf), first)
+        cells["max"][key[first]] = _reduced(np.maximum, np.where(is_finite, value, -np.inf), first)
+    frames = [
+        pd.DataFrame(found.reshape(len(points), len(names)), columns=[f"{prefix}/{name}" for name in names])
+        for prefix, found in cells.items()
+        if prefix != "last" or has_last
+    ]
     return [frame.dropna(axis="columns", how="all") for frame in frames]
 
 
@@ -221,8 +233,13 @@ def _reduced(function: np.ufunc, values: Floats, first: Ints) -> Floats:
     return np.where(np.isfinite(reduced), reduced, np.nan)
 
 
-def _together(points: Mapping[int, Points]) -> tuple[Ints, Points]:
-    """All points of several trials in their order, and of each the trial."""
-    sizes = [len(each) for each in points.values()]
-    trial = np.repeat(np.fromiter(points, np.int64, len(points)), sizes)
-    return trial, concatenate(list(points.values()))
+def _in_parts(trials: Sequence[Points]) -> Iterator[tuple[Ints, Points]]:
+    """All points in their order, those of some trials at a time; and of each point the place of its trial."""
+    ends = np.cumsum([0, *map(len, trials)])
+    first = 0
+    while first < len(trials):
+        fitting = int(np.searchsorted(ends, ends[first] + _PART_POINTS, side="right")) - 1
+        last = max(first + 1, fitting)
+        row = np.repeat(np.arange(first, last), np.diff(ends[first : last + 1]))
+        yield row, concatenate(trials[first:last])
+        first = last

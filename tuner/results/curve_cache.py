@@ -56,6 +56,7 @@ def keep(root: Path, files: Sequence[CurveFile], read: Sequence[CurveFile], tags
     table = table.replace_schema_metadata({_NOTES: json.dumps(notes)})
     with suppress(OSError), atomic_file(root / NAME) as file:
         pq.write_table(table, file)
+    pa.default_memory_pool().release_unused()  # It keeps as much as all points take.
 
 
 def _note(file: CurveFile, root: Path) -> dict[str, Any]:

@@ -387,7 +387,7 @@ def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
     for section, is_given in (("clean", data.clean != usual), ("encode", data.encode != EncodeSpec())):
         if is_given and task not in _TABLE_TASKS:
             but = f" (of {name} invalid only)" if is_of_files and section == "clean" else ""
-            rest = f"is for tables of numbers and text{but}; found it with task {task}; drop it"
+            rest = f"is for {' and '.join(_TABLE_TASKS)}{but}; found it with task {task}; drop it"
             yield ("data", section), rest
     if "split" in data.model_fields_set:
         if isinstance(getattr(source, "path", None), SplitFiles | TableFiles | ParallelSplits):

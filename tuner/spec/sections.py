@@ -756,7 +756,8 @@ class CleanSpec(Section):
     """features without a value; text takes its most frequent value where numbers take mean or median"""
     outliers: Annotated[Outliers | None, BeforeValidator(_none_as_null)] = None
     duplicates: Literal["keep", "drop"] = "keep"
-    """rows that stand in a split twice, or in two splits: test keeps them before val, and val before train"""
+    """rows that stand in a split twice, or in two splits, before cleaning or after it: test keeps them before
+    val, and val before train"""
     invalid: Literal["error", "drop"] = "error"
     """rows without a label, with a label that training does not have, or with text in a column of numbers;
     files that are no image, recordings that cannot be read"""

@@ -157,7 +157,7 @@ class DeepSpeedTraining:
             reason = f"{error} in epoch {self._epoch + 1}"
             return Report(self._num_reports, {"train/loss": math.nan}, TrialState.DIVERGED, reason)
         if has_left:
-            return Report(self._num_reports, {}, has_left=True)
+            return Report(self._num_reports, {}, num_steps=self._engine.global_steps, has_left=True)
         return self._report()
 
     def save(self, *, wait: bool = True) -> None:

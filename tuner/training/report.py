@@ -48,7 +48,7 @@ class Report:
     fault: Fault | None = None
     """Why there is no report: the step failed, `reason` says how; `step` is that of the last report."""
     has_left: bool = False
-    """The trial was told to leave: it is saved where it stands, and there is no report."""
+    """The trial was told to leave: where it stands it is saved, if it can be, and there is no report."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,7 +45,7 @@ def load_arrays(path: Path) -> dict[str, AnyArray]:
         # What numpy and zipfile raise for a damaged file depends on the place of the damage.
         raise DataError(
             f"data must be readable by numpy without pickle, but {path} is not: {reason(error)}; "
-            "save it with numpy.savez"
+            "save it with numpy.savez, as arrays of numbers and of text, not of objects"
         ) from error
 
 

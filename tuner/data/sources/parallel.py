@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from tuner.data.origins import Origins
+from tuner.data.sources.files import split_paths
 from tuner.data.sources.text_files import check_columns, read_frame, read_lines
 from tuner.data.table import AnyArray, Table
 from tuner.errors import DataError
@@ -18,18 +20,18 @@ Sides = tuple[AnyArray, AnyArray]
 
 def read_table(source: ParallelTableSource) -> Table:
     """All rows of the table, or of one table a split; DataError where a column is missing."""
-    if isinstance(source.path, str):
-        return Table(*_columns(Path(source.path), source))
-    files = source.path.model_dump(exclude_none=True)
-    return _joined({part: _columns(Path(path), source) for part, path in files.items()})
+    files = split_paths(source.path)
+    return _joined([(part, str(path), _columns(path, source)) for part, path in files])
 
 
 def read_files(source: ParallelTextSource) -> Table:
     """All lines of both files, or of two files a split; DataError where one has more than the other."""
     if isinstance(source.path, ParallelFiles):
-        return Table(*_lines(source.path))
-    parts = {name: getattr(source.path, name) for name in type(source.path).model_fields}
-    return _joined({part: _lines(files) for part, files in parts.items() if files is not None})
+        parts: list[tuple[str | None, ParallelFiles]] = [(None, source.path)]
+    else:
+        given = {name: getattr(source.path, name) for name in type(source.path).model_fields}
+        parts = [(name, files) for name, files in given.items() if files is not None]
+    return _joined([(part, f"{files.source} and {files.target}", _lines(files)) for part, files in parts])
 
 
 def _columns(path: Path, source: ParallelTableSource) -> Sides:
@@ -48,8 +50,14 @@ def _lines(files: ParallelFiles) -> Sides:
     return texts, translations
 
 
-def _joined(parts: Mapping[str, Sides]) -> Table:
-    texts = np.concatenate([texts for texts, _ in parts.values()])
-    translations = np.concatenate([translations for _, translations in parts.values()])
-    names = np.repeat(list(parts), [len(texts) for texts, _ in parts.values()])
-    return Table(texts, translations, parts=names)
+def _joined(parts: Sequence[tuple[str | None, str, Sides]]) -> Table:
+    """Of each split, or under None of all rows, the name of its files and what is in them."""
+    names, files, sides = zip(*parts, strict=True)
+    texts, translations = zip(*sides, strict=True)
+    lengths = [len(each) for each in texts]
+    return Table(
+        np.concatenate(texts),
+        np.concatenate(translations),
+        parts=None if names[0] is None else np.repeat(names, lengths),
+        origins=Origins.of_files(files, lengths),
+    )

@@ -1,4 +1,4 @@
-// Learning curves: the best, all that pass, or the picked ones; by step or time; smoothed; on log axes.
+// Learning curves: the best, all that pass, or the picked ones; by step, epoch, time or GPU time; smoothed; on log axes.
 import { Card } from "./card.js";
 import { colours } from "./colours.js";
 import { smooth } from "./curve_data.js";
@@ -12,6 +12,46 @@ import { linear, log } from "./scales.js";
 const MOST_POINTS = 250_000;
 /** Curves behind the chosen ones, faint, at most. */
 const MOST_BEHIND = 300;
+
+/** What the x axis can be; `at`: where the points of a row's curve are, in ours one a report. */
+const AXES = {
+  step: { text: "step", name: "step", isKnown: () => true, at: ({ step }) => step },
+  epoch: {
+    text: "epoch",
+    name: "epoch",
+    isKnown: ({ detail }) => Boolean(detail?.settings?.train),
+    at: ({ step }, row, store) => {
+      const [every, epochs] = [trained(store, row, "validate_every") ?? 1, trained(store, row, "epochs")];
+      return step.map((report) => Math.min(report * every, epochs));
+    },
+  },
+  time: {
+    text: "time",
+    name: "seconds since the trial's first report",
+    isKnown: () => true,
+    at: ({ time }) => time.map((each) => each - time[0]),
+  },
+  gpu: {
+    text: "GPU-seconds",
+    name: "GPU-seconds, the same for each report of a trial",
+    isKnown: ({ trials }) => trials?.column("gpu_seconds")?.range()[1] > 0,
+    at: ({ step }, row, { trials }) => {
+      const each = trials.value("gpu_seconds", row) / trials.value("reports", row);
+      return step.map((report) => report * each);
+    },
+  },
+};
+
+/** The axis that the view names, else that of steps. */
+function axisOf(store) {
+  const wanted = Object.hasOwn(AXES, store.view.x) ? AXES[store.view.x] : AXES.step;
+  return wanted.isKnown(store) ? wanted : AXES.step;
+}
+
+/** A number of `train` as the trial had it. */
+function trained({ detail, trials }, row, name) {
+  return trials.column(`param/train.${name}`)?.raw[row] ?? detail.settings.train[name];
+}
 
 export class CurvesPlot extends Plot {
   constructor(store, key = "curves") {
@@ -33,7 +73,8 @@ export class CurvesPlot extends Plot {
     const number = this.store.trials.number(row);
     const curve = this.data.of(number);
     if (!curve || !curve.value.length) return null;
-    const x = this.store.view.x === "time" ? curve.time.map((time) => time - curve.time[0]) : curve.step;
+    const x = axisOf(this.store).at(curve, row, this.store);
+    if (!x.some(Number.isFinite)) return null;
     return { x, y: smooth(curve.value, this.store.view.smoothing) };
   }
 
@@ -83,7 +124,7 @@ export class CurvesPlot extends Plot {
 
   names() {
     return {
-      x: this.store.view.x === "time" ? "seconds since the trial's first report" : "step",
+      x: axisOf(this.store).name,
       y: this.store.tag,
     };
   }
@@ -295,14 +336,8 @@ export class CurvesView {
           ...(value.startsWith("top") ? { top: Number(value.slice(4)) } : {}),
         }),
     );
-    this.x = choose(
-      "x axis",
-      [
-        ["step", "x: step"],
-        ["time", "x: time"],
-      ],
-      "step",
-      (x) => store.set({ x, zoom: without(store.view.zoom, "curves") }),
+    this.x = choose("x axis", [], "", (x) =>
+      store.set({ x, zoom: without(store.view.zoom, "curves") }),
     );
     this.smoothing = el("input", {
       type: "range",
@@ -341,14 +376,19 @@ export class CurvesView {
 
   update(topics) {
     const { view } = this.store;
-    if (topics.has("detail") || topics.has("view")) {
+    if (["detail", "view", "trials"].some((topic) => topics.has(topic))) {
       setChoices(
         this.tag,
         (this.store.detail?.metrics ?? []).map((tag) => [tag, tag]),
         this.store.tag,
       );
       this.which.value = view.which === "top" ? `top:${view.top}` : view.which;
-      this.x.value = view.x;
+      const known = Object.entries(AXES).filter(([, { isKnown }]) => isKnown(this.store));
+      setChoices(
+        this.x,
+        known.map(([key, { text }]) => [key, `x: ${text}`]),
+        Object.keys(AXES).find((key) => AXES[key] === axisOf(this.store)),
+      );
       this.smoothing.value = view.smoothing;
       this.logX.press(view.curvesLogX);
     }

@@ -36,8 +36,8 @@ export class DataPart {
       dropped: this.#card("dropped", "Dropped rows", () => this.#droppedTable()),
       content: this.#card("content", "Before and after", () => this.#contentTable()),
       samples: this.#card("samples", "Training rows", () => [
-        ["split", "row", "label", "text"],
-        ...this.report.samples.map(({ split, row, label, text }) => [split, row, label, text]),
+        ["split", "row", "label", "text", "file"],
+        ...this.report.samples.map(({ split, row, label, text, file }) => [split, row, label, text, file]),
       ]),
       leakage: this.#card("leakage", "Equal rows", () => this.#leakageTable()),
     };
@@ -226,9 +226,9 @@ function lookedAt({ looked_at: some, splits }) {
     : `of ${number(some)} of ${number(rows)} training rows, evenly spaced`;
 }
 
-function sampleItem({ split, row, label }) {
+function sampleItem({ split, row, label, file }) {
   const name = label === null ? "" : `${typeof label === "number" ? number(label) : label} · `;
-  return { split, row, caption: `${name}${split} ${row}` };
+  return { split, row, caption: `${name}${split} ${row}${file ? ` · ${file}` : ""}` };
 }
 
 function origin({ file, row }) {
