@@ -91,11 +91,11 @@ def _by_fanova(trials: Sequence[FrozenTrial], mode: Mode) -> list[Importance]:
     study = _study(trials, mode)
     trees = [_shares_of_tree(study, seed) for seed in range(NUM_TREES)]
     grown = [shares for shares in trees if shares]
-    return [
-        Importance(name, statistics.mean(each), statistics.pstdev(each))
-        for name in (grown[0] if grown else ())
-        for each in [[shares[name] for shares in grown]]
-    ]
+    return [_over_trees(name, [shares[name] for shares in grown]) for name in (grown[0] if grown else ())]
+
+
+def _over_trees(name: str, shares: Sequence[float]) -> Importance:
+    return Importance(name, float(statistics.mean(shares)), float(statistics.pstdev(shares)))
 
 
 def _shares_of_tree(study: optuna.Study, seed: int) -> dict[str, float]:
