@@ -1,6 +1,7 @@
 """What each address of the dashboard answers, on recorded experiments."""
 
 import json
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -296,7 +297,11 @@ def searched(folder: Path, num_trials: int) -> None:
             number=number,
             state=TrialState.COMPLETE,
             params={"kind": "better" if number % 2 else "good", "lr": 0.1 + 0.9 * number / num_trials},
-            best={"val/loss": 1 - number / num_trials, "flat": 1.0},
+            best={
+                "val/loss": 1 - number / num_trials,
+                "flat": 1.0,
+                "odd": 1 / number if number else math.inf,
+            },
         )
         for number in numbers
     ]
@@ -315,6 +320,12 @@ def test_a_dependence_is_told_with_its_spread(api: TestClient, results: Path) ->
     pair = got(api, "/function/dependence?metric=val/loss&parameter=lr&parameter=kind")
     assert pair["parameters"][1] == {"name": "kind", "values": ["good", "better"]}
     assert {len(each) for each in pair["mean"]} == {len(each) for each in pair["spread"]} == {2}
+
+
+def test_what_is_not_finite_counts_for_nothing(api: TestClient, results: Path) -> None:
+    searched(results / "function", 60)
+    assert got(api, "/function/dependence?metric=odd&parameter=lr")["n"] == 59
+    assert got(api, "/function/importance?metric=odd&method=fanova")["n"] == 59
 
 
 def test_a_dependence_is_of_the_trials_that_there_are(api: TestClient, results: Path) -> None:

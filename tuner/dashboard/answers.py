@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -135,9 +136,9 @@ class Answering(Reading):
 
 
 def _tried(now: Reading, metric: str) -> list[tuple[Mapping[str, Any], float]]:
-    """Parameters and values of the search's sound trials that have one."""
-    rows = [row for row in search_rows(now.rows.values()) if row.is_sound and metric in row.best]
-    return [(row.params, row.best[metric]) for row in rows]
+    """Parameters and values of the search's sound trials that have a finite one."""
+    rows = [row for row in search_rows(now.rows.values()) if row.is_sound]
+    return [(row.params, row.best[metric]) for row in rows if isfinite(row.best.get(metric, nan))]
 
 
 def _axis(parameter: Parameter) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def _header(encoded: bytes) -> tuple[int, Json]:
     return 4 + length, json.loads(encoded[4 : 4 + length])
 
 
-def _json(answer: Mapping[str, Any]) -> bytes:
+def _json(answer: Any) -> bytes:
     return json.dumps(rounded(answer), allow_nan=False, separators=(",", ":")).encode()
 
 
