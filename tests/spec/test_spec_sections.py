@@ -513,7 +513,8 @@ WRONG = [
             "data__source": {"type": "text", "path": "a.txt"},
             "data__clean": {"duplicates": "drop"},
         },
-        "data.clean is for tabular_classification and regression; found it with task language_modelling; drop",
+        "data.clean is for tabular_classification and regression; "
+        "found it with task language_modelling; drop",
     ),
     (
         {"task": "language_modelling", "model": {"type": "rnn"}, "search__metric": "val/loss"},

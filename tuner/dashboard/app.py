@@ -35,6 +35,7 @@ PAGE = Path(__file__).parent / "page"
 
 Tag = Annotated[str, Query(max_length=200)]
 Tags = Annotated[Sequence[Tag], Query(max_length=20)]
+Parameters = Annotated[Sequence[Annotated[str, Query(max_length=500)]], Query(min_length=1, max_length=2)]
 Numbers = Annotated[str | None, Query(pattern=r"^\d{1,9}(,\d{1,9})*$")]
 """Of trials, with commas."""
 Encodings = Annotated[str, Header(alias="Accept-Encoding")]
@@ -111,6 +112,10 @@ def _add_experiments(app: FastAPI, shelf: Shelf, access: Access) -> None:
     @app.get("/api/experiments/{name}/importance")
     def importance(name: str, metric: Tag | None = None, method: Method = "ped_anova") -> Response:
         return as_json(shelf.open(name).importance(metric, method))
+
+    @app.get("/api/experiments/{name}/dependence")
+    def dependence(name: str, parameter: Parameters, metric: Tag | None = None) -> Response:
+        return as_json(shelf.open(name).dependence(metric, parameter))
 
 
 def _add_trial(app: FastAPI, shelf: Shelf) -> None:

@@ -155,6 +155,10 @@ class Followed(ABC):
         To be called outside of `now`: it takes long.
         """
 
+    @abstractmethod
+    def dependence(self, metric: str | None, names: Sequence[str]) -> dict[str, Any]:
+        """How a metric depends on one parameter or on two, or why nobody can tell. As `importance`."""
+
     @property
     def version(self) -> str:
         """Names what there is now; see `since`."""

@@ -12,12 +12,15 @@ from typing import Any
 import pandas as pd
 
 from tuner.dashboard.decision_log import COLUMNS as DECISION_COLUMNS
+from tuner.dashboard.dependences import no_dependence
 from tuner.dashboard.following import POLL_S, Followed, Method
 from tuner.dashboard.laps import COLUMNS as LAP_COLUMNS
 from tuner.dashboard.tables import nothing, of_frame, plain
 from tuner.records.states import TrialState
 from tuner.results.aggregate import Changes, Follower
 from tuner.results.log_runs import LogRuns
+
+NO_SEARCH = "needs a search of ours, whose parameters and values are known; found other logs."
 
 
 class Logs(Followed):
@@ -124,8 +127,10 @@ class Logs(Followed):
         }
 
     def importance(self, metric: str | None, method: Method) -> dict[str, Any]:
-        note = "importances need a search of ours, whose parameters and values are known; found other logs."
-        return {"importances": [], "n": 0, "note": note}
+        return {"importances": [], "n": 0, "note": f"importance {NO_SEARCH}"}
+
+    def dependence(self, metric: str | None, names: Sequence[str]) -> dict[str, Any]:
+        return no_dependence(names, 0, f"partial dependence {NO_SEARCH}")
 
     def table(self) -> bytes:
         return self.runs.to_csv(index=False).encode()

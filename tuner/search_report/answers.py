@@ -1,6 +1,6 @@
 """What the views of a report ask for, packed into its file: the dashboard's answers, smaller.
 
-    packed = pack(now, importance)
+    packed = pack(now, importances, dependences)
     packed.blocks["trials"]        # base64 of gzip of JSON
     packed.kept                    # of each tag how many points there are, and how many the file holds
 
@@ -52,11 +52,12 @@ class Packed:
     num_decisions_kept: int
 
 
-def pack(now: Followed, importances: Mapping[str, Json]) -> Packed:
+def pack(now: Followed, importances: Mapping[str, Json], dependences: Sequence[Json]) -> Packed:
     """All of an experiment that the views show.
 
     Args:
         importances: method -> the dashboard's answer for the searched metric.
+        dependences: the same of how that depends on some parameters.
     """
     details, decisions = now.details(), now.decisions()
     told = telling(decisions)
@@ -66,6 +67,7 @@ def pack(now: Followed, importances: Mapping[str, Json]) -> Packed:
         "details": details | {"metrics": [kept.tag for kept, _ in held]},
         "trials": now.trials(now.numbers),
         "importances": importances,
+        "dependences": dependences,
         "decisions": told,
         "timeline": now.timeline(),
     }
@@ -154,7 +156,7 @@ def _header(encoded: bytes) -> tuple[int, Json]:
     return 4 + length, json.loads(encoded[4 : 4 + length])
 
 
-def _json(answer: Mapping[str, Any]) -> bytes:
+def _json(answer: Any) -> bytes:
     return json.dumps(rounded(answer), allow_nan=False, separators=(",", ":")).encode()
 
 

@@ -99,6 +99,15 @@ export class Api {
     return json(`${this.base}/importance?${new URLSearchParams({ ...(metric ? { metric } : {}), method })}`);
   }
 
+  /** How a metric depends on one parameter or on two; without a metric, the experiment's. */
+  dependence(metric, names) {
+    const query = new URLSearchParams([
+      ...(metric ? [["metric", metric]] : []),
+      ...names.map((name) => ["parameter", name]),
+    ]);
+    return json(`${this.base}/dependence?${query}`);
+  }
+
   async trial(number) {
     const found = await json(`${this.base}/trials/${number}`);
     return { ...found, decisions: records(found.decisions) };
