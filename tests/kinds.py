@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from audio_recordings import PATTERN, RATE, SPEAKERS, tone, write_wav
 from PIL import Image
-from pretrained_models import SPECIAL, WORDS, save_bert, save_gpt2
+from pretrained_models import SPECIAL, WORDS, save_bert, save_convnext, save_gpt2, save_resnet, save_vit
 from pydantic import TypeAdapter
 
 from tuner.spec import checking
@@ -319,6 +319,8 @@ class TaskKind:
     padding: int | None = None
     target_mean: float | None = None
     target_std: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
     target_tokens: float | None = None
     """of a number of rows that its length divides"""
     separator: int | None = None
@@ -385,7 +387,9 @@ class AsTheyAre:
 
 NUM_WORDS = len(SPECIAL) + len(WORDS)
 TASKS: dict[str, TaskKind] = {
-    "image_classification": TaskKind(source="image_folder", input_shape=(1, 8, 9)),
+    "image_classification": TaskKind(
+        source="image_folder", input_shape=(1, 8, 9), mean=(120.0,), std=(60.0,)
+    ),
     "tabular_classification": TaskKind(source="csv", input_shape=(5,)),
     "regression": TaskKind(source="csv", input_shape=(5,), class_names=None, target_mean=1e4, target_std=3.0),
     "text_classification": TaskKind(
@@ -458,16 +462,35 @@ MODELS: dict[str, list[dict[str, Any]]] = {
         {"type": "pretrained", "name": "./gpt2"},
         {"type": "pretrained", "name": "./bert", "tuning": {"type": "frozen", "layers": 1}},
         {"type": "pretrained", "name": "./bert", "tuning": "lora"},
+        {"type": "pretrained", "name": "./vit"},
+        {"type": "pretrained", "name": "./vit", "tuning": "lora"},
+        {"type": "pretrained", "name": "./resnet"},
+        {"type": "pretrained", "name": "./convnext", "tuning": {"type": "frozen", "layers": 1}},
     ],
 }
+_SAVED: dict[str, tuple[Callable[..., Path], list[str]]] = {
+    "./gpt2": (save_gpt2, ["text_classification", "language_modelling"]),
+    "./bert": (save_bert, ["text_classification"]),
+    "./vit": (save_vit, ["image_classification"]),
+    "./resnet": (save_resnet, ["image_classification"]),
+    "./convnext": (save_convnext, ["image_classification"]),
+}
+"""Of each pretrained model by its name: what makes it, and its tasks."""
 
 
 def tasks_of(section: Mapping[str, Any]) -> list[str]:
     """Those that the checks of an experiment let a model with these options have."""
     spec = model_spec(section)
     found = [task for task in MODEL_TASKS[section["type"]] if not list(checking._check_model(task, spec))]
-    is_bert = section.get("name") == "./bert"
-    return [task for task in found if not (is_bert and task == "language_modelling")]
+    return _SAVED[section["name"]][1] if section["type"] == "pretrained" else found
+
+
+def examples_of(model: str) -> list[tuple[dict[str, Any], str]]:
+    """Each task of `model`, with its first example that has the task."""
+    return [
+        (next(section for section in MODELS[model] if task in tasks_of(section)), task)
+        for task in MODEL_TASKS[model]
+    ]
 
 
 def model_spec(section: Mapping[str, Any]) -> Any:
@@ -480,7 +503,7 @@ def model_section(section: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         return dict(section)
     path = folder / section["name"]
     if not path.exists():
-        {"bert": save_bert, "gpt2": save_gpt2}[path.name](path)
+        _SAVED[section["name"]][0](path)
     return {**section, "name": str(path.resolve())}
 
 

@@ -1,5 +1,6 @@
 """Tiny random models of transformers with their tokenizer, saved as users have them."""
 
+import json
 from pathlib import Path
 
 WORDS = [
@@ -55,6 +56,50 @@ def save_gpt2(folder: Path, **changes) -> Path:
     config = GPT2Config(n_positions=POSITIONS, **dropouts | size | special | changes)
     GPT2LMHeadModel(config).save_pretrained(folder)
     save_tokenizer(folder)
+    return folder
+
+
+PIXELS = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.25, 0.2, 0.5]}
+"""As a preprocessor_config.json has them, of values from 0 to 1."""
+
+
+def save_vit(folder: Path, **changes) -> Path:
+    """A ViT of three layers for RGB images of 8 x 9 pixels, without dropout."""
+    import torch
+    from transformers import ViTConfig, ViTForImageClassification
+
+    size = {"image_size": [8, 9], "patch_size": [4, 3], "hidden_size": 16, "intermediate_size": 32}
+    depth = {"num_hidden_layers": 3, "num_attention_heads": 2, "initializer_range": 0.2}
+    torch.manual_seed(1)
+    ViTForImageClassification(ViTConfig(**size | depth | changes)).save_pretrained(folder)
+    return _save_pixels(folder)
+
+
+def save_resnet(folder: Path) -> Path:
+    """A residual network of two stages."""
+    import torch
+    from transformers import ResNetConfig, ResNetForImageClassification
+
+    torch.manual_seed(1)
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+    ResNetForImageClassification(config).save_pretrained(folder)
+    return _save_pixels(folder)
+
+
+def save_convnext(folder: Path) -> Path:
+    """A ConvNeXt of two stages."""
+    import torch
+    from transformers import ConvNextConfig, ConvNextForImageClassification
+
+    size = {"num_stages": 2, "hidden_sizes": [16, 32], "depths": [1, 1], "image_size": 16}
+    torch.manual_seed(1)
+    config = ConvNextConfig(**size, initializer_range=0.2, layer_scale_init_value=0.1)
+    ConvNextForImageClassification(config).save_pretrained(folder)
+    return _save_pixels(folder)
+
+
+def _save_pixels(folder: Path) -> Path:
+    (folder / "preprocessor_config.json").write_text(json.dumps(PIXELS))
     return folder
 
 

@@ -47,7 +47,7 @@ HEAVY = {
     "deepspeed": {"training"},
     "torch": {"models", "tasks", "training", "scaling", "results"},
     "tensorboardX": {"records"},
-    "sklearn": {"data"},
+    "sklearn": {"data", "search"},
     "pyarrow": {"data", "results"},
     "PIL": {"data"},
     "fsspec": {"data"},

@@ -1,6 +1,8 @@
 """What each address of the dashboard answers, on recorded experiments."""
 
 import json
+import math
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from damage import spoil
 from dashboard_folders import Replay, client, copied
 from fastapi.testclient import TestClient
 
+from tuner.dashboard.app import PAGE
 from tuner.records.lock import hold
-from tuner.records.rows import read_trials
+from tuner.records.rows import TrialRow, as_csv, read_trials
+from tuner.records.states import TrialState
 from tuner.results.result import Result
 
 
@@ -192,6 +196,17 @@ def test_curves_are_those_of_the_event_files(api: TestClient, results: Path) -> 
     assert not header["is_thinned"]
 
 
+@pytest.mark.parametrize(("name", "tag"), [("mlp", "val/loss"), ("function", "val/loss")])
+def test_without_a_tag_the_curves_are_those_that_are_shown_first(
+    api: TestClient, name: str, tag: str
+) -> None:
+    header, fields = decoded(api.get(f"/api/experiments/{name}/curves").content)
+    same, others = decoded(api.get(f"/api/experiments/{name}/curves?tag={tag}").content)
+    assert (header["tag"], header["counts"]) == (tag, same["counts"])
+    np.testing.assert_array_equal(fields["value"], others["value"])
+    assert got(api, f"/{name}")["metrics"][0] == tag
+
+
 def test_curves_keep_what_is_not_finite(api: TestClient) -> None:
     header, fields = decoded(api.get("/api/experiments/function/curves?tag=val/loss").content)
     assert np.isnan(fields["value"]).sum() == 1
@@ -287,6 +302,70 @@ def test_importances_of_few_trials_say_why_there_are_none(api: TestClient) -> No
     )
 
 
+def searched(folder: Path, num_trials: int) -> None:
+    """The search has had so many trials, whose loss falls with the rate."""
+    numbers = range(num_trials)
+    rows = [
+        TrialRow(
+            number=number,
+            state=TrialState.COMPLETE,
+            params={"kind": "better" if number % 2 else "good", "lr": 0.1 + 0.9 * number / num_trials},
+            best={
+                "val/loss": 1 - number / num_trials,
+                "flat": 1.0,
+                "odd": 1 / number if number else math.inf,
+            },
+        )
+        for number in numbers
+    ]
+    (folder / "trials.csv").write_bytes(as_csv(rows))
+
+
+def test_a_dependence_is_told_with_its_spread(api: TestClient, results: Path) -> None:
+    searched(results / "function", 60)
+    found = got(api, "/function/dependence?parameter=lr")
+    (parameter,) = found["parameters"]
+    assert (parameter["name"], len(parameter["values"])) == ("lr", len(found["mean"]))
+    assert (found["n"], found["having"], found["note"]) == (60, 60, None)
+    assert found["mean"][0] > 0.8
+    assert found["mean"][-1] < 0.2
+    assert all(spread >= 0 for spread in found["spread"])
+    pair = got(api, "/function/dependence?metric=val/loss&parameter=lr&parameter=kind")
+    assert pair["parameters"][1] == {"name": "kind", "values": ["good", "better"]}
+    assert {len(each) for each in pair["mean"]} == {len(each) for each in pair["spread"]} == {2}
+
+
+def test_what_is_not_finite_counts_for_nothing(api: TestClient, results: Path) -> None:
+    searched(results / "function", 60)
+    assert got(api, "/function/dependence?metric=odd&parameter=lr")["n"] == 59
+    assert got(api, "/function/importance?metric=odd&method=fanova")["n"] == 59
+
+
+def test_a_dependence_is_of_the_trials_that_there_are(api: TestClient, results: Path) -> None:
+    searched(results / "function", 30)
+    assert got(api, "/function/dependence?parameter=lr")["n"] == 30
+    searched(results / "function", 50)
+    assert got(api, "/function/dependence?parameter=lr")["n"] == 50
+
+
+@pytest.mark.parametrize(
+    ("num_trials", "query", "note"),
+    [
+        (1, "parameter=lr", "needs 20 trials with values of val/loss that are not all equal; found 1."),
+        (40, "parameter=lr&metric=flat", "of flat that are not all equal; found 40."),
+        (40, "parameter=lr&metric=unknown", "found 0."),
+        (40, "parameter=lr&parameter=unknown", "no trial with a value of val/loss has lr and unknown."),
+    ],
+)
+def test_where_a_dependence_cannot_be_told_it_says_why(
+    api: TestClient, results: Path, num_trials: int, query: str, note: str
+) -> None:
+    searched(results / "function", num_trials)
+    found = got(api, f"/function/dependence?{query}")
+    assert (found["mean"], found["spread"]) == ([], [])
+    assert note in found["note"]
+
+
 def test_the_table_can_be_downloaded(api: TestClient, results: Path) -> None:
     answer = api.get("/api/experiments/mlp/trials.csv")
     (results / "downloaded.csv").write_bytes(answer.content)
@@ -310,11 +389,13 @@ def test_curves_can_be_downloaded(api: TestClient) -> None:
         ("/api/experiments/mlp/trials/99", 404, "has no 99"),
         ("/api/experiments/mlp/trials/99/log", 404, "has no 99"),
         ("/api/experiments/mlp/nothing", 404, "no such address"),
-        ("/api/experiments/mlp/curves", 400, "tag: Field required"),
+        ("/api/experiments/mlp/curves.csv", 400, "tag: Field required"),
         ("/api/experiments/mlp/curves?tag=a&trials=1;2", 400, "trials: String should match"),
         ("/api/experiments/mlp/trials/x", 400, "number: Input should be a valid integer"),
         ("/api/experiments/mlp/trials/0/log?offset=-1", 400, "offset: Input should be greater"),
         ("/api/experiments/mlp/importance?method=guess", 400, "method: Input should be 'ped_anova'"),
+        ("/api/experiments/mlp/dependence", 400, "parameter: Field required"),
+        ("/api/experiments/mlp/dependence?parameter=a&parameter=b&parameter=c", 400, "at most 2"),
         ("/page/nothing.js", 404, "no such address"),
     ],
 )
@@ -383,3 +464,27 @@ def test_a_line_that_is_half_written_has_not_happened(results: Path) -> None:
     with replay.file.open("ab") as file:
         file.write(b'{"time_s": 1, "spent_s"')
     assert rows(_table(got(client(results), "/mlp/trials")))[0]["reports"] == 1
+
+
+def test_the_page_gets_its_modules_as_one_script(api: TestClient) -> None:
+    page = api.get("/e/mlp").text
+    assert re.findall(r'<script src="([^"]*)"', page) == ["/page/js/early.js", "/page/app.js"]
+    answer = api.get("/page/app.js")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    modules = {file.stem for file in (PAGE / "js").glob("*.js")} - {"early"}
+    assert {name for name in modules if f"const ${name} = " in answer.text} == modules
+
+
+@pytest.mark.parametrize("path", ["/trials", "/curves?tag=val/loss"])
+def test_what_is_kept_is_that_of_now_in_every_encoding(tmp_path: Path, path: str) -> None:
+    replay = Replay(copied(tmp_path, "mlp") / "mlp")
+    api, address = client(tmp_path), f"/api/experiments/mlp{path}"
+    seen = set()
+    for num_lines, share in ((4, 0.5), (1, 0.75), (1, 1.0)):
+        replay.go_on(num_lines)
+        replay.write_events(0, share)
+        answers = [api.get(address, headers={"Accept-Encoding": kind}) for kind in ("gzip", "identity")]
+        assert [each.headers.get("content-encoding") for each in answers] == ["gzip", None]
+        assert answers[0].content == answers[1].content
+        seen.add(answers[0].content)
+    assert len(seen) == 3

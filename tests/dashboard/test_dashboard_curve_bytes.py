@@ -18,7 +18,7 @@ def points(*counts: int) -> pd.DataFrame:
 
 @pytest.mark.parametrize("most", [10, 100, 1000])
 def test_each_trial_keeps_its_share_and_its_ends(most: int) -> None:
-    content = encode(points(1000, 10, 1, 300), "v", most)
+    content = encode(points(1000, 10, 1, 300), "a", "v", most)
     (length,) = struct.unpack_from("<I", content)
     header = json.loads(content[4 : 4 + length])
     steps = np.frombuffer(content, "<f8", offset=4 + length).reshape(3, -1)[0]
@@ -33,7 +33,7 @@ def test_each_trial_keeps_its_share_and_its_ends(most: int) -> None:
 
 
 def test_what_fits_stays_whole() -> None:
-    content = encode(points(3, 2), "v", 5)
+    content = encode(points(3, 2), "a", "v", 5)
     (length,) = struct.unpack_from("<I", content)
     assert json.loads(content[4 : 4 + length])["is_thinned"] is False
     assert len(content) == 4 + length + 5 * 3 * 8

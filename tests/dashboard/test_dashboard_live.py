@@ -1,6 +1,7 @@
 """A running search's changes as they come to whoever listens."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from dashboard_folders import Replay, client, copied
 from tuner.dashboard.answers import Answering
 from tuner.dashboard.following import MOST_POLLS, News
 from tuner.dashboard.live import SILENT_TICKS, Teller, changed_curves, events
-from tuner.results.aggregate import Changes
+from tuner.results.aggregate import Changes, read_tables
 
 TAGS = ["val/loss"]
 
@@ -114,10 +115,10 @@ def test_trials_and_curves_answer_with_the_version_to_go_on_from(tmp_path: Path)
 def test_points_that_no_longer_hold_are_taken_back(tmp_path: Path) -> None:
     reading = Answering(copied(tmp_path, "mlp") / "mlp", poll_s=0.0)
     with reading.now(curves=True) as now:
-        news = News(now.version, False, {0}, [Changes(pd.DataFrame(), now.curves[:0], {(0, "val/loss"): 3})])
+        news = News(now.version, False, {0}, [Changes([0], {}, {(0, "val/loss"): 3}, now.curves)])
         assert changed_curves(now, news, TAGS)["val/loss"]["0"]["step"] == [3]
         gone = {(0, "val/loss"): 9, (0, "train/loss"): 1}
-        news = News(now.version, False, {0}, [Changes(pd.DataFrame(), now.curves[:0], gone)])
+        news = News(now.version, False, {0}, [Changes([0], {}, gone, now.curves)])
         nothing = {"from_step": 9, "step": [], "time_s": [], "value": []}
         assert changed_curves(now, news, TAGS) == {"val/loss": {"0": nothing}}
 
@@ -177,3 +178,20 @@ def test_a_folder_is_looked_at_once_a_period_however_many_ask(replay: Replay) ->
     replay.go_on(1)
     with reading.now() as now:
         assert now.rows[0].reports == 0
+
+
+def test_another_experiment_in_the_same_folder_is_told_as_a_whole(replay: Replay) -> None:
+    replay.go_on(9)
+    replay.write_events(0)
+    reading = Answering(replay.file.parent, poll_s=0.0)
+    teller = Teller(reading, TAGS, None)
+    teller.tell()
+    shutil.rmtree(replay.file.parent)
+    copied(replay.file.parent.parent, "function")
+    (replay.file.parent.parent / "function").rename(replay.file.parent)
+    found = told(teller)
+    assert found["trials"]["data"]["number"] == [0, 1, 2, 3, 4, 5]
+    with reading.now(curves=True) as now:
+        whole = read_tables(now.root).curves
+        pd.testing.assert_frame_equal(now.curves.tables.curves, whole)
+    assert told(teller) == {}

@@ -65,12 +65,12 @@ def test_one_run(api: TestClient) -> None:
     assert api.get("/api/experiments/logs/trials/2").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["decisions", "timeline", "importance"])
+@pytest.mark.parametrize("path", ["decisions", "timeline", "importance", "dependence?parameter=lr"])
 def test_what_only_a_search_has_is_empty(api: TestClient, path: str) -> None:
     answer = api.get(f"/api/experiments/logs/{path}")
     assert answer.status_code == 200
     found = answer.json()
-    assert found.get("importances", []) == []
+    assert found.get("importances", []) == found.get("mean", []) == []
     assert all(values == [] for values in found.get("data", {}).values())
 
 

@@ -21,6 +21,7 @@ from dashboard_folders import Replay, copied
 from tuner.cli import main
 from tuner.dashboard.access import Access
 from tuner.dashboard.opening import DEFAULT_PORT, bound, url_of
+from tuner.dashboard.shelf import Shelf
 
 PATIENCE_S = 120.0
 
@@ -172,3 +173,26 @@ def test_where_the_default_port_is_taken_another_one_is_found() -> None:
             stack.enter_context(socket.create_server(("127.0.0.1", DEFAULT_PORT)))
         found = stack.enter_context(bound("127.0.0.1", None))
         assert found.getsockname()[1] not in (0, DEFAULT_PORT)
+
+
+def test_an_experiment_that_is_the_only_one_is_read_before_anybody_asks(tmp_path: Path) -> None:
+    shelf = Shelf(copied(tmp_path, "mlp") / "mlp", poll_s=3600.0)
+    shelf.read_ahead()
+    (tmp_path / "mlp" / "trials.csv").write_text("nonsense")
+    with shelf.open("mlp").now(curves=True) as now:
+        assert len(now.curves.of_tag("val/loss"))
+
+
+def test_what_cannot_be_read_ahead_is_told_when_somebody_asks(tmp_path: Path) -> None:
+    shelf = Shelf(copied(tmp_path, "mlp") / "mlp")
+    (tmp_path / "mlp" / "trials.csv").write_text("nonsense")
+    (tmp_path / "mlp" / "decisions.jsonl").unlink()
+    shelf.read_ahead()
+    assert shelf.open("mlp").line()["state"] == "unreadable"
+
+
+def test_several_experiments_are_not_read_ahead(tmp_path: Path) -> None:
+    shelf = Shelf(copied(tmp_path, "mlp", "function"), poll_s=3600.0)
+    shelf.read_ahead()
+    (tmp_path / "mlp" / "trials.csv").write_text("nonsense")
+    assert shelf.open("mlp").line()["state"] == "unreadable"

@@ -44,6 +44,16 @@ def test_every_view_of_the_search_is_drawn(look: Open) -> None:
     assert looker.page.locator(".card-table .grid-row").count() > 3
 
 
+@pytest.mark.parametrize(("fragment", "query"), [("", ""), ("#tag=val%2Floss", "?tag=val%2Floss")])
+def test_what_is_shown_first_is_asked_for_once(look: Open, fragment: str, query: str) -> None:
+    looker, asked = look("/"), []
+    looker.page.on("request", lambda request: asked.append(request.url.removeprefix(looker.address)))
+    looker.open(f"/e/ended{fragment}")
+    base = "/api/experiments/ended"
+    found = sorted(each for each in asked if each.startswith(base) and "/live" not in each)
+    assert found == [base, f"{base}/curves{query}", f"{base}/trials"]
+
+
 def test_a_brush_on_an_axis_reaches_every_view(look: Open) -> None:
     looker = look("/e/halfway#curves=all")
     everything, before = looker.shown(), [looker.ink(plot)[1] for plot in PLOTS]

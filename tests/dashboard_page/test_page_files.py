@@ -63,8 +63,12 @@ DIFFERING = """async ({ selector, svg, head }) => {
 def _open(look: Open, tab: str, **context: Any) -> Looker:
     picks = {"compare": "&sel=1,2,3", "search": "&sel=2,5"}.get(tab, "")
     looker = look(f"/e/ended#tab={tab}{picks}", **context)
-    waits = {"why": ".bar", "scheduling": ".card-decisions .grid-row"}.get(tab, ".card")
-    looker.page.locator(waits).first.wait_for()
+    waits = {
+        "why": [".card-slice .note:text('forest')", ".card-cells .note:text('forest')"],
+        "scheduling": [".card-decisions .grid-row"],
+    }
+    for selector in waits.get(tab, [".card"]):
+        looker.page.locator(selector).first.wait_for()
     looker.settle()
     return looker
 

@@ -259,3 +259,43 @@ def test_a_curve_is_drawn_over(run: Callable[..., Any], axis: str, places: list[
     });
     return [0, 1].map((row) => plot.curve(row)?.x ?? null);"""
     assert run(body, axis) == places
+
+
+PLANE = """
+const { squaresOf, squareAt, paintContours } = await import("/page/js/dependence.js");
+const { SvgContext } = await import("/page/js/svg_context.js");
+const plot = { px: (x) => 100 * x, py: (y) => 300 - 100 * y };
+const numbers = { labels: null };
+const choices = { labels: ["a", "b"] };
+"""
+
+
+def test_contours_run_where_the_levels_are(run: Callable[..., Any]) -> None:
+    """Of a slope of 10 from left to right a level is a straight line from bottom to top, at its value."""
+    body = """
+    const values = [0, 1, 2, 3];
+    const told = { parameters: [{ values }, { values }], mean: values.map((x) => values.map(() => 10 * x)) };
+    told.spread = told.mean;
+    const squares = squaresOf(plot, [numbers, numbers], told);
+    const context = new SvgContext();
+    paintContours(context, squares, false);
+    const strokes = [...context.element.querySelectorAll("path[fill=none]")];
+    const lines = strokes.map((path) => path.getAttribute("d"));
+    const texts = [...context.element.querySelectorAll("text")].map((text) => text.textContent);
+    return { count: squares.length, at: squareAt(squares, 190, 110), lines, texts: [...new Set(texts)] };"""
+    found = run(PLANE + body)
+    assert found["count"] == 9
+    assert found["at"] == {"mean": 20, "spread": 20}
+    levels = [line for line in found["lines"] if line.count("L") == 3]
+    places = [{piece.split()[0].split("L")[0] for piece in line[1:].split("M")} for line in levels]
+    assert {place for each in places for place in each} == {"50", "100", "150", "200", "250"}
+    assert found["texts"] == ["5", "10", "15", "20", "25"]
+
+
+def test_options_are_blocks_and_what_no_trial_can_have_is_empty(run: Callable[..., Any]) -> None:
+    body = """
+    const told = { parameters: [{ values: ["b", "a"] }, { values: [0, 1] }], mean: [[null, null], [1, 1]] };
+    told.spread = told.mean;
+    const squares = squaresOf(plot, [choices, numbers], told);
+    return squares.map(([low, , high]) => [low.x, high.x, low.value]);"""
+    assert run(PLANE + body) == [[-50, 50, 1]]

@@ -91,6 +91,12 @@ def test_a_trial_opens_with_curves_and_decisions(read: Open) -> None:
 def test_why_and_scheduling_are_answered(read: Open) -> None:
     reader = read("halfway", "#tab=why")
     assert reader.page.locator(".bar").count() > 3
+    for card in ("slice", "cells"):
+        reader.page.locator(f".card-{card} .note", has_text="forest of all").wait_for()
+    reader.page.get_by_label("Metric that parameters mattered for").select_option("val/loss")
+    note = reader.page.locator(".card-slice .note", has_text="no line")
+    assert "of val/accuracy only" in (note.get_attribute("title") or "")
+    reader.page.get_by_label("Metric that parameters mattered for").select_option("val/accuracy")
     reader.page.get_by_label("Method").select_option("fanova")
     reader.settle()
     reader.page.get_by_text("This report holds importances for").wait_for()

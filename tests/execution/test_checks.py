@@ -1,10 +1,12 @@
 """What is refused with cluster and data at hand, before anything starts."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 import yaml
-from pretrained_models import save_bert, save_gpt2, save_tokenizer
+from PIL import Image
+from pretrained_models import save_bert, save_convnext, save_gpt2, save_tokenizer, save_vit
 
 from tuner.data import prepare
 from tuner.errors import ExperimentError, PrecisionError, ResultsError, UsageError
@@ -12,6 +14,7 @@ from tuner.execution.checks import (
     check_fit,
     check_precision,
     check_pretrained,
+    check_pretrained_images,
     check_stop,
     check_warm_start,
 )
@@ -74,6 +77,31 @@ def test_images_too_small_for_a_residual_network(tmp_path, stem, side):
     spec = Experiment.from_dict(tree | {"data": {"source": {"type": "npz", "path": str(path)}}}).resolve({})
     with pytest.raises(ExperimentError, match=rf"images of at least {side + 1} pixels .* \(1, {side}, 40\)"):
         check_fit(spec, prepare(spec.data, spec.task, tmp_path / "images").manifest)
+
+
+@pytest.mark.parametrize("augment", [{"hue": 20}, {"saturation": {"float": [0.0, 0.5]}}])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_colours_of_images_without_any(tmp_path, augment, channels):
+    import numpy as np
+
+    path = tmp_path / "rows.npz"
+    np.savez(path, x=np.random.default_rng(0).normal(size=(60, channels, 8, 8)), y=np.arange(60) % 2)
+    changes = {
+        "task": "image_classification",
+        "model": {"type": "cnn"},
+        "data": {"source": {"type": "npz", "path": str(path)}},
+        "train": IRIS["train"] | {"augment": augment},
+    }
+    specs = list(Experiment.from_dict(IRIS | changes).representatives())
+    manifest = prepare(specs[0].data, specs[0].task, tmp_path / "images").manifest
+    found = []
+    for spec in specs:
+        try:
+            check_fit(spec, manifest)
+        except ExperimentError as error:
+            found.append(str(error))
+    assert bool(found) == (channels == 1)
+    assert all("images of three channels" in line and "(1, 8, 8)" in line for line in found)
 
 
 def test_a_warm_start_that_is_none(tmp_path):
@@ -141,6 +169,43 @@ def test_pretrained_models(tmp_path, overrides, found):
     else:
         with pytest.raises(UsageError, match=found):
             check_pretrained(specs)
+
+
+@pytest.mark.parametrize(
+    ("image", "model", "early", "late"),
+    [
+        ({"size": [8, 9]}, "vit", None, None),
+        ({"size": [8, 9], "mode": "grey"}, "vit", None, None),
+        ({"size": 8}, "vit", "not take 8 x 8 pixels", "not take 8 x 8 pixels"),
+        ({}, "vit", None, "not take 12 x 12 pixels"),
+        ({}, "convnext", None, None),
+        ({"size": 2}, "convnext", "not take 2 x 2 pixels", "not take 2 x 2 pixels"),
+        ({}, "bert", "is of type bert", "is of type bert"),
+    ],
+)
+def test_pretrained_models_for_images(tmp_path, image, model, early, late):
+    """Where the files alone tell the size, that is checked when the data is prepared."""
+    {"vit": save_vit, "convnext": save_convnext, "bert": save_bert}[model](tmp_path / model)
+    for row in range(20):
+        (tmp_path / "pictures" / str(row % 2)).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (12, 12)).save(tmp_path / "pictures" / str(row % 2) / f"{row}.png")
+    data = {"source": {"type": "image_folder", "path": "pictures"}, "image": image}
+    named = {"type": "pretrained", "name": f"./{model}"}
+    path = tmp_path / "experiment.yaml"
+    path.write_text(yaml.safe_dump(IRIS | {"task": "image_classification", "data": data, "model": named}))
+    specs = list(Experiment.load(path).representatives())
+
+    def manifest_of(data):
+        return prepare(data, "image_classification", tmp_path / "store").manifest
+
+    with refused(early):
+        check_pretrained(specs)
+    with refused(late):
+        check_pretrained_images(specs, manifest_of)
+
+
+def refused(said):
+    return nullcontext() if said is None else pytest.raises(ExperimentError, match=said)
 
 
 def pretrained_experiment(folder):

@@ -8,7 +8,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tuner.records.rows import TrialRow, best_row, ranked_rows, read_trials, trials_frame, write_trials
+from tuner.records.rows import (
+    TrialRow,
+    TrialsTable,
+    best_row,
+    by_column,
+    column_names,
+    flat,
+    ranked_rows,
+    read_trials,
+    trials_frame,
+    write_trials,
+)
 from tuner.records.states import TrialState
 
 FULL = TrialRow(
@@ -199,3 +210,23 @@ def test_ranked_rows_are_of_the_search_and_the_earlier_first_among_equals(
     rows = rows_with("loss", [0.5, 0.5, 0.1, None], [TrialState.STOPPED] * 4)
     fresh = TrialRow(4, TrialState.COMPLETE, {}, best={"loss": 0.0 if mode == "min" else 9.0}, confirms=0)
     assert [row.number for row in ranked_rows([*rows, fresh], "loss", mode)] == numbers
+
+
+def test_a_table_that_is_read_again_keeps_the_rows_that_are_as_they_were(tmp_path: Path) -> None:
+    table = TrialsTable(tmp_path / "trials.csv")
+    ill = replace(FULL, last={"val/loss": math.nan, "val/accuracy": 0.5})
+    write_trials(tmp_path / "trials.csv", [ill, BARE])
+    first = table.read()
+    write_trials(tmp_path / "trials.csv", [ill, replace(BARE, state=TrialState.RUNNING)])
+    again = table.read()
+    assert again[0] is first[0]
+    assert (first[1].state, again[1].state) == (TrialState.QUEUED, TrialState.RUNNING)
+    write_trials(tmp_path / "trials.csv", [replace(ill, objectives={"val/loss": 0.5}), BARE])
+    assert table.read()[0].objectives == {"val/loss": 0.5}
+
+
+def test_columns_hold_what_rows_do() -> None:
+    rows = [FULL, BARE, FRESH]
+    columns = by_column(rows)
+    assert list(columns) == column_names(rows)
+    assert columns == {name: [flat(row).get(name) for row in rows] for name in columns}

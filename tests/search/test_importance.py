@@ -49,9 +49,20 @@ METHODS: tuple[Method, ...] = ("ped_anova", "fanova")
 
 def test_the_spread_shrinks_with_more_trials() -> None:
     few, many = (importances(SPACE, tried(number), "min")[0] for number in (30, 600))
-    assert few.spread is not None
-    assert many.spread is not None
     assert 0 < many.spread < few.spread
+
+
+def test_trees_differ_more_over_fewer_trials() -> None:
+    few, many = (importances(SPACE, tried(number), "min", "fanova") for number in (25, 300))
+    assert all(each.spread >= 0 for each in few)
+    assert 0 < many[0].spread < few[0].spread
+
+
+def test_one_trial_that_differs_is_enough_for_some_trees() -> None:
+    found = importances(
+        SPACE, [(params, float(k == 0)) for k, (params, _) in enumerate(tried(30))], "min", "fanova"
+    )
+    assert sum(each.share for each in found) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("trials", [tried(MIN_TRIALS - 1), [({"much": 0.5}, 1.0)] * 30, []])

@@ -169,13 +169,13 @@ def test_what_mattered_has_shares_with_spread_and_where_the_best_lie() -> None:
     rows = [row(number, value=0.5 + number / 100) for number in range(30)]
     importances = [
         {"name": LR, "importance": 0.812, "spread": 0.05},
-        {"name": OPTIMIZER, "importance": 0.188, "spread": None},
+        {"name": OPTIMIZER, "importance": 0.188, "spread": 0.02},
     ]
     section = mattered(outcome(rows, importance={"importances": importances, "n": 30, "note": None}))
     assert f"By PED-ANOVA over 30 trials, the best differ from all most in {LR} (81 ± 5 %)" in text(section)
     assert lines(section) == [
         (LR, "81 ± 5 %", "0.0001 to 1, log", "0.28 to 0.3, median 0.29"),
-        (OPTIMIZER, "19 %", "adam, sgd", "adam (100 %)"),
+        (OPTIMIZER, "19 ± 2 %", "adam, sgd", "adam (100 %)"),
     ]
     assert "a wider range" not in text(section)
 

@@ -121,6 +121,24 @@ def test_a_model_for_other_tasks_is_one_mistake(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("task", "source", "is_known"),
+    [
+        ("image_classification", {"type": "image_folder", "path": "pictures"}, True),
+        ("audio_classification", {"type": "audio", "path": "recordings"}, False),
+    ],
+)
+def test_a_model_for_images_needs_no_tokenizer_and_none_is_for_recordings(
+    tmp_path: Path, task: str, source: dict[str, Any], is_known: bool
+) -> None:
+    tree = TREE | {"task": task, "data": {"source": source}}
+    if is_known:
+        assert Experiment.from_dict(tree).resolve({}).model.name == NAME
+        return
+    with pytest.raises(ExperimentError, match=f"model.type must fit the task {task}; found pretrained"):
+        Experiment.from_dict(tree)
+
+
 def test_a_pretrained_tokenizer_serves_other_models(tmp_path: Path) -> None:
     experiment = load(tmp_path, "model={type: rnn}")
     assert experiment.resolve({}).model.type == "rnn"

@@ -513,7 +513,8 @@ WRONG = [
             "data__source": {"type": "text", "path": "a.txt"},
             "data__clean": {"duplicates": "drop"},
         },
-        "data.clean is for tabular_classification and regression; found it with task language_modelling",
+        "data.clean is for tabular_classification and regression; "
+        "found it with task language_modelling; drop",
     ),
     (
         {"task": "language_modelling", "model": {"type": "rnn"}, "search__metric": "val/loss"},
@@ -550,6 +551,9 @@ WRONG = [
         "train.augment.token_dropout must fit the task tabular_classification; found 0.2; drop it",
     ),
     ({"train__augment": {"rotate": 181}}, "train.augment.rotate must be <= 180; found 181"),
+    ({"train__augment": {"crop": 1}}, "train.augment.crop must be < 1; found 1"),
+    ({"train__augment": {"hue": 181}}, "train.augment.hue must be <= 180; found 181"),
+    ({"train__augment": {"saturation": 1.1}}, "train.augment.saturation must be <= 1; found 1.1"),
     ({"train__augment": {"cutout": 1}}, "train.augment.cutout must be < 1; found 1"),
     ({"train__augment": {"flip": 1.5}}, "train.augment.flip must be <= 1; found 1.5"),
     ({"train__augment": {"noise": -1}}, "train.augment.noise must be >= 0; found -1"),

@@ -9,15 +9,16 @@ import torch
 from training_cases import DIABETES, DIGITS, OPTIMIZERS, experiment_file
 from training_reference import train_plainly
 
-from tuner.data import Batches, Split
+from tuner import models, tasks
+from tuner.data import Batches, Split, prepare
 from tuner.records.checkpoints import sound_checkpoints
 from tuner.records.paths import TrialPaths
 from tuner.spec import Experiment, RecoverySpec
 from tuner.spec.sections import AugmentSpec
 from tuner.tasks.classification import BinaryClassification, SoftmaxClassification
 from tuner.training.augment import Augmentation
-from tuner.training.augment.draws import PARAMETERS, VALUES, Places
-from tuner.training.augment.images import warp
+from tuner.training.augment.draws import PARAMETERS, VALUES, WINDOWS, Places
+from tuner.training.augment.images import recolour, warp
 from tuner.training.augment.parameters import Parameters
 
 NUM_ROWS = 41
@@ -29,11 +30,14 @@ EACH = {
     "brightness": 0.3,
     "contrast": 0.3,
     "noise": 0.2,
+    "crop": 0.3,
     "cutout": 0.4,
     "time_mask": 0.5,
     "frequency_mask": 0.5,
     "mixup": 0.3,
 }
+COLOURS = {"saturation": 0.5, "hue": 40.0}
+"""Of RGB images alone."""
 SHAPES = [(1, 9, 8), (3, 8, 8)]
 
 
@@ -56,7 +60,7 @@ def changed(x: torch.Tensor, *, epoch: int = 0, place: int = 0, **fields) -> tor
 
 
 @pytest.mark.parametrize("width", [1, 8, 9, 31])
-@pytest.mark.parametrize("stream", [PARAMETERS, VALUES])
+@pytest.mark.parametrize("stream", [PARAMETERS, VALUES, WINDOWS])
 def test_draws_belong_to_their_places(stream, width):
     whole = Places(3, 5, 0, 20).uniform(stream, width)
     parts = [Places(3, 5, first, count).uniform(stream, width) for first, count in [(0, 7), (7, 1), (8, 12)]]
@@ -68,9 +72,9 @@ def test_other_seeds_epochs_and_streams_draw_others():
     draws = [
         Places(*key, 0, 4).uniform(stream, 8).ravel().tolist()
         for key in [(0, 0), (0, 1), (1, 0)]
-        for stream in (PARAMETERS, VALUES)
+        for stream in (PARAMETERS, VALUES, WINDOWS)
     ]
-    assert len({number for numbers in draws for number in numbers}) == 6 * 32
+    assert len({number for numbers in draws for number in numbers}) == 9 * 32
 
 
 def test_noise_is_gaussian():
@@ -112,7 +116,7 @@ def global_batches(split: Split, augment: Augmentation, num_ranks: int, micro_ba
 @pytest.mark.parametrize(("num_ranks", "micro_batch"), [(1, 2), (1, 1), (2, 4), (2, 1), (4, 2), (8, 1)])
 def test_a_row_is_changed_alike_by_any_number_of_ranks(num_ranks, micro_batch, shape):
     split = Split(rows(shape).numpy(), np.arange(NUM_ROWS) % 4)
-    augment = augmentation(**EACH)
+    augment = augmentation(**EACH, **(COLOURS if shape[0] == 3 else {}))
     whole = global_batches(split, augment, 1, 8)
     assert len(whole) == NUM_ROWS // 8
     for expected, found in zip(whole, global_batches(split, augment, num_ranks, micro_batch), strict=True):
@@ -142,6 +146,16 @@ def test_each_does_something(name):
     alone = changed(rows(), **{name: EACH[name]})
     assert not torch.equal(alone, rows()[: len(alone)])
     assert augmentation(**{name: EACH[name]}).is_on
+
+
+@pytest.mark.parametrize("name", sorted(COLOURS))
+def test_each_does_something_to_colours(name):
+    x = rows((3, 8, 8))
+    alone = changed(x, **{name: COLOURS[name]})
+    assert not torch.allclose(alone, x, atol=0.1)
+    assert torch.allclose(alone.mean(dim=1), x.mean(dim=1), atol=1e-5)
+    weak = changed(x, **{name: 1e-6}, **EACH | {"mixup": 0.0})
+    assert torch.allclose(weak, changed(x, **EACH | {"mixup": 0.0}), atol=1e-3)
 
 
 @pytest.mark.parametrize("name", sorted(EACH.keys() - {"flip", "mixup"}))
@@ -204,6 +218,62 @@ def test_flips_are_exact():
     assert sorted(flipped + same) == list(range(NUM_ROWS))
     assert 5 <= len(flipped) <= 20
     assert torch.equal(changed(x, flip=1.0), x.flip(3))
+
+
+def test_a_crop_is_a_window_made_as_large_as_the_image():
+    """Each pixel holds its own place, so that a row tells which part of it is shown."""
+    down, right = np.mgrid[:40, :60].astype(np.float32)
+    found = changed(torch.from_numpy(np.stack([down, right]))[None].repeat(2000, 1, 1, 1), crop=0.5).numpy()
+    ends = []
+    for values, size in ((found[:, 0, :, 0], 40), (found[:, 1, 0, :], 60)):
+        steps = np.median(np.diff(values), axis=1)  # at an edge of the image half a pixel repeats
+        assert (steps.min() >= 0.499, steps.max() <= 1.001) == (True, True)
+        assert steps.mean() == pytest.approx(0.75, abs=0.01)
+        middles = values[:, size // 2 - 1 : size // 2 + 1].mean(axis=1)
+        first, last = (middles + way * (size - 1) / 2 * steps for way in (-1, 1))
+        assert (first.min() > -0.51, last.max() < size - 0.49) == (True, True)
+        share = (first - 0.5 * steps + 0.5) / (size * (1 - steps) + 1e-3)
+        assert share.mean() == pytest.approx(0.5, abs=0.03)
+        ends.append(steps)
+    assert abs(np.corrcoef(ends)[0, 1]) < 0.1, "height and width are drawn apart"
+
+
+def recoloured(x: torch.Tensor, moments=None, saturation=1.0, hue=0.0) -> torch.Tensor:
+    """All rows alike."""
+    fields = {"saturation": saturation, "hue": np.radians(hue)}
+    numbers = {name: np.full(len(x), value, np.float32) for name, value in fields.items()}
+    parameters = replace(Parameters.draw(AugmentSpec(), Places(0, 0, 0, len(x))), **numbers)
+    return recolour(x, parameters, moments)
+
+
+def test_colours_turn_from_red_over_green_to_blue():
+    x = rows((3, 8, 8))
+    red, green, blue = x.unbind(1)
+    third = recoloured(x, hue=120)
+    assert torch.allclose(third, torch.stack([blue, red, green], dim=1), atol=1e-5)
+    assert torch.allclose(recoloured(third, hue=-120), x, atol=1e-5)
+    assert torch.allclose(recoloured(recoloured(x, hue=25), hue=95), third, atol=1e-5)
+
+
+def test_saturation_leads_to_grey_and_from_it():
+    x = rows((3, 8, 8))
+    grey = x.mean(dim=1, keepdim=True).expand_as(x)
+    assert torch.allclose(recoloured(x, saturation=0.0), grey, atol=1e-6)
+    assert torch.allclose(recoloured(x, saturation=1.5), grey + 1.5 * (x - grey), atol=1e-5)
+    assert torch.allclose(recoloured(grey, saturation=1.5, hue=70), grey, atol=1e-6)
+
+
+def test_grey_is_that_of_the_pixels_before_they_were_standardised():
+    moments = ((120.0, 90.0, 60.0), (50.0, 60.0, 70.0))
+    mean, std = (torch.tensor(values)[None, :, None, None] for values in moments)
+    pixels = 128 + 50 * rows((3, 8, 8))
+    found = recoloured((pixels - mean) / std, moments, saturation=0.7, hue=50)
+    assert torch.allclose(found * std + mean, recoloured(pixels, saturation=0.7, hue=50), atol=1e-3)
+    x, y = (pixels - mean) / std, torch.zeros(NUM_ROWS)
+    whole = Augmentation(AugmentSpec(hue=90.0), 0, 4, None, moments=moments)(x, y, epoch=0, place=0)[0]
+    plain = Augmentation(AugmentSpec(hue=90.0), 0, 4, None)(pixels, y, epoch=0, place=0)[0]
+    assert torch.allclose(whole * std + mean, plain, atol=1e-3)
+    assert not torch.allclose(plain, pixels, atol=5)
 
 
 def test_colour_multiplies_and_adds():
@@ -353,6 +423,40 @@ def test_validation_rows_stay_as_they_are(gangs, tmp_path):
     )
     assert loud.metrics["val/loss"] == plain.metrics["val/loss"]
     assert loud.metrics["train/loss"] > 2 * plain.metrics["train/loss"]
+
+
+@pytest.mark.slow
+def test_colours_change_in_the_unit_of_the_pixels(gangs, tmp_path):
+    """Hardly a step is taken, so each batch has the loss of the first weights."""
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 100, (60, 3, 8, 8)) * np.array([1.0, 0.5, 0.2])[:, None, None] + 50
+    np.savez(tmp_path / "rows.npz", x=pixels.astype(np.uint8), y=np.arange(60) % 3)
+    base = DIGITS | {"data": {"source": {"type": "npz", "path": "rows.npz"}}}
+    train = {"epochs": 1, "batch_size": 8, "optimizer": {"type": "sgd", "lr": 1e-12}, "augment": COLOURS}
+    path = experiment_file(tmp_path, base, **train)
+    (report,) = gangs(1).train(path, tmp_path / "out")
+
+    spec = Experiment.load(path).resolve({})
+    store = prepare(spec.data, spec.task, tmp_path / "store")
+    task = tasks.get(spec.task, spec.train, store.manifest)
+    torch.manual_seed(spec.train.seed)
+    model = models.build(spec.model, models.DataShape.of(store.manifest), task.num_outputs)
+    split, seed = store.split("train"), spec.train.seed
+    batches = Batches(split, batch_size=8, micro_batch=8, rank=0, num_ranks=1, seed=seed)
+
+    def loss(moments):
+        augment = Augmentation(spec.train.augment, seed, task.num_outputs, None, moments=moments)
+        losses = []
+        for index, [(x, y)] in enumerate(batches.epoch(0)):
+            inputs, targets = task.batch(x, y, torch.device("cpu"), torch.float32)
+            inputs, targets = augment(inputs, targets, epoch=0, place=8 * index)
+            losses.append(task.loss(model(inputs), targets).item())
+        return np.mean(losses)
+
+    assert report.metrics["train/loss"] == pytest.approx(
+        loss((store.manifest.mean, store.manifest.std)), rel=1e-5
+    )
+    assert report.metrics["train/loss"] != pytest.approx(loss(None), rel=1e-3)
 
 
 @pytest.mark.slow

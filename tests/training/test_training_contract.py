@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from kinds import MODEL_TYPES, MODELS, SOURCES, TASKS, AsTheyAre, model_section, tasks_of
+from kinds import MODEL_TYPES, MODELS, SOURCES, TASKS, AsTheyAre, examples_of, model_section
 from training_cases import OPTIMIZERS
 from training_gang import is_complete
 from training_reference import train_plainly
@@ -22,7 +22,7 @@ from tuner.spec import CLASSIFICATION, METRICS, Experiment
 
 pytestmark = pytest.mark.slow
 
-CASES = [(model, task) for model, sections in MODELS.items() for task in tasks_of(sections[0])]
+CASES = [(model, task) for model in MODELS for _, task in examples_of(model)]
 EXACT = ("train/loss", "train/grad_norm", "train/lr", "val/loss")
 WAYS = [(1, 0), (2, 0), (2, 3)]
 """Ranks, and ZeRO's stage."""
@@ -40,8 +40,9 @@ class Trained:
     def file(self, name, model=None, **train):
         """An experiment file with those settings."""
         data = SOURCES[TASKS[self.task].source].in_splits(self.folder)
-        section = model_section(MODELS[self.model][0], self.folder) | (model or {})
-        if self.model == "pretrained":
+        example = next(section for section, task in examples_of(self.model) if task == self.task)
+        section = model_section(example, self.folder) | (model or {})
+        if self.model == "pretrained" and "text" in data:
             data["text"] = {"tokenizer": {"type": "pretrained", "name": section["name"]}, "max_length": 8}
         settings = {"epochs": 2, "batch_size": 8, "optimizer": OPTIMIZERS["adamw"], "gradient_clip": 1.0}
         tree = {

@@ -3,19 +3,21 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
 from tuner.dashboard.decision_log import COLUMNS as DECISION_COLUMNS
 from tuner.dashboard.decision_log import first_and_last
-from tuner.dashboard.following import Method
+from tuner.dashboard.dependences import Dependences
+from tuner.dashboard.following import POLL_S, Method
 from tuner.dashboard.laps import COLUMNS as LAP_COLUMNS
 from tuner.dashboard.reading import Reading
 from tuner.dashboard.tables import plain, rows_of, table
 from tuner.errors import TunerError
 from tuner.records.passwords import masked
 from tuner.records.paths import TrialPaths
-from tuner.records.rows import as_csv, best_row, column_names, flat, search_rows
+from tuner.records.rows import as_csv, best_row, by_column, flat, search_rows
 from tuner.records.states import TrialState
 from tuner.results.confirmation import as_json, in_words
 from tuner.results.experiment_trials import note_columns
@@ -27,11 +29,17 @@ STATES = {"running": "running", "done": "ended", "interrupted": "interrupted"}
 class Answering(Reading):
     """An experiment of ours that tells of itself what `Followed` asks."""
 
+    def __init__(self, folder: Path, poll_s: float = POLL_S) -> None:
+        super().__init__(folder, poll_s)
+        self._dependences = Dependences()
+
+    @property
+    def first_tag(self) -> str:
+        return next(iter(_metrics(self)), self.result.metric)
+
     def trials(self, numbers: Sequence[int]) -> dict[str, Any]:
         rows = [self.rows[number] for number in numbers]
-        flats = [flat(row) for row in rows]
-        columns = {name: [each.get(name) for each in flats] for name in column_names(rows)}
-        columns |= note_columns(self.notes, numbers)
+        columns = by_column(rows) | note_columns(self.notes, numbers)
         return table(list(columns), columns)
 
     def summary(self) -> dict[str, Any]:
@@ -106,8 +114,7 @@ class Answering(Reading):
         with self.now() as now:
             metric = metric or now.result.metric
             mode, space = now.mode_of(metric), now.experiment.space
-            rows = [row for row in search_rows(now.rows.values()) if row.is_sound and metric in row.best]
-            tried = [(row.params, row.best[metric]) for row in rows]
+            tried = _tried(now, metric)
         # Others need not wait for it.
         found = importances(space, tried, mode, method)
         need = f"importances need {MIN_TRIALS} trials with values of {metric} that are not all equal"
@@ -120,8 +127,20 @@ class Answering(Reading):
             "note": None if found else f"{need}; found {len(tried)}.",
         }
 
+    def dependence(self, metric: str | None, names: Sequence[str]) -> dict[str, Any]:
+        with self.now() as now:
+            metric = metric or now.result.metric
+            space, tried, of = now.experiment.space, _tried(now, metric), (now.version, metric)
+        return self._dependences.told(of, space, tried, tuple(names))
+
     def table(self) -> bytes:
         return as_csv(list(self.rows.values()))
+
+
+def _tried(now: Reading, metric: str) -> list[tuple[Mapping[str, Any], float]]:
+    """Parameters and values of the search's sound trials that have a finite one."""
+    rows = [row for row in search_rows(now.rows.values()) if row.is_sound]
+    return [(row.params, row.best[metric]) for row in rows if isfinite(row.best.get(metric, nan))]
 
 
 def _axis(parameter: Parameter) -> dict[str, Any]:

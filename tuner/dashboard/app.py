@@ -19,25 +19,26 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
-from tuner.dashboard import curve_bytes, trial_logs
+from tuner.dashboard import bundle, trial_logs
 from tuner.dashboard.access import Access, Guarded
 from tuner.dashboard.control import add_control, is_controllable
+from tuner.dashboard.curve_bytes import encode
 from tuner.dashboard.data_and_model import add_data_and_model
-from tuner.dashboard.following import POLL_S, Method
+from tuner.dashboard.following import GZIP_LEVEL, POLL_S, Method
 from tuner.dashboard.inspector import Inspector
 from tuner.dashboard.live import events
-from tuner.dashboard.responses import as_json
+from tuner.dashboard.responses import as_json, as_packed, json_bytes
 from tuner.dashboard.shelf import NoSuchName, Shelf
 from tuner.errors import TunerError
 
 PAGE = Path(__file__).parent / "page"
-GZIP_LEVEL = 1
-"""Of 1.2 MB of curves: 15 ms for half the bytes; level 9 takes ten times as long for a few per cent more."""
 
 Tag = Annotated[str, Query(max_length=200)]
 Tags = Annotated[Sequence[Tag], Query(max_length=20)]
+Parameters = Annotated[Sequence[Annotated[str, Query(max_length=500)]], Query(min_length=1, max_length=2)]
 Numbers = Annotated[str | None, Query(pattern=r"^\d{1,9}(,\d{1,9})*$")]
 """Of trials, with commas."""
+Encodings = Annotated[str, Header(alias="Accept-Encoding")]
 
 
 def create_app(
@@ -66,6 +67,12 @@ def create_app(
 
 
 def _add_page(app: FastAPI) -> None:
+    script = bundle.script("app.js", [PAGE / "js"])
+
+    @app.get("/page/app.js")
+    def whole_script() -> Response:
+        return Response(script, media_type="text/javascript")
+
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
 
     @app.get("/")
@@ -85,9 +92,12 @@ def _add_experiments(app: FastAPI, shelf: Shelf, access: Access) -> None:
             return as_json(now.details() | {"control": access.is_control and is_controllable(now)})
 
     @app.get("/api/experiments/{name}/trials")
-    def trials(name: str) -> Response:
+    def trials(name: str, encodings: Encodings = "") -> Response:
         with shelf.open(name).now() as now:
-            return as_json(now.trials(now.numbers) | {"version": now.version})
+            packed = now.kept(
+                "trials", lambda: json_bytes(now.trials(now.numbers) | {"version": now.version})
+            )
+        return as_packed(packed, "application/json", encodings)
 
     @app.get("/api/experiments/{name}/decisions")
     def decisions(name: str) -> Response:
@@ -102,6 +112,10 @@ def _add_experiments(app: FastAPI, shelf: Shelf, access: Access) -> None:
     @app.get("/api/experiments/{name}/importance")
     def importance(name: str, metric: Tag | None = None, method: Method = "ped_anova") -> Response:
         return as_json(shelf.open(name).importance(metric, method))
+
+    @app.get("/api/experiments/{name}/dependence")
+    def dependence(name: str, parameter: Parameters, metric: Tag | None = None) -> Response:
+        return as_json(shelf.open(name).dependence(metric, parameter))
 
 
 def _add_trial(app: FastAPI, shelf: Shelf) -> None:
@@ -124,15 +138,25 @@ def _add_curves(app: FastAPI, shelf: Shelf) -> None:
     """As bytes and as text; and the table as text."""
 
     @app.get("/api/experiments/{name}/curves")
-    def curves(name: str, tag: Tag, trials: Numbers = None) -> Response:
+    def curves(
+        name: str, tag: Tag | None = None, trials: Numbers = None, encodings: Encodings = ""
+    ) -> Response:
+        media_type = "application/octet-stream"
         with shelf.open(name).now(curves=True) as now:
-            points, version = curve_bytes.of_tag(now.curves, tag, _numbers(trials)), now.version
-        return Response(curve_bytes.encode(points, version), media_type="application/octet-stream")
+            chosen = tag or now.first_tag
+
+            def content() -> bytes:
+                return encode(now.curves.of_tag(chosen, _numbers(trials)), chosen, now.version)
+
+            if trials is not None or chosen not in now.curves.tags:
+                return Response(content(), media_type=media_type)
+            return as_packed(now.kept(f"curves {chosen}", content), media_type, encodings)
 
     @app.get("/api/experiments/{name}/curves.csv")
     def curves_csv(name: str, tag: Tag) -> Response:
         with shelf.open(name).now(curves=True) as now:
-            points = curve_bytes.of_tag(now.curves, tag)
+            points = now.curves.of_tag(tag)
+        points.insert(1, "tag", tag)
         return _csv(points.to_csv(index=False).encode(), "curves.csv")
 
     @app.get("/api/experiments/{name}/trials.csv")

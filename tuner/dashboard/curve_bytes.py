@@ -2,13 +2,13 @@
 
 uint32       length of the header in bytes, little-endian like all numbers here
 header       JSON, filled up with spaces so that what follows begins at a multiple of 8 bytes:
-             {"trials": [numbers], "counts": [points of each], "fields": ["step", "time_s", "value"], ...}
+             {"tag": name, "trials": [numbers], "counts": [points of each], "fields": ["step", "time_s",
+             "value"], ...}
 float64[]    one array a field, over all trials in the header's order; `time_s` since 1970
 """
 
 import json
 import struct
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,22 +21,14 @@ FIELDS = {"step": "step", "time_s": "wall_time_s", "value": "value"}
 _ALIGNED_BYTES = 8
 
 
-def of_tag(curves: pd.DataFrame, tag: str, trials: Sequence[int] | None = None) -> pd.DataFrame:
-    """The tag's points by trial and step; of some trials only."""
-    is_chosen = curves["tag"] == tag
-    if trials is not None:
-        is_chosen &= curves["trial"].isin(trials)
-    chosen: pd.DataFrame = curves[is_chosen]
-    return chosen
-
-
-def encode(points: pd.DataFrame, version: str, most_points: int = MOST_POINTS) -> bytes:
-    """The points of one tag, by trial and step."""
+def encode(points: pd.DataFrame, tag: str, version: str, most_points: int = MOST_POINTS) -> bytes:
+    """The points of the tag, by trial and step."""
     num_points = len(points)
     if num_points > most_points:
         points = points[_thinned(points["trial"].to_numpy(), most_points)]
     trials, counts = np.unique(points["trial"].to_numpy(), return_counts=True)
     header = {
+        "tag": tag,
         "trials": trials.tolist(),
         "counts": counts.tolist(),
         "fields": list(FIELDS),

@@ -12,15 +12,14 @@ The folder is looked at once a tick, however many listen. HTML: https://html.spe
 """
 
 import json
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 from starlette.concurrency import run_in_threadpool
 
 from tuner.dashboard.following import Followed, News
 from tuner.dashboard.tables import plain
+from tuner.records.event_reader import Points
 
 Tick = Callable[[], Awaitable[bool]]
 """Waits until it is time to look again; False: nobody will, the server ends."""
@@ -83,37 +82,38 @@ class Teller:
 
 def changed_curves(now: Followed, news: News, tags: Sequence[str]) -> dict[str, dict[str, Any]]:
     """tag -> trial -> its points from where on they are new; none where those that there were are gone."""
-    curves = now.curves
-    told: dict[str, dict[str, Any]] = defaultdict(dict)
-    if news.is_all:
-        chosen = curves[curves["tag"].isin(tags)]
-        for (trial, tag), points in chosen.groupby(["trial", "tag"], observed=True):
-            told[str(tag)][str(trial)] = _told(points, None)
-        return told
-    first = _first_steps(news, tags)
-    known = dict(list(curves[curves["trial"].isin({trial for trial, _ in first})].groupby("trial")))
-    for (trial, tag), step in first.items():
-        points = known.get(trial, curves[:0])
-        chosen = points[(points["tag"] == tag) & (points["step"] >= step)]
-        told[tag][str(trial)] = _told(chosen, step)
+    told: dict[str, dict[str, Any]] = {}
+    for tag in tags:
+        first = _first_steps(news, tag)
+        numbers = now.numbers if news.is_all else sorted(first)
+        points = {number: now.curves.of_trial(number, tag) for number in numbers}
+        of_tag = {
+            str(number): _told(each, first.get(number))
+            for number, each in points.items()
+            if len(each) or number in first
+        }
+        if of_tag:
+            told[tag] = of_tag
     return told
 
 
-def _first_steps(news: News, tags: Sequence[str]) -> dict[tuple[int, str], int]:
-    """(trial, tag) -> the step from which on its points are new."""
-    points = [changes.curves[["trial", "tag", "step"]].astype({"tag": "str"}) for changes in news.curves]
-    cuts = [(trial, tag, step) for changes in news.curves for (trial, tag), step in changes.cut.items()]
-    every = pd.concat([*points, pd.DataFrame(cuts, columns=["trial", "tag", "step"])])
-    first = every[every["tag"].isin(tags)].groupby(["trial", "tag"], as_index=False)["step"].min()
-    return {(int(trial), str(tag)): int(step) for trial, tag, step in first.itertuples(index=False)}
+def _first_steps(news: News, tag: str) -> dict[int, int]:
+    """Trial to the step from which on its points are new."""
+    first: dict[int, int] = {}
+    for changes in news.curves:
+        for number, step in changes.first_steps(tag).items():
+            first[number] = min(step, first.get(number, step))
+    return first
 
 
-def _told(points: pd.DataFrame, from_step: int | None) -> dict[str, Any]:
+def _told(points: Points, from_step: int | None) -> dict[str, Any]:
+    if from_step is not None:
+        points = points.at(points.step >= from_step)
     return {
         "from_step": from_step,
-        "step": points["step"].tolist(),
-        "time_s": points["wall_time_s"].tolist(),
-        "value": plain(points["value"].tolist()),
+        "step": points.step.tolist(),
+        "time_s": points.wall_time.tolist(),
+        "value": plain(points.value.tolist()),
     }
 
 

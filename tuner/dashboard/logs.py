@@ -3,6 +3,7 @@
 What they do not tell is null.
 """
 
+import re
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,11 +12,15 @@ from typing import Any
 import pandas as pd
 
 from tuner.dashboard.decision_log import COLUMNS as DECISION_COLUMNS
+from tuner.dashboard.dependences import no_dependence
 from tuner.dashboard.following import POLL_S, Followed, Method
 from tuner.dashboard.laps import COLUMNS as LAP_COLUMNS
 from tuner.dashboard.tables import nothing, of_frame, plain
 from tuner.records.states import TrialState
-from tuner.results.aggregate import Changes
+from tuner.results.aggregate import Changes, Follower
+from tuner.results.log_runs import LogRuns
+
+NO_SEARCH = "needs a search of ours, whose parameters and values are known; found other logs."
 
 
 class Logs(Followed):
@@ -23,21 +28,26 @@ class Logs(Followed):
 
     def __init__(self, root: Path, poll_s: float = POLL_S) -> None:
         super().__init__(root, poll_s)
+        self._trials = LogRuns(root)
         self._follow_curves()
 
     @property
     def numbers(self) -> list[int]:
-        return [int(number) for number in self.runs["number"]]
+        return self._trials.numbers
 
     @property
     def runs(self) -> pd.DataFrame:
         """As `Tables.trials`."""
-        assert self._follower is not None
-        return self._follower.tables.trials
+        return self.curves.tables.trials
 
     @property
     def tags(self) -> list[str]:
-        return list(map(str, self.curves["tag"].cat.categories))
+        return sorted(self.curves.tags)
+
+    @property
+    def first_tag(self) -> str:
+        usual = (tag for tag in self.tags if re.search(r"^val|loss", tag))
+        return next(usual, next(iter(self.tags), ""))
 
     def some(self, numbers: Iterable[int]) -> pd.DataFrame:
         """The rows of these runs."""
@@ -45,13 +55,16 @@ class Logs(Followed):
         return runs
 
     def _poll_rows(self) -> set[int]:
-        return set()
+        return self._trials.poll()
+
+    def _new_follower(self) -> Follower:
+        return Follower(self.root, self._trials)
 
     def _rows_in(self, curves: Changes) -> set[int]:
-        return {int(number) for number in curves.trials["number"]}
+        return set(curves.numbers)
 
     def summary(self) -> dict[str, Any]:
-        runs, times = self.runs, self.curves["wall_time_s"]
+        runs, times = self.runs, self.curves.tables.curves["wall_time_s"]
         states = runs["state"]
         return {
             "name": self.name,
@@ -114,8 +127,10 @@ class Logs(Followed):
         }
 
     def importance(self, metric: str | None, method: Method) -> dict[str, Any]:
-        note = "importances need a search of ours, whose parameters and values are known; found other logs."
-        return {"importances": [], "n": 0, "note": note}
+        return {"importances": [], "n": 0, "note": f"importance {NO_SEARCH}"}
+
+    def dependence(self, metric: str | None, names: Sequence[str]) -> dict[str, Any]:
+        return no_dependence(names, 0, f"partial dependence {NO_SEARCH}")
 
     def table(self) -> bytes:
         return self.runs.to_csv(index=False).encode()

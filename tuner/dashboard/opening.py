@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import sys
+import threading
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
@@ -71,6 +72,7 @@ def serve(
             timeout_graceful_shutdown=GRACE_S,
         )
         server = uvicorn.Server(config)
+        threading.Thread(target=shelf.read_ahead, daemon=True).start()
         with suppress(KeyboardInterrupt):  # That is how it ends.
             server.run(sockets=[listening])
         inspector.close()

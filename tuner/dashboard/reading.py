@@ -17,6 +17,7 @@ from tuner.records.lock import holder_of
 from tuner.records.notes import Note
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow
+from tuner.results.aggregate import Follower
 from tuner.results.experiment_trials import ExperimentTrials
 from tuner.results.result import Result
 from tuner.results.standing import is_done
@@ -124,12 +125,16 @@ class Reading(Followed):
             return set()
         if stamps[:1] != self._stamps[:1]:
             self._forget()
+            self._start_over()
         self._stamps, self._is_done, self._trouble = stamps, None, None
         try:
             return self._trials.poll()
         except TunerError as error:
             self._trouble = error
             raise
+
+    def _new_follower(self) -> Follower:
+        return Follower(self.root, self._trials)
 
 
 def _with_any_function(file: Path) -> Experiment:

@@ -6,12 +6,13 @@ shelf.names(), shelf.open("digits_cnn")
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from tuner.dashboard.answers import Answering
 from tuner.dashboard.following import POLL_S, Followed
 from tuner.dashboard.logs import Logs
-from tuner.errors import ResultsError
+from tuner.errors import ResultsError, TunerError
 from tuner.records.paths import ExperimentPaths, TrialPaths, list_experiments
 from tuner.results.curves import is_event_file
 
@@ -53,6 +54,14 @@ class Shelf:
             if name not in self._opened:
                 self._opened[name] = self._follow(folder)
             return self._opened[name]
+
+    def read_ahead(self) -> None:
+        """Reads an experiment that is the only one, so that it is read when somebody asks for it."""
+        names = self.names()
+        if len(names) == 1:
+            # Whatever is wrong with it is told when somebody asks.
+            with suppress(TunerError), self.open(names[0]).now(curves=True):
+                pass
 
     def trial(self, now: Followed, number: int) -> TrialPaths:
         """Its files, if there is such a trial; raises NoSuchName."""

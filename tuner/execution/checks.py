@@ -3,7 +3,7 @@
 Looked at before anything starts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tuner.data import Manifest, tokens
 from tuner.errors import ExperimentError
@@ -19,6 +19,8 @@ from tuner.spec import (
     TaskName,
     TrialSpec,
 )
+from tuner.spec.sections import ImageSpec
+from tuner.spec.tasks import TEXT_TASKS
 
 
 def check_warm_start(experiment: Experiment) -> None:
@@ -46,7 +48,10 @@ def check_precision(specs: Iterable[TrialSpec], size: GangSize) -> None:
 
 
 def check_pretrained(specs: Iterable[TrialSpec]) -> None:
-    """Raises UsageError when a pretrained model is not there, or does not fit tokenizer, length or tuning."""
+    """Raises UsageError when a pretrained model is not there, or does not fit tokenizer, length or tuning.
+
+    Images fit where `data.image` tells their size; else `check_pretrained_images` tells it.
+    """
     found = {
         (spec.model.model_dump_json(), spec.data.model_dump_json()): (spec.model, spec.data, spec.task)
         for spec in specs
@@ -60,12 +65,35 @@ def _check_pretrained(model: PretrainedSpec, data: DataSpec, task: TaskName) -> 
     # With torch and transformers it takes seconds to import.
     from tuner import models
 
+    if task not in TEXT_TASKS:
+        models.check_pretrained_images(model, _input_shape(data.image))
+        return
     assert data.text is not None, "the experiment was checked: the tokenizer is the model's"
     tokenizer = tokens.fit(data.text.tokenizer, [])
     shape = models.DataShape(
         input_shape=(data.text.max_length,), num_tokens=tokenizer.num_tokens, padding=tokenizer.padding
     )
     models.check_pretrained(model, shape, per_token=task == LANGUAGE_MODELLING)
+
+
+def _input_shape(image: ImageSpec | None) -> tuple[int, ...] | None:
+    if image is None or image.size is None:
+        return None
+    return ({"grey": 1, "rgb": 3}[image.mode], *image.size)
+
+
+def check_pretrained_images(specs: Iterable[TrialSpec], manifest_of: Callable[[DataSpec], Manifest]) -> None:
+    """Raises ExperimentError when prepared images do not fit a pretrained model."""
+    found = {
+        (spec.model.model_dump_json(), shape): (spec.model, shape)
+        for spec in specs
+        if isinstance(spec.model, PretrainedSpec) and spec.task not in TEXT_TASKS
+        for shape in [manifest_of(spec.data).input_shape]
+    }
+    for model, shape in found.values():
+        from tuner import models  # as in _check_pretrained
+
+        models.check_pretrained_images(model, shape)
 
 
 def check_fit(spec: TrialSpec, manifest: Manifest) -> None:
@@ -75,6 +103,12 @@ def check_fit(spec: TrialSpec, manifest: Manifest) -> None:
         raise ExperimentError(
             f"train.batch_size must not exceed the training rows, but found {spec.train.batch_size} with "
             f"{num_rows} rows; lower it."
+        )
+    is_recoloured = spec.train.augment.saturation or spec.train.augment.hue
+    if is_recoloured and manifest.input_shape[0] != 3:
+        raise ExperimentError(
+            f"train.augment.saturation and hue need images of three channels, red, green and blue, but the "
+            f"data has rows of shape {manifest.input_shape}; drop them, or use data.image.mode rgb."
         )
     if spec.train.loss == "bce" and num_classes != 2:
         raise ExperimentError(

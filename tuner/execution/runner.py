@@ -30,6 +30,7 @@ from tuner.execution.checks import (
     check_fit,
     check_precision,
     check_pretrained,
+    check_pretrained_images,
     check_stop,
     check_warm_start,
 )
@@ -407,6 +408,7 @@ def _prepare(
 
     for spec in specs:
         check_fit(spec, store_of(spec.data, is_cluster_idle=True).manifest)
+    check_pretrained_images(specs, lambda data: store_of(data, is_cluster_idle=True).manifest)
     return lambda data: store_of(data, is_cluster_idle=False).path
 
 

@@ -14,7 +14,13 @@ from torch import nn
 from tuner.models.cnn import build_cnn
 from tuner.models.encoder_decoder import build_encoder_decoder
 from tuner.models.mlp import build_mlp
-from tuner.models.pretrained import Pretrained, build_pretrained, check_pretrained, read_config
+from tuner.models.pretrained import (
+    Pretrained,
+    build_pretrained,
+    check_pretrained,
+    check_pretrained_images,
+    read_config,
+)
 from tuner.models.resnet import build_resnet
 from tuner.models.rnn import build_rnn
 from tuner.models.shapes import DataShape, features, image, sequence
@@ -31,7 +37,7 @@ from tuner.spec.sections import (
     TransformerSpec,
 )
 
-__all__ = ["DataShape", "build", "check_pretrained", "rate_groups", "read_config"]
+__all__ = ["DataShape", "build", "check_pretrained", "check_pretrained_images", "rate_groups", "read_config"]
 
 
 def build(
@@ -68,8 +74,9 @@ def build(
             assert per_token, "the experiment was checked: it writes token by token"
             return build_encoder_decoder(spec, sequence(data, spec.type), num_outputs)
         case PretrainedSpec():
-            shape = sequence(data, spec.type)
-            return build_pretrained(spec, shape, num_outputs, per_token=per_token, config=config)
+            if data.num_tokens is None:
+                image(data, spec.type, per_token=per_token)
+            return build_pretrained(spec, data, num_outputs, per_token=per_token, config=config)
 
 
 def rate_groups(model: nn.Module) -> RateGroups:

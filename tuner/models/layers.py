@@ -52,6 +52,13 @@ class BatchNorm2d(nn.BatchNorm2d):
         return _batch_norm(self, input)
 
 
+def normalise_in_float32(network: nn.Module) -> None:
+    """Has the batch normalisation of a network that others wrote go on as `BatchNorm2d`."""
+    for module in network.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = BatchNorm2d
+
+
 class GroupNorm(nn.GroupNorm):
     """The weights begin at `scale`."""
 

@@ -1,6 +1,7 @@
-"""Pretrained networks of Hugging Face's transformers, for classification and for language modelling.
+"""Pretrained networks of Hugging Face's transformers: for texts, running text and images.
 
-    check_pretrained(spec, shape, num_outputs, per_token=False)      # before anything starts
+    check_pretrained(spec, shape, per_token=False)                   # before anything starts
+    check_pretrained_images(spec, input_shape)                       # of a network for images
     network = build_pretrained(spec, shape, num_outputs, per_token=False)
 
 A network comes with the weights of its folder, or of the Hub, and with a new head where the task has other
@@ -21,23 +22,41 @@ from torch import Tensor, nn
 from tuner.errors import ExperimentError
 from tuner.hub import hub_failure, hub_folder
 from tuner.models import tuning
+from tuner.models.layers import normalise_in_float32
 from tuner.models.shapes import DataShape, row_lengths
 from tuner.spec.sections import FullTuning, PretrainedSpec
 
 _CONFIG = "config.json"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-_FILES = (_CONFIG, "generation_config.json", "model*.safetensors", "model.safetensors.index.json")
+_PIXELS = "preprocessor_config.json"
+_FILES = (_CONFIG, _PIXELS, "generation_config.json", "model*.safetensors", "model.safetensors.index.json")
+_CLASSES = {
+    "text classification": "AutoModelForSequenceClassification",
+    "language modelling": "AutoModelForCausalLM",
+    "image classification": "AutoModelForImageClassification",
+}
+"""What a network is for, and the class of transformers that builds it."""
 
 
 class Pretrained(nn.Module):
+    """A network of transformers, and the rates at which its weights are trained."""
+
+    def __init__(self, spec: PretrainedSpec, network: Any) -> None:
+        super().__init__()
+        self.network = network
+        self._decay = spec.tuning.layer_decay if isinstance(spec.tuning, FullTuning) else 1.0
+
+    def rate_groups(self) -> tuning.RateGroups:
+        return tuning.rate_groups(self.network, self._decay)
+
+
+class _OfTokens(Pretrained):
     """Tokens [rows, length] -> [rows, num_outputs], or [rows, length, num_outputs] of a language model."""
 
     def __init__(self, spec: PretrainedSpec, network: Any, data: DataShape, num_outputs: int) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(spec, network)
         self._padding, self._num_outputs = data.padding, num_outputs
         self._separator = data.separator if _has_token_types(network.config) else None
-        self._decay = spec.tuning.layer_decay if isinstance(spec.tuning, FullTuning) else 1.0
 
     def forward(self, tokens: Tensor) -> Tensor:
         if not len(tokens):
@@ -53,8 +72,29 @@ class Pretrained(nn.Module):
         # A model's vocabulary may be larger than its tokenizer's.
         return outputs[..., : self._num_outputs]
 
-    def rate_groups(self) -> tuning.RateGroups:
-        return tuning.rate_groups(self.network, self._decay)
+
+class _OfImages(Pretrained):
+    """Images [rows, channels, height, width] as the store gives them -> [rows, num_outputs].
+
+    The network gets the pixels in its own unit, to which `factor` and `summand`, saved beside the weights,
+    lead back from that of the store; grey images go to each of its channels.
+    """
+
+    factor: Tensor
+    summand: Tensor
+
+    def __init__(self, spec: PretrainedSpec, network: Any, factor: Tensor, summand: Tensor) -> None:
+        super().__init__(spec, network)
+        self.register_buffer("factor", factor)
+        self.register_buffer("summand", summand)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if not len(images):
+            # As in `_OfTokens`.
+            return self.forward(images.new_zeros(1, *images.shape[1:]))[:0]
+        pixels = images * self.factor[:, None, None] + self.summand[:, None, None]
+        outputs: Tensor = self.network(pixel_values=pixels.to(images.dtype)).logits
+        return outputs
 
 
 def build_pretrained(
@@ -73,10 +113,16 @@ def build_pretrained(
     Raises:
         ExperimentError: there is no such model, or it does not fit.
     """
+    purpose = _purpose(data, per_token)
     own = _fitted(_config(spec.name) if config is None else _config_of(config), data, num_outputs, per_token)
-    network = _load(spec.name, own, per_token) if config is None else _empty(spec.name, own, per_token)
+    network = _load(spec.name, own, purpose) if config is None else _empty(spec.name, own, purpose)
     tuning.apply(network, spec.tuning, trains_head=not per_token)
-    return Pretrained(spec, network, data, num_outputs)
+    normalise_in_float32(network)
+    if data.num_tokens is not None:
+        return _OfTokens(spec, network, data, num_outputs)
+    if config is not None:
+        return _OfImages(spec, network, *torch.zeros(2, _num_channels(own)))
+    return _OfImages(spec, network, *_from_store(*_from_bytes(spec.name, _num_channels(own)), data))
 
 
 def read_config(spec: PretrainedSpec) -> dict[str, Any]:
@@ -93,7 +139,7 @@ def check_pretrained(spec: PretrainedSpec, data: DataShape, *, per_token: bool) 
     if per_token:
         _check_is_causal(spec.name, config)
     with torch.device("meta"):
-        network = _empty(spec.name, _fitted(config, data, 2, per_token), per_token)
+        network = _empty(spec.name, _fitted(config, data, 2, per_token), _purpose(data, per_token))
     num_tokens, (length,) = config.get_text_config().vocab_size, data.input_shape
     if data.num_tokens > num_tokens:
         raise ExperimentError(
@@ -107,6 +153,41 @@ def check_pretrained(spec: PretrainedSpec, data: DataShape, *, per_token: bool) 
             f"{spec.name} has {positions}; lower it"
         )
     tuning.check(network, spec.tuning)
+
+
+def check_pretrained_images(spec: PretrainedSpec, input_shape: tuple[int, ...] | None) -> None:
+    """Raises ExperimentError when the model is not there, or does not fit images or tuning.
+
+    Args:
+        input_shape: (channels, height, width); None: not known yet.
+    """
+    config = _config(spec.name)
+    _check_weights(spec.name)
+    with torch.device("meta"):
+        network = _empty(spec.name, config, "image classification")
+    _from_bytes(spec.name, _num_channels(config))
+    tuning.check(network, spec.tuning)
+    if input_shape is not None:
+        _check_takes(spec.name, network, input_shape)
+
+
+def _check_takes(name: str, network: Any, input_shape: tuple[int, ...]) -> None:
+    channels, *size = input_shape
+    wanted = _num_channels(network.config)
+    if channels not in (1, wanted):
+        raise ExperimentError(
+            f"images must be grey or have the {wanted} channels of the model, but {name} got images with "
+            f"{channels}; use data.image.mode grey, or another model"
+        )
+    try:
+        network(pixel_values=torch.zeros(2, wanted, *size, device="meta"))
+    except (ValueError, RuntimeError) as error:
+        side = getattr(_of_vision(network.config), "image_size", None)
+        fix = f"set data.image.size to {side}" if side else "set a larger data.image.size"
+        raise ExperimentError(
+            f"images must have a size that the model takes, but {name} does not take {size[0]} x {size[1]} "
+            f"pixels ({_line(error)}); {fix}"
+        ) from error
 
 
 def _config(name: str) -> Any:
@@ -170,20 +251,20 @@ def _fitted(config: Any, data: DataShape, num_outputs: int, per_token: bool) -> 
     return config
 
 
-def _empty(name: str, config: Any, per_token: bool) -> Any:
+def _empty(name: str, config: Any, purpose: str) -> Any:
     try:
-        return _auto_class(per_token).from_config(config, dtype=torch.float32, trust_remote_code=False)
-    except ValueError as error:
-        task = "language modelling" if per_token else "text classification"
+        return _auto_class(purpose).from_config(config, dtype=torch.float32, trust_remote_code=False)
+    except (TypeError, ValueError) as error:
+        # Of several classes for a type it takes the one that `architectures` names, or fails to.
         raise ExperimentError(
-            f"model.name must be a model that transformers has for {task}, but {name} is of type "
+            f"model.name must be a model that transformers has for {purpose}, but {name} is of type "
             f"{config.model_type} ({_line(error)}); choose another"
         ) from error
 
 
-def _load(name: str, config: Any, per_token: bool) -> Any:
+def _load(name: str, config: Any, purpose: str) -> Any:
     try:
-        network, found = _auto_class(per_token).from_pretrained(
+        network, found = _auto_class(purpose).from_pretrained(
             _folder(name),
             config=config,
             dtype=torch.float32,
@@ -227,6 +308,45 @@ def _check_is_causal(name: str, config: Any) -> None:
         )
 
 
+def _num_channels(config: Any) -> int:
+    return getattr(_of_vision(config), "num_channels", 3)
+
+
+def _of_vision(config: Any) -> Any:
+    """Where a configuration speaks of images: in a part of its own where the model knows texts too."""
+    return getattr(config, "vision_config", config)
+
+
+def _from_bytes(name: str, num_channels: int) -> tuple[Tensor, Tensor]:
+    """Factor and summand of each channel that make of bytes the pixels that the model was trained on."""
+    try:
+        content = json.loads((_folder(name) / _PIXELS).read_bytes())
+        unit = content.get("rescale_factor", 1 / 255) if content.get("do_rescale", True) else 1.0
+        if content.get("do_flip_channel_order", False):
+            raise ValueError("it has do_flip_channel_order")
+        is_normalised = content.get("do_normalize", True)
+        mean, std = (
+            torch.tensor(content[key] if is_normalised else usual, dtype=torch.float64).expand(num_channels)
+            for key, usual in (("image_mean", 0.0), ("image_std", 1.0))
+        )
+        return unit / std, -mean / std
+    except Exception as error:
+        # What may stand in a file in the place of a number is of any type.
+        raise ExperimentError(
+            f"a pretrained model for images must say in {_PIXELS} how its pixels are scaled, with image_mean "
+            f"and image_std, but that of {name} cannot be used ({type(error).__name__}: {_line(error)}); put "
+            "back the file, or choose another model"
+        ) from error
+
+
+def _from_store(factor: Tensor, summand: Tensor, data: DataShape) -> tuple[Tensor, Tensor]:
+    """The same for images as the store gives them."""
+    mean, std = (
+        torch.tensor(values, dtype=torch.float64) for values in (data.mean or (0.0,), data.std or (1.0,))
+    )
+    return (factor * std).float(), (factor * mean + summand).float()
+
+
 def _has_token_types(config: Any) -> bool:
     return (getattr(config, "type_vocab_size", None) or 0) > 1
 
@@ -247,9 +367,14 @@ def _num_positions(network: Any) -> int | None:
     return positions
 
 
-def _auto_class(per_token: bool) -> Any:
-    transformers = _transformers()
-    return transformers.AutoModelForCausalLM if per_token else transformers.AutoModelForSequenceClassification
+def _purpose(data: DataShape, per_token: bool) -> str:
+    if data.num_tokens is None:
+        return "image classification"
+    return "language modelling" if per_token else "text classification"
+
+
+def _auto_class(purpose: str) -> Any:
+    return getattr(_transformers(), _CLASSES[purpose])
 
 
 def _transformers() -> Any:

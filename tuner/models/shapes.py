@@ -22,6 +22,10 @@ class Described(Protocol):
     def padding(self) -> int | None: ...
     @property
     def separator(self) -> int | None: ...
+    @property
+    def mean(self) -> tuple[float, ...] | None: ...
+    @property
+    def std(self) -> tuple[float, ...] | None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,10 @@ class DataShape:
     """the token at the end of short rows, below `num_tokens`; None: every row is full"""
     separator: int | None = None
     """the token after which the second text of a pair begins; None: rows are no pairs, or none tells"""
+    mean: tuple[float, ...] | None = None
+    """that was taken from each channel of images, or feature; None: nothing"""
+    std: tuple[float, ...] | None = None
+    """by which the rest was divided"""
 
     @classmethod
     def of(cls, data: Described) -> DataShape:
@@ -44,6 +52,8 @@ class DataShape:
             num_tokens=data.num_tokens,
             padding=data.padding,
             separator=data.separator,
+            mean=data.mean,
+            std=data.std,
         )
 
 

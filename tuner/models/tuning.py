@@ -107,6 +107,11 @@ def _targets(network: Any, tuning: LoraTuning) -> list[str]:
     linear = [
         f"{prefix}.{n}" for n, module in layers.named_modules() if isinstance(module, nn.Linear | Conv1D)
     ]
+    if not linear:
+        raise ExperimentError(
+            "model.tuning lora needs linear layers, but a model of type "
+            f"{network.config.model_type} has none in its layers; use full or frozen"
+        )
     if tuning.targets == "all":
         return linear
     for target in tuning.targets:
@@ -147,7 +152,9 @@ def _depths(network: Any) -> dict[str, int]:
 
 def _layers(network: Any) -> tuple[str, nn.ModuleList]:
     """The list of the network's layers, and its name in `network.base_model`."""
-    num_layers = getattr(network.config.get_text_config(), "num_hidden_layers", None)
+    config = network.config.get_text_config()
+    # The layers of a convolutional network are its stages.
+    num_layers = getattr(config, "num_hidden_layers", None) or len(getattr(config, "depths", ()))
     for name, module in network.base_model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == num_layers:
             return name, module

@@ -56,6 +56,14 @@ class Points:
     def at(self, chosen: NDArray[np.bool_] | Ints | slice) -> "Points":
         return Points(self.tag[chosen], self.step[chosen], self.wall_time[chosen], self.value[chosen])
 
+    def span(self, tag: int) -> slice:
+        """Where the points of a tag lie."""
+        begin, end = np.searchsorted(self.tag, [tag, tag + 1])
+        return slice(int(begin), int(end))
+
+    def of(self, tag: int) -> "Points":
+        return self.at(self.span(tag))
+
     def before(self, later: "Points") -> "Points":
         """Of each tag what lies before the first step of `later`."""
         tags, first = np.unique(later.tag, return_index=True)

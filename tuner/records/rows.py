@@ -10,7 +10,7 @@ the columns that came later: they are absent.
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,23 +136,39 @@ def read_trials(path: Path) -> list[TrialRow]:
     Raises:
         ResultsError: it is damaged.
     """
-    try:
-        rows = [_row(cells) for cells in _read_cells(path.read_bytes().decode())]
-        if any(row.number < 0 for row in rows):
-            raise ValueError("a trial has a negative number")
-    except (OSError, ValueError, KeyError, csv.Error, RecursionError) as error:
-        raise ResultsError(
-            f"a table of trials must be as it was written, but {path} is not "
-            f"({type(error).__name__}: {error}); put back a copy of it"
-        ) from error
-    return rows
+    return TrialsTable(path).read()
 
 
-def _read_cells(text: str) -> list[dict[str, str]]:
+class TrialsTable:
+    """A table that is read again and again: rows that are as they were are not taken apart once more."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._columns: list[str] = []
+        self._rows: dict[tuple[str, ...], TrialRow] = {}
+        """By their cells."""
+
+    def read(self) -> list[TrialRow]:
+        """As `read_trials`; a row that is as it was is the same object."""
+        try:
+            columns, *lines = _read_cells(self._path.read_bytes().decode())
+            before = self._rows if columns == self._columns else {}
+            apart = _Apart(columns)
+            self._rows = {cells: before.get(cells) or apart.row(cells) for cells in map(tuple, lines)}
+        except (OSError, ValueError, KeyError, csv.Error, RecursionError) as error:
+            raise ResultsError(
+                f"a table of trials must be as it was written, but {self._path} is not "
+                f"({type(error).__name__}: {error}); put back a copy of it"
+            ) from error
+        self._columns = columns
+        return list(self._rows.values())
+
+
+def _read_cells(text: str) -> list[list[str]]:
+    """Names of the columns, then the rows."""
     if not text.endswith("\n"):
         raise ValueError("it ends in the middle of a line")
-    columns, *lines = csv.reader(io.StringIO(text, newline=""))
-    return [dict(zip(columns, line, strict=True)) for line in lines]
+    return list(csv.reader(io.StringIO(text, newline="")))
 
 
 def trials_frame(rows: Sequence[TrialRow]) -> "pd.DataFrame":
@@ -178,6 +194,23 @@ def column_names(rows: Iterable[TrialRow]) -> list[str]:
         for name in dict.fromkeys(name for row in rows for name in getattr(row, group))
     ]
     return ["number", "state", "reason", *groups, *_NUMBERS, "nodes"]
+
+
+def by_column(rows: Sequence[TrialRow]) -> dict[str, list[Any]]:
+    """Column to the values of all rows, as `flat` has them; None where a row lacks one."""
+    groups = {
+        prefix + name: [getattr(row, group).get(name) for row in rows]
+        for group, prefix in _GROUPS.items()
+        for name in dict.fromkeys(name for row in rows for name in getattr(row, group))
+    }
+    return {
+        "number": [row.number for row in rows],
+        "state": [row.state.value for row in rows],
+        "reason": [row.reason for row in rows],
+        **groups,
+        **{name: [getattr(row, name) for row in rows] for name in _NUMBERS},
+        "nodes": [",".join(row.nodes) for row in rows],
+    }
 
 
 def flat(row: TrialRow) -> dict[str, Any]:
@@ -216,33 +249,41 @@ def _cells(row: TrialRow) -> dict[str, str]:
     )
 
 
-def _row(cells: Mapping[str, str]) -> TrialRow:
-    def group(prefix: str) -> dict[str, str]:
-        return {
-            column[len(prefix) :]: cell
-            for column, cell in cells.items()
-            if column.startswith(prefix) and cell
-        }
+class _Apart:
+    """Takes the rows of a table apart."""
 
-    return TrialRow(
-        number=int(cells["number"]),
-        state=TrialState(cells["state"]),
-        params={name: json.loads(cell) for name, cell in group("param/").items()},
-        reason=cells["reason"],
-        best={name: float(cell) for name, cell in group("best/").items()},
-        last={name: float(cell) for name, cell in group("last/").items()},
-        objectives={name: float(cell) for name, cell in group("objective/").items()},
-        reports=int(cells["reports"]),
-        steps=_whole(cells["steps"]),
-        seconds=_number(cells["seconds"]),
-        gpu_seconds=_number(cells["gpu_seconds"]),
-        nodes=tuple(cells["nodes"].split(",")) if cells["nodes"] else (),
-        retries=_whole(cells.get("retries", "")) or 0,
-        confirms=_whole(cells.get("confirms", "")),
-        seed=_whole(cells.get("seed", "")),
-        donor=_whole(cells.get("donor", "")),
-        confirmed={name: float(cell) for name, cell in group("confirmed/").items()},
-    )
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._grouped = [
+            (place, group, column.removeprefix(prefix), json.loads if group == "params" else float)
+            for place, column in enumerate(columns)
+            for group, prefix in _GROUPS.items()
+            if column.startswith(prefix)
+        ]
+
+    def row(self, cells: Sequence[str]) -> TrialRow:
+        cell = dict(zip(self._columns, cells, strict=True))
+        groups: dict[str, dict[str, Any]] = {group: {} for group in _GROUPS}
+        for place, group, name, read in self._grouped:
+            if cells[place]:
+                groups[group][name] = read(cells[place])
+        if int(cell["number"]) < 0:
+            raise ValueError("a trial has a negative number")
+        return TrialRow(
+            number=int(cell["number"]),
+            state=TrialState(cell["state"]),
+            reason=cell["reason"],
+            reports=int(cell["reports"]),
+            steps=_whole(cell["steps"]),
+            seconds=_number(cell["seconds"]),
+            gpu_seconds=_number(cell["gpu_seconds"]),
+            nodes=tuple(cell["nodes"].split(",")) if cell["nodes"] else (),
+            retries=_whole(cell.get("retries", "")) or 0,
+            confirms=_whole(cell.get("confirms", "")),
+            seed=_whole(cell.get("seed", "")),
+            donor=_whole(cell.get("donor", "")),
+            **groups,
+        )
 
 
 def _whole(cell: str) -> int | None:

@@ -12,8 +12,11 @@ Whoever keeps what the polls gave forgets, for each (trial, tag) in `cut`, the p
 adds those in `curves`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +33,8 @@ from tuner.results.curves import CurveFile, Place, TrialCurves
 from tuner.results.experiment_trials import ExperimentTrials
 from tuner.results.log_runs import LogRuns
 
+_UNKNOWN = -1
+"""The number of no tag."""
 _PART_POINTS = 1 << 16
 """So many are put in order at once; more is no faster and takes more memory."""
 
@@ -53,18 +58,38 @@ class Tables:
 
 @dataclass(frozen=True)
 class Changes:
-    """What is new since the last poll."""
+    """What is new since the last poll. Its tables are made when they are first asked for."""
 
-    trials: pd.DataFrame
-    """The rows that are new or other than before, as in `Tables.trials`."""
-    curves: pd.DataFrame
-    """The new points, as in `Tables.curves`."""
+    numbers: Sequence[int]
+    """Trials whose rows are new or other than before, or whose files have changed."""
+    points: Mapping[int, Points]
+    """Trial to its new points."""
     cut: Mapping[tuple[int, str], int]
     """(trial, tag) -> the step from which on all points that were told before no longer hold: the trial began
-    again from a checkpoint. Those that hold now are in `curves`."""
+    again from a checkpoint. Those that hold now are in `points`."""
+    follower: "Follower" = field(repr=False)
 
     def __bool__(self) -> bool:
-        return bool(len(self.trials) or len(self.curves) or self.cut)
+        return bool(self.numbers)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """The rows of `numbers`, as in `Tables.trials`."""
+        return self.follower.rows(self.numbers)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """The new points, as in `Tables.curves`."""
+        return _curves_frame(self.points, self.follower.tags)
+
+    def first_steps(self, tag: str) -> dict[int, int]:
+        """Trial to the step from which on its points of the tag are new, or no longer hold."""
+        first = {number: step for (number, each), step in self.cut.items() if each == tag}
+        for number, points in self.points.items():
+            new = points.of(self.follower.tags.get(tag, _UNKNOWN))
+            if len(new):
+                first[number] = min(int(new.step[0]), first.get(number, sys.maxsize))
+        return first
 
 
 def read_tables(folder: str | Path) -> Tables:
@@ -78,7 +103,7 @@ def read_tables(folder: str | Path) -> Tables:
     return follower.tables
 
 
-class _Trials(Protocol):
+class Trials(Protocol):
     """Whose trials they are: ours, or runs in somebody else's logs."""
 
     def poll(self) -> set[int]: ...
@@ -87,22 +112,28 @@ class _Trials(Protocol):
     def frame(self, numbers: Sequence[int], curves: Mapping[int, TrialCurves]) -> pd.DataFrame: ...
 
 
+def _trials_in(folder: Path) -> Trials:
+    paths = ExperimentPaths(folder)
+    return ExperimentTrials(paths) if paths.experiment_yaml.is_file() else LogRuns(folder)
+
+
 class Follower:
     """Reads a folder again and again, each time only what is new.
 
     Files of trials that have ended are not looked at again. 2,000 trials of which few have changed take some
     milliseconds; of logs that are not ours, where any file may grow, some 50.
 
+    Args:
+        trials: those of the folder, where somebody follows them already; he polls them and calls `read_on`.
+
     Raises:
         ResultsError: as `read_tables`.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, trials: Trials | None = None) -> None:
         self.folder = Path(folder)
-        paths = ExperimentPaths(self.folder)
-        is_ours = paths.experiment_yaml.is_file()
-        self._trials: _Trials = ExperimentTrials(paths) if is_ours else LogRuns(self.folder)
-        self._tags: Tags = {}
+        self.tags: Tags = {}
+        self._trials = _trials_in(self.folder) if trials is None else trials
         self._curves: dict[int, TrialCurves] = {}
         self._watched: set[int] = set()
         self._has_read = False
@@ -110,7 +141,10 @@ class Follower:
 
     def poll(self) -> Changes:
         """What is new since the last call; the first time all there is."""
-        changed = self._trials.poll()
+        return self.read_on(self._trials.poll())
+
+    def read_on(self, changed: AbstractSet[int]) -> Changes:
+        """As `poll`, where these are the trials that are new or have changed."""
         for number in sorted(changed):
             known = self._curves.get(number)
             if known is None:
@@ -118,25 +152,23 @@ class Follower:
             else:
                 known.move(self._trials.places(number))
         watched = sorted(self._watched | changed)
-        is_first = not self._has_read
         touched = self._read({number: self._curves[number].grown() for number in watched})
         settled = {number: self._curves[number].settle() for number in sorted(touched)}
         self._watched = {
             number for number in watched if not self._trials.is_settled(number, self._curves[number])
         }
-        names = list(self._tags)
+        names = list(self.tags)
         changes = Changes(
-            trials=self._frame(sorted(changed | touched)),
-            curves=_curves_frame({number: new for number, (new, _) in settled.items()}, self._tags),
+            numbers=sorted(changed | touched),
+            points={number: new for number, (new, _) in settled.items()},
             cut={
                 (number, names[tag]): step
                 for number, (_, cut) in settled.items()
                 for tag, step in cut.items()
             },
+            follower=self,
         )
-        if is_first:
-            self._tables = Tables(changes.trials, changes.curves)
-        elif changes:
+        if changes:
             self._tables = None
         return changes
 
@@ -145,16 +177,40 @@ class Follower:
         """All that the polls have found so far."""
         if self._tables is None:
             points = {number: self._curves[number].points for number in sorted(self._curves)}
-            self._tables = Tables(self._frame(list(points)), _curves_frame(points, self._tags))
+            self._tables = Tables(self.rows(list(points)), _curves_frame(points, self.tags))
         return self._tables
+
+    def of_trial(self, number: int, tag: str) -> Points:
+        """A trial's points of one tag."""
+        known = self._curves.get(number)
+        return Points.none() if known is None else known.points.of(self.tags.get(tag, _UNKNOWN))
+
+    def of_tag(self, tag: str, numbers: Iterable[int] | None = None) -> pd.DataFrame:
+        """The points of one tag, of some trials only: columns of `Tables.curves` without `tag`."""
+        chosen = sorted(self._curves if numbers is None else set(numbers))
+        points = [self.of_trial(number, tag) for number in chosen]
+        sizes = np.fromiter(map(len, points), np.int64, len(points))
+        trial, every = np.repeat(np.array(chosen, np.int64), sizes), concatenate(points)
+        frame: pd.DataFrame = pd.DataFrame(
+            {"trial": trial, "step": every.step, "wall_time_s": every.wall_time, "value": every.value}
+        )
+        return frame
+
+    def rows(self, numbers: Sequence[int]) -> pd.DataFrame:
+        """The rows of these trials, as in `Tables.trials`."""
+        frame = self._trials.frame(numbers, self._curves)
+        points = {number: self._curves[number].points for number in numbers}
+        summaries = _summaries(points, self.tags, has_last="reports" not in frame)
+        whole: pd.DataFrame = pd.concat([frame, *summaries], axis=1)
+        return whole
 
     def _read(self, grown: Mapping[int, Sequence[CurveFile]]) -> set[int]:
         """Reads what is new in the files; the trials that have files that changed."""
         touched = {number for number, files in grown.items() if files}
         files = [file for number in grown for file in grown[number]]
-        waiting = curve_cache.restore(self.folder, files, self._tags) if not self._has_read else files
+        waiting = curve_cache.restore(self.folder, files, self.tags) if not self._has_read else files
         try:
-            for file, points in read_on(waiting, self._tags):
+            for file, points in read_on(waiting, self.tags):
                 file.take(points)
         except OSError as error:
             raise ResultsError(
@@ -162,16 +218,9 @@ class Follower:
                 f"correct its rights, or move it away."
             ) from error
         if not self._has_read:
-            curve_cache.keep(self.folder, files, waiting, self._tags)
+            curve_cache.keep(self.folder, files, waiting, self.tags)
         self._has_read = True
         return touched
-
-    def _frame(self, numbers: list[int]) -> pd.DataFrame:
-        frame = self._trials.frame(numbers, self._curves)
-        points = {number: self._curves[number].points for number in numbers}
-        summaries = _summaries(points, self._tags, has_last="reports" not in frame)
-        whole: pd.DataFrame = pd.concat([frame, *summaries], axis=1)
-        return whole
 
 
 def _curves_frame(points: Mapping[int, Points], tags: Tags) -> pd.DataFrame:

@@ -128,8 +128,8 @@ def _difference(before: Points, now: Points) -> tuple[Points, dict[int, int]]:
     cut: dict[int, int] = {}
     new = np.ones(len(now), bool)
     for tag in np.unique(before.tag).tolist():
-        old, first = _of_tag(before, tag)
-        kept, begin = _of_tag(now, tag)
+        place = now.span(tag)
+        old, kept, begin = before.of(tag), now.at(place), place.start
         num_same = _num_same(old, kept)
         if num_same < len(old):
             steps = [int(points.step[num_same]) for points in (old, kept) if num_same < len(points)]
@@ -137,11 +137,6 @@ def _difference(before: Points, now: Points) -> tuple[Points, dict[int, int]]:
             num_same = int(np.searchsorted(kept.step, cut[tag]))
         new[begin : begin + num_same] = False
     return now.at(new), cut
-
-
-def _of_tag(points: Points, tag: int) -> tuple[Points, int]:
-    begin, end = np.searchsorted(points.tag, [tag, tag + 1])
-    return points.at(slice(begin, end)), int(begin)
 
 
 def _num_same(old: Points, now: Points) -> int:

@@ -21,7 +21,7 @@ from tuner.execution.state import SearchState, directions
 from tuner.records.confirmation import note
 from tuner.records.notes import Note, read_notes
 from tuner.records.paths import ExperimentPaths
-from tuner.records.rows import TrialRow, read_trials, trials_frame
+from tuner.records.rows import TrialRow, TrialsTable, trials_frame
 from tuner.records.states import TrialState
 from tuner.results.curves import Place, TrialCurves
 from tuner.spec import ConfirmSpec, SearchSpec
@@ -47,6 +47,7 @@ class ExperimentTrials:
         self._stamps: tuple[Stamp, Stamp] | None = None
         self._noted: Stamp = None
         self._log: _Log | None = None
+        self._table = TrialsTable(paths.trials_csv)
 
     def poll(self) -> set[int]:
         return self._poll_rows() | (self._poll_notes() & self.rows.keys())
@@ -79,9 +80,9 @@ class ExperimentTrials:
 
     def is_settled(self, number: int, curves: TrialCurves) -> bool:
         """Whether its curves have all that the trial has reported, and it does not train."""
-        row = self.rows[number]
+        row = self.rows.get(number)
         num_read = int(curves.points.step.max(initial=0))
-        return row.state is not TrialState.RUNNING and num_read >= row.reports
+        return row is None or (row.state is not TrialState.RUNNING and num_read >= row.reports)
 
     def frame(self, numbers: Sequence[int], curves: Mapping[int, TrialCurves]) -> pd.DataFrame:
         """Columns `number`, `name`, those of `trials.csv`, and `tags` and `note` where there are notes."""
@@ -99,11 +100,12 @@ class ExperimentTrials:
             self.rows = self._read_table()
         else:
             self.rows = self._replay(has_table=table is not None)
-        return {number for number, row in self.rows.items() if row != before.get(number)}
+        changed = (row for number, row in self.rows.items() if row is not before.get(number))
+        return {row.number for row in changed if row != before.get(row.number)}
 
     def _read_table(self) -> dict[int, TrialRow]:
-        path = self._paths.trials_csv
-        return {row.number: row for row in read_trials(path)} if path.is_file() else {}
+        is_there = self._paths.trials_csv.is_file()
+        return {row.number: row for row in self._table.read()} if is_there else {}
 
     def _replay(self, *, has_table: bool) -> dict[int, TrialRow]:
         """The rows by `decisions.jsonl`; where that is damaged by the table, if there is one."""

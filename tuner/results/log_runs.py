@@ -85,6 +85,10 @@ class LogRuns:
         moved = self._regroup() if self._find() or not self._runs else set()
         return moved | {number for number, run in enumerate(self._runs) if run.read_hparams()}
 
+    @property
+    def numbers(self) -> list[int]:
+        return list(range(len(self._runs)))
+
     def places(self, number: int) -> list[Place]:
         return self._runs[number].places
 

@@ -28,9 +28,11 @@ def is_done(
     paths: ExperimentPaths, rows: Sequence[TrialRow], num_trials: int, confirmation: Confirmation | None
 ) -> bool:
     """Whether there is nothing left to do; arguments as of `standing_of`."""
-    has_all = len(search_rows(rows)) >= num_trials or end_of(paths) is not None
+    if not all(row.state.is_finished() for row in rows):
+        return False
     is_confirmed = confirmation is None or confirmation.num_missing == 0
-    return has_all and is_confirmed and all(row.state.is_finished() for row in rows)
+    # The log may be long: it is looked at last.
+    return is_confirmed and (len(search_rows(rows)) >= num_trials or end_of(paths) is not None)
 
 
 def end_of(paths: ExperimentPaths) -> dict[str, Any] | None:

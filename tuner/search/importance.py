@@ -5,7 +5,7 @@
 
 PED-ANOVA (Watanabe et al., https://arxiv.org/abs/2304.10255; with conditions https://arxiv.org/abs/2601.20800)
 asks in what the best tenth of the trials differs from all; parameters that only some trials have are compared
-within those. fANOVA (Hutter et al., 2014) fits a forest to all values; it takes ten times as long, and knows
+within those. fANOVA (Hutter et al., 2014) fits trees to all values; it takes ten times as long, and knows
 only parameters that every trial has.
 
 Both describe the trials that there are, which a searcher has drawn where it hoped for good ones.
@@ -49,8 +49,8 @@ class Importance(NamedTuple):
     name: str
     share: float
     """Of all parameters' importances, which are 1 together."""
-    spread: float | None
-    """Standard deviation of `share` over resamplings of the trials; None where that takes too long."""
+    spread: float
+    """Standard deviation of `share`: by PED-ANOVA over resamplings of the trials, by fANOVA between trees."""
 
 
 def importances(
@@ -60,42 +60,69 @@ def importances(
     trials = [_trial(space, params, value) for params, value in tried]
     if len(trials) < MIN_TRIALS or len({trial.value for trial in trials}) < 2:
         return []
-    shares = _shares(trials, mode, method)
-    spreads = _spreads(trials, mode) if method == "ped_anova" else {}
-    return [Importance(name, share, spreads.get(name)) for name, share in shares.items()]
+    found = _by_ped_anova(trials, mode) if method == "ped_anova" else _by_fanova(trials, mode)
+    return sorted(found, key=lambda each: -each.share)
 
 
-def _spreads(trials: Sequence[FrozenTrial], mode: Mode) -> dict[str, float]:
-    """By bootstrap; a parameter that a resampling lacks counts as unimportant there."""
+def inside(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Without values outside their domains, as an older space may have left them."""
+    return {
+        parameter.name: params[parameter.name]
+        for parameter in space.parameters
+        if parameter.name in params and parameter.domain.contains(params[parameter.name])
+    }
+
+
+def _by_ped_anova(trials: Sequence[FrozenTrial], mode: Mode) -> list[Importance]:
+    """Spreads by bootstrap; a parameter that a resampling lacks counts as unimportant there."""
     draw = random.Random(0)
     size = min(len(trials), MOST_RESAMPLED)
-    drawn = [_shares(draw.choices(trials, k=size), mode, "ped_anova") for _ in range(NUM_RESAMPLED)]
-    names = {name for shares in drawn for name in shares}
+    evaluator = PedAnovaImportanceEvaluator()
+    drawn = [_shares(_study(draw.choices(trials, k=size), mode), evaluator) for _ in range(NUM_RESAMPLED)]
     scale = math.sqrt(size / len(trials))
-    return {name: scale * statistics.stdev(shares.get(name, 0.0) for shares in drawn) for name in names}
+    return [
+        Importance(name, share, scale * statistics.stdev(shares.get(name, 0.0) for shares in drawn))
+        for name, share in _shares(_study(trials, mode), evaluator).items()
+    ]
 
 
-def _shares(trials: Sequence[FrozenTrial], mode: Mode, method: Method) -> dict[str, float]:
+def _by_fanova(trials: Sequence[FrozenTrial], mode: Mode) -> list[Importance]:
+    """Of each tree the shares; of these means and spreads."""
+    study = _study(trials, mode)
+    trees = [_shares_of_tree(study, seed) for seed in range(NUM_TREES)]
+    grown = [shares for shares in trees if shares]
+    return [_over_trees(name, [shares[name] for shares in grown]) for name in (grown[0] if grown else ())]
+
+
+def _over_trees(name: str, shares: Sequence[float]) -> Importance:
+    return Importance(name, float(statistics.mean(shares)), float(statistics.pstdev(shares)))
+
+
+def _shares_of_tree(study: optuna.Study, seed: int) -> dict[str, float]:
+    """None of a tree whose drawn trials all have the same value, of which Optuna makes an error."""
+    try:
+        return _shares(study, FanovaImportanceEvaluator(n_trees=1, seed=seed))
+    except RuntimeError:
+        return {}
+
+
+def _study(trials: Sequence[FrozenTrial], mode: Mode) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="minimize" if mode == "min" else "maximize")
     study.add_trials(trials)
-    if method == "ped_anova":
-        evaluator: BaseImportanceEvaluator = PedAnovaImportanceEvaluator()
-    else:
-        evaluator = FanovaImportanceEvaluator(n_trees=NUM_TREES, seed=0)
+    return study
+
+
+def _shares(study: optuna.Study, evaluator: BaseImportanceEvaluator) -> dict[str, float]:
     found: dict[str, float] = get_param_importances(study, evaluator=evaluator)
     return found
 
 
 def _trial(space: Space, params: Mapping[str, Any], value: float) -> FrozenTrial:
-    """Without a value outside its domain, as an older space may have left it."""
-    known = {
-        parameter.name: parameter.domain
-        for parameter in space.parameters
-        if parameter.name in params and parameter.domain.contains(params[parameter.name])
-    }
+    known = inside(space, params)
+    domains = {parameter.name: parameter.domain for parameter in space.parameters}
     return create_trial(
-        params={name: params[name] for name in known},
-        distributions={name: distribution(domain) for name, domain in known.items()},
+        params=known,
+        distributions={name: distribution(domains[name]) for name in known},
         value=value,
     )

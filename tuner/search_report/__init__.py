@@ -3,7 +3,7 @@
     write_report("results/digits_cnn")       # results/digits_cnn/report.html
 
 `outcome.py` gathers what is told, `words/` tells it as plain sentences and tables, `answers.py` packs what
-the views ask for, `bundle.py` makes one script of the dashboard's modules, `html.py` makes a page of it all.
+the views ask for, `html.py` makes a page of it all.
 """
 
 from tuner.search_report.writing import write_report

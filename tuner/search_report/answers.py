@@ -1,6 +1,6 @@
 """What the views of a report ask for, packed into its file: the dashboard's answers, smaller.
 
-    packed = pack(now, importance)
+    packed = pack(now, importances, dependences)
     packed.blocks["trials"]        # base64 of gzip of JSON
     packed.kept                    # of each tag how many points there are, and how many the file holds
 
@@ -22,6 +22,7 @@ import pandas as pd
 
 from tuner.dashboard import curve_bytes
 from tuner.dashboard.following import Followed
+from tuner.results.aggregate import Follower
 
 MOST_POINTS = 120_000
 MOST_DECISIONS = 10_000
@@ -51,11 +52,12 @@ class Packed:
     num_decisions_kept: int
 
 
-def pack(now: Followed, importances: Mapping[str, Json]) -> Packed:
+def pack(now: Followed, importances: Mapping[str, Json], dependences: Sequence[Json]) -> Packed:
     """All of an experiment that the views show.
 
     Args:
         importances: method -> the dashboard's answer for the searched metric.
+        dependences: the same of how that depends on some parameters.
     """
     details, decisions = now.details(), now.decisions()
     told = telling(decisions)
@@ -65,6 +67,7 @@ def pack(now: Followed, importances: Mapping[str, Json]) -> Packed:
         "details": details | {"metrics": [kept.tag for kept, _ in held]},
         "trials": now.trials(now.numbers),
         "importances": importances,
+        "dependences": dependences,
         "decisions": told,
         "timeline": now.timeline(),
     }
@@ -101,13 +104,13 @@ def _length(table: Json) -> int:
     return len(table["data"][table["columns"][0]])
 
 
-def _curves(curves: pd.DataFrame, tags: Sequence[str], num_compared: int) -> Iterator[tuple[Kept, bytes]]:
+def _curves(curves: Follower, tags: Sequence[str], num_compared: int) -> Iterator[tuple[Kept, bytes]]:
     """Of each tag, those that are compared first."""
-    points = [curve_bytes.of_tag(curves, tag) for tag in tags]
-    ends = 2 * curves["trial"].nunique()
+    points = [curves.of_tag(tag) for tag in tags]
+    ends = 2 * max((each["trial"].nunique() for each in points), default=0)
     most = shares([len(each) for each in points], num_compared, ends)
     for tag, every, num in zip(tags, points, most, strict=True):
-        encoded = curve_bytes.encode(coarse(every if num else every[:0]), "", num)
+        encoded = curve_bytes.encode(coarse(every if num else every[:0]), tag, "", num)
         begin, header = _header(encoded)
         yield Kept(tag, len(every), sum(header["counts"])), shuffled(encoded, begin)
 
@@ -153,7 +156,7 @@ def _header(encoded: bytes) -> tuple[int, Json]:
     return 4 + length, json.loads(encoded[4 : 4 + length])
 
 
-def _json(answer: Mapping[str, Any]) -> bytes:
+def _json(answer: Any) -> bytes:
     return json.dumps(rounded(answer), allow_nan=False, separators=(",", ":")).encode()
 
 

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from tuner.search_report import bundle
+from tuner.dashboard import bundle
 from tuner.search_report.words.parts import Listing, Section, Table
 
 OWN = Path(__file__).parent / "page"

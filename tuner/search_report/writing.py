@@ -1,6 +1,7 @@
 """From a folder to a report: reads all, tells it in words, writes one file."""
 
 from datetime import datetime, timezone
+from itertools import permutations
 from pathlib import Path
 
 from tuner.dashboard.answers import Answering
@@ -18,6 +19,9 @@ from tuner.search_report.words.held import held
 from tuner.search_report.words.logs import logged
 from tuner.search_report.words.parts import Section
 
+MOST_PAIRED = 3
+"""Parameters whose partial dependence is held by two."""
+
 
 def write_report(folder: str | Path, out: str | Path | None = None) -> Path:
     """Writes the report of an experiment's folder, or of any folder of TensorBoard logs; the file it wrote.
@@ -34,9 +38,10 @@ def write_report(folder: str | Path, out: str | Path | None = None) -> Path:
     file = folder / "report.html" if out is None else Path(out)
     _check_writable(file)
     importances = {"ped_anova": followed.importance(None, "ped_anova")}
+    dependences = _dependences(followed, importances["ped_anova"])
     written = datetime.now(timezone.utc)
     with followed.now(curves=True) as now:
-        packed = pack(now, importances)
+        packed = pack(now, importances, dependences)
         told = _words(now, folder, importances["ped_anova"], written)
         num_trials = len(now.numbers)
     subtitle = f"A report of {written:%Y-%m-%d %H:%M} UTC, by tuner."
@@ -67,6 +72,13 @@ def _followed(folder: Path) -> Followed:
             f"name one: tuner report {folder / several[0]}"
         )
     return Logs(folder.resolve())
+
+
+def _dependences(followed: Followed, importance: Json) -> list[Json]:
+    """On each parameter, and on each two of the most important ones, in both orders."""
+    names = [each["name"] for each in importance["importances"]]
+    asked = [*((name,) for name in names), *permutations(names[:MOST_PAIRED], 2)]
+    return [followed.dependence(None, each) for each in asked]
 
 
 def _words(now: Followed, folder: Path, importance: Json, written: datetime) -> list[Section]:

@@ -55,10 +55,11 @@ RULES: dict[str, TaskRules] = {
     "image_classification": TaskRules(
         metrics=CLASSIFICATION_METRICS,
         sources=("digits", "npz", "image_folder"),
-        models=("mlp", "cnn", "resnet"),
+        models=("mlp", "cnn", "resnet", "pretrained"),
         losses=_CLASSIFICATION_LOSSES,
         augmentations=(
-            *("rotate", "scale", "translate", "flip", "brightness", "contrast", "cutout"),
+            *("rotate", "scale", "translate", "flip"),
+            *("brightness", "contrast", "saturation", "hue", "crop", "cutout"),
             *_MASKS,
             *_MIXING,
         ),

@@ -24,7 +24,7 @@ from tuner.records.checkpoints import Checkpoint
 from tuner.records.paths import TrialPaths
 from tuner.records.states import TrialState
 from tuner.spec import PretrainedSpec, TrainSpec
-from tuner.training.augment import Augmentation
+from tuner.training.augment import Augmentation, images
 from tuner.training.checkpoints import (
     read_saved,
     restore,
@@ -104,6 +104,7 @@ class DeepSpeedTraining:
             self._task.num_outputs,
             store.manifest.padding,
             blank=_unused_token(store.manifest),
+            moments=_moments(store.manifest),
         )
         self._batches = Batches(
             store.split("train", self._cache),
@@ -419,6 +420,12 @@ def _size(parameter: torch.nn.Parameter) -> int:
 def _norm_of_grads(module: torch.nn.Module) -> float:
     grads = [p.grad for p in module.parameters() if p.grad is not None]
     return torch.nn.utils.get_total_norm(grads).item()
+
+
+def _moments(manifest: Manifest) -> images.Moments | None:
+    if manifest.mean is None or manifest.std is None:
+        return None
+    return manifest.mean, manifest.std
 
 
 def _unused_token(manifest: Manifest) -> int:

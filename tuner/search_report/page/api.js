@@ -82,6 +82,17 @@ export class Api {
     return { importances: [], n: 0, note };
   }
 
+  async dependence(metric, names) {
+    const [found, detail] = await Promise.all([json("dependences"), this.detail()]);
+    const isOf = ({ parameters }) => JSON.stringify(parameters.map(({ name }) => name)) === JSON.stringify(names);
+    const held = metric === null || metric === detail.metric ? found.find(isOf) : null;
+    if (held) return held;
+    const note =
+      `This report holds partial dependence of ${detail.metric} only, ` +
+      "on each parameter and on pairs of the three most important.";
+    return { mean: [], note };
+  }
+
   async trial(number) {
     const decisions = (await this.decisions()).filter(({ trial }) => trial === number);
     const faults = decisions.filter(({ action, state }) => action === "RETRY" || state === "FAILED");

@@ -38,8 +38,7 @@ def mattered(outcome: Outcome) -> Section:
 
 
 def _share(each: Any) -> str:
-    spread = "" if each["spread"] is None else f" ± {small(100 * each['spread'])}"
-    return f"{100 * each['importance']:.0f}{spread} %"
+    return f"{100 * each['importance']:.0f} ± {small(100 * each['spread'])} %"
 
 
 def _row(outcome: Outcome, parameter: Parameter, each: Any) -> tuple[str, str, str, str]:

@@ -35,6 +35,8 @@ class Augmentation:
     """the token that fills up short rows; None: every row is full, or is none of tokens"""
     blank: int = PADDING
     """the token that stands for a dropped one where every row is full"""
+    moments: images.Moments | None = None
+    """of each channel, that images are standardised with; None: they are not"""
 
     @property
     def is_on(self) -> bool:
@@ -58,7 +60,7 @@ class Augmentation:
             return tokens.drop(x, self.spec.token_dropout, places, self.padding, self.blank), y
         parameters = Parameters.draw(self.spec, places)
         if x.ndim == 4:
-            x = images.change(x, parameters)
+            x = images.change(x, parameters, self.moments)
         if self.spec.noise:
             x = x + self.spec.noise * places.normal(x)
         if x.ndim == 4:

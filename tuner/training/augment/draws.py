@@ -18,7 +18,7 @@ from torch import Tensor
 _FLOATS = 8
 """Float32 numbers that one step of Philox' counter gives."""
 
-PARAMETERS, VALUES = 1, 2
+PARAMETERS, VALUES, WINDOWS = 1, 2, 3
 """Streams, the highest word of the counter; that of 0 orders the rows (`tuner.data.epoch_order`)."""
 
 

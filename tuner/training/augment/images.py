@@ -1,9 +1,11 @@
-"""Images [rows, channels, height, width]: moved, mirrored, recoloured, masked; a row by its own numbers.
+"""Images [rows, channels, height, width]: cropped, moved, mirrored, recoloured, masked; a row by its numbers.
 
 Nothing is added up over rows or pixels, so a row comes out the same to the last bit in any batch.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,13 +16,22 @@ from torch.nn import functional
 from tuner.data.table import AnyArray
 from tuner.training.augment.parameters import Mask, Parameters
 
+Moments = tuple[Sequence[float], Sequence[float]]
+"""Mean and standard deviation of each channel."""
 
-def change(x: Tensor, parameters: Parameters) -> Tensor:
-    """Geometry first, then colour."""
+
+def change(x: Tensor, parameters: Parameters, moments: Moments | None) -> Tensor:
+    """Geometry first, then colour.
+
+    Args:
+        moments: that the images are standardised with; None: they are not.
+    """
     if parameters.warps:
         x = warp(x, parameters)
     if parameters.flips.any():
         x = torch.where(_per_row(parameters.flips, x), x.flip(3), x)
+    if parameters.recolours:
+        x = recolour(x, parameters, moments)
     if parameters.contrast is not None:
         x = x * _per_row(parameters.contrast, x)
     if parameters.brightness is not None:
@@ -35,17 +46,54 @@ def mask(x: Tensor, parameters: Parameters) -> Tensor:
 
 
 def warp(x: Tensor, parameters: Parameters) -> Tensor:
-    """Rotated about the centre, scaled and moved, bilinearly; beyond its edge an image goes on as it ends."""
+    """Cropped, rotated about the centre, scaled and moved, bilinearly; beyond its edge an image goes on as it
+    ends."""
     height, width = x.shape[2:]
     right, down = _centred(width, x.device)[None, None, :], _centred(height, x.device)[None, :, None]
     right = right - _plane(parameters.right * np.float32(width), x)
     down = down - _plane(parameters.down * np.float32(height), x)
     cos = _plane(np.cos(parameters.angle) / parameters.scale, x)
     sin = _plane(np.sin(parameters.angle) / parameters.scale, x)
-    source_right = cos * right - sin * down
-    source_down = sin * right + cos * down
+    window = parameters.window
+    source_right = _in_window(cos * right - sin * down, window.width, window.right, width)
+    source_down = _in_window(sin * right + cos * down, window.height, window.down, height)
     grid = torch.stack([source_right * (2 / width), source_down * (2 / height)], dim=3)
     return functional.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _in_window(places: Tensor, share: AnyArray, centre: AnyArray, size: int) -> Tensor:
+    """Where in the image the pixels of its window are, which is shown as large as the image."""
+    return places * _plane(share, places) + _plane(centre * np.float32(size), places)
+
+
+def recolour(x: Tensor, parameters: Parameters, moments: Moments | None) -> Tensor:
+    """Red, green and blue turned about the axis of grey, and moved to it or from it; their mean stays.
+
+    So it is in the unit of the pixels, in which alone equal channels are grey. x: [rows, 3, height, width].
+    """
+    red, green, blue = _pixels(x, moments).unbind(1)
+    grey = (red + green + blue) / 3
+    along = _plane(parameters.saturation * np.cos(parameters.hue), x)
+    across = _plane(parameters.saturation * np.sin(parameters.hue) / np.sqrt(3), x)
+    pixels = [
+        grey + along * (own - grey) + across * (before - after)
+        for own, before, after in ((red, blue, green), (green, red, blue), (blue, green, red))
+    ]
+    return _standardised(torch.stack(pixels, dim=1), moments)
+
+
+def _pixels(x: Tensor, moments: Moments | None) -> Tensor:
+    if moments is None:
+        return x
+    mean, std = (_per_channel(values, x) for values in moments)
+    return x * std + mean
+
+
+def _standardised(pixels: Tensor, moments: Moments | None) -> Tensor:
+    if moments is None:
+        return pixels
+    mean, std = (_per_channel(values, pixels) for values in moments)
+    return (pixels - mean) / std
 
 
 def _centred(size: int, device: torch.device) -> Tensor:
@@ -72,6 +120,11 @@ def _span(share: NDArray[np.float32], place: NDArray[np.float32], size: int, dev
 def _plane(values: AnyArray, x: Tensor) -> Tensor:
     """[rows, 1, 1]"""
     return torch.from_numpy(values.astype(np.float32)).to(x.device)[:, None, None]
+
+
+def _per_channel(values: Sequence[float], x: Tensor) -> Tensor:
+    """[1, channels, 1, 1]"""
+    return torch.tensor(values, dtype=torch.float32, device=x.device)[None, :, None, None]
 
 
 def _per_row(values: AnyArray, x: Tensor) -> Tensor:

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.spec.sections import AugmentSpec
-from tuner.training.augment.draws import PARAMETERS, Places
+from tuner.training.augment.draws import PARAMETERS, WINDOWS, Places
 
 Numbers = NDArray[np.float32]
-_COLUMNS = 14
+_COLUMNS = 16
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Parameters:
     """[rows] each."""
 
     warps: bool
-    """Whether there is a rotation, a scale or a translation at all."""
+    """Whether there is a rotation, a scale, a translation or a crop at all."""
     angle: Numbers
     """Radians, counterclockwise."""
     scale: Numbers
@@ -30,11 +30,18 @@ class Parameters:
     down: Numbers
     """Share of the height that the image is moved by."""
     right: Numbers
+    window: Window
     flips: NDArray[np.bool_]
     contrast: Numbers | None
     """Factor."""
     brightness: Numbers | None
     """Summand."""
+    recolours: bool
+    """Whether there is a saturation or a hue at all."""
+    saturation: Numbers
+    """Factor."""
+    hue: Numbers
+    """Radians, from red to green."""
     masks: tuple[Mask, ...]
     share: Numbers
     """Of a row's own values in a mixture; the next row has the rest."""
@@ -44,17 +51,32 @@ class Parameters:
         columns = places.uniform(PARAMETERS, _COLUMNS).T
         either_way = 2 * columns - 1
         return cls(
-            warps=bool(spec.rotate or spec.scale or spec.translate),
+            warps=bool(spec.rotate or spec.scale or spec.translate or spec.crop),
             angle=np.radians(spec.rotate * either_way[0]),
             scale=1 + spec.scale * either_way[1],
             down=spec.translate * either_way[2],
             right=spec.translate * either_way[3],
+            window=_window(spec.crop, places),
             flips=columns[4] < spec.flip,
             contrast=1 + spec.contrast * either_way[5] if spec.contrast else None,
             brightness=spec.brightness * either_way[6] if spec.brightness else None,
+            recolours=bool(spec.saturation or spec.hue),
+            saturation=1 + spec.saturation * either_way[14],
+            hue=np.radians(spec.hue * either_way[15]),
             masks=_masks(spec, columns),
             share=_shares(spec.mixup, columns[13]),
         )
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of an image that is shown; shares of its height and width."""
+
+    height: Numbers
+    width: Numbers
+    down: Numbers
+    """From the image's centre to the window's."""
+    right: Numbers
 
 
 @dataclass(frozen=True)
@@ -65,6 +87,13 @@ class Mask:
     width: Numbers
     top: Numbers
     left: Numbers
+
+
+def _window(crop: float, places: Places) -> Window:
+    columns = places.uniform(WINDOWS, 4).T
+    cut_height, cut_width = crop * columns[0], crop * columns[1]
+    down, right = cut_height * (columns[2] - 0.5), cut_width * (columns[3] - 0.5)
+    return Window(1 - cut_height, 1 - cut_width, down, right)
 
 
 def _masks(spec: AugmentSpec, columns: Numbers) -> tuple[Mask, ...]:

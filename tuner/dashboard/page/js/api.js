@@ -50,6 +50,10 @@ async function json(path) {
 
 export const experiments = () => json("/api/experiments");
 
+async function read(asked) {
+  return Curves.read(await (await answered(asked)).arrayBuffer());
+}
+
 /** A columnar table as one object a row. */
 function records({ columns, data }) {
   return (data[columns[0]] ?? []).map((_, index) =>
@@ -73,8 +77,11 @@ export class Api {
 
   /** Curves of a tag; of some trials only, where `numbers` are given. */
   async curves(tag, numbers = null) {
+    const early = numbers ? null : taken(`${this.base}/curves`);
+    const first = early && (await read(early).catch(() => null));
+    if (first?.tag === tag) return first;
     const query = new URLSearchParams({ tag, ...(numbers ? { trials: numbers.join(",") } : {}) });
-    return Curves.read(await (await get(`${this.base}/curves?${query}`)).arrayBuffer());
+    return read(fetch(`${this.base}/curves?${query}`));
   }
 
   /** All decisions, an object each. */
@@ -90,6 +97,15 @@ export class Api {
   /** Importances of the parameters for a metric; without one, for the experiment's. */
   importance(metric, method) {
     return json(`${this.base}/importance?${new URLSearchParams({ ...(metric ? { metric } : {}), method })}`);
+  }
+
+  /** How a metric depends on one parameter or on two; without a metric, the experiment's. */
+  dependence(metric, names) {
+    const query = new URLSearchParams([
+      ...(metric ? [["metric", metric]] : []),
+      ...names.map((name) => ["parameter", name]),
+    ]);
+    return json(`${this.base}/dependence?${query}`);
   }
 
   async trial(number) {

@@ -1,7 +1,9 @@
-// Two parameters and the mean of the metric over both: a cell has the colour that a trial of its mean would have.
+// Two parameters and the metric over both: contours in a forest of all trials, or the mean of the shown trials in cells.
+// A cell has the colour that a trial of its mean would have; those of contours run from the worst to the best of them.
 import { binsOf, mean } from "./bins.js";
 import { Card } from "./card.js";
 import { BINS, colours } from "./colours.js";
+import { dependenceOf, inWords, meaning, ofWhom, paintContours, squareAt, squaresOf } from "./dependence.js";
 import { choose, csv, setChoices } from "./dom.js";
 import { heading, number, shortNames } from "./format.js";
 import { PointsPlot, updatePoints } from "./scatter.js";
@@ -18,9 +20,19 @@ class CellsPlot extends PointsPlot {
     return ["No cells", "No trial has both parameters. Choose another second one."];
   }
 
+  /** What is told of both parameters, where contours are to be shown and can be. */
+  get told() {
+    const told = dependenceOf(this.store, this.columns());
+    return this.store.view.whyPlane === "contours" && told?.mean.length ? told : null;
+  }
+
   *paintMain(context) {
+    const { trials } = this.store;
     this.#fillCells();
-    for (const cell of this.cells.values()) this.#paintCell(context, cell);
+    const columns = this.columns().map((name) => trials.column(name));
+    this.squares = this.told ? squaresOf(this, columns, this.told) : [];
+    if (this.told) paintContours(context, this.squares, isBetterSmall(choice(this.store).value, this.store));
+    else for (const cell of this.cells.values()) this.#paintCell(context, cell);
     context.fillStyle = colours().text;
     context.globalAlpha = 0.5;
     for (const row of this.drawn()) context.fillRect(this.xs[row] - 1, this.ys[row] - 1, 2, 2);
@@ -74,21 +86,50 @@ class CellsPlot extends PointsPlot {
     ];
   }
 
-  /** Where no trial is under the pointer, the cell is told of. */
+  /** What is said of a place in pixels: the mean, of whom, and where. */
+  #wordsAt(px, py) {
+    const cell = this.told ? null : this.#cellAt(px, py);
+    if (cell) return this.#words(cell);
+    const found = squareAt(this.squares ?? [], px, py);
+    if (!found) return [];
+    const [x, y] = this.columns();
+    const { trials } = this.store;
+    const place = (name, at) => trials.column(name).labels?.[Math.round(at)] ?? number(at, 3);
+    const [atX, atY] = this.valueAt(px, py);
+    return [
+      `mean ${heading(choice(this.store).value)} ${inWords(found.mean, found.spread)}`,
+      "in the forest",
+      `${heading(x)} ${place(x, atX)}`,
+      `${heading(y)} ${place(y, atY)}`,
+    ];
+  }
+
+  /** Where no trial is under the pointer, the plane is told of. */
   point(row, x, y) {
     super.point(row, x, y);
-    const cell = row === null && this.x ? this.#cellAt(x, y) : null;
-    if (cell) this.tell(this.#words(cell), x, y);
+    const words = row === null && this.x ? this.#wordsAt(x, y) : [];
+    if (words.length) this.tell(words, x, y);
   }
 
   describe(row) {
-    const cell = this.#cellAt(...this.placeOf(row));
+    const words = this.#wordsAt(...this.placeOf(row));
     const { value } = choice(this.store);
     const own = `${heading(value)} ${number(this.store.trials.value(value, row))}`;
-    return [...super.describe(row), own, ...(cell ? [this.#words(cell).slice(0, 2).join(" ")] : [])];
+    return [...super.describe(row), own, ...(words.length ? [words.slice(0, 2).join(" ")] : [])];
   }
 
   csv() {
+    return this.told ? this.#csvOfContours(this.told) : this.#csvOfCells();
+  }
+
+  #csvOfContours({ parameters, mean: means, spread }) {
+    const lines = parameters[0].values.flatMap((x, i) =>
+      parameters[1].values.map((y, j) => [x, y, means[i][j], spread[i][j]]),
+    );
+    return csv([[...this.columns(), `mean ${choice(this.store).value}`, "spread"], ...lines]);
+  }
+
+  #csvOfCells() {
     const [x, y] = this.columns();
     const { value } = choice(this.store);
     const head = [x, y].flatMap((name) => [`${name} from`, `${name} to`]);
@@ -108,8 +149,17 @@ export class CellsView {
   constructor(store) {
     this.store = store;
     this.plot = new CellsPlot(store, "cells", "Mean over two parameters");
+    this.plane = choose(
+      "What the plane shows",
+      [
+        ["contours", "contours"],
+        ["cells", "cells"],
+      ],
+      "contours",
+      (whyPlane) => store.set({ whyPlane }),
+    );
     this.second = choose("Second parameter", [], "", (name) => pickSecond(store, name));
-    this.card = new Card("cells", "Two parameters", store, [this.second, this.plot.toolButtons()], {
+    this.card = new Card("cells", "Two parameters", store, [this.second, this.plane, this.plot.toolButtons()], {
       svg: () => this.plot.file(),
       csv: () => this.plot.csv(),
     });
@@ -126,6 +176,9 @@ export class CellsView {
       second,
     );
     updatePoints(this.plot, topics);
-    this.card.note.textContent = `mean ${heading(value)} of the shown trials`;
+    this.plane.value = this.store.view.whyPlane === "cells" ? "cells" : "contours";
+    const { told } = this.plot;
+    this.card.note.textContent = told ? `mean in a ${ofWhom(told)}` : `mean ${heading(value)} of the shown trials`;
+    this.card.note.title = told ? meaning(told) : (dependenceOf(this.store, this.plot.columns())?.note ?? "");
   }
 }

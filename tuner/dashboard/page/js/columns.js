@@ -158,7 +158,7 @@ export class Trials {
   }
 }
 
-function textOf(value) {
+export function textOf(value) {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 

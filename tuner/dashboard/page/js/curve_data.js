@@ -28,14 +28,9 @@ export class Curves {
       fields[name] = new Float64Array(buffer, at, total);
       at += 8 * total;
     }
-    return new Curves(
-      header.trials,
-      header.counts,
-      fields.step,
-      fields.time_s,
-      fields.value,
-      Boolean(header.is_thinned),
-    );
+    const { step, time_s, value } = fields;
+    const curves = new Curves(header.trials, header.counts, step, time_s, value, Boolean(header.is_thinned));
+    return Object.assign(curves, { tag: header.tag });
   }
 
   get numbers() {

@@ -37,6 +37,7 @@ export class Experiment {
     this.api = new Api(name);
     this.store = new Store(name);
     url.read(this.store, location.hash);
+    this.isConnected = true;
     this.facts = el("div", { class: "head-facts" });
     this.hints = el("div", { class: "hints" });
     this.control = new SearchControl(this.store, this.api);
@@ -174,11 +175,14 @@ export class Experiment {
       curves: (byTag) => this.store.patchCurves(byTag),
       state: (state) => {
         this.lastEventMs = state.event_age_s === null ? null : Date.now() - 1000 * state.event_age_s;
-        this.store.setDetail({ ...this.store.detail, ...(state.state ? { state: state.state } : {}) });
+        const { detail } = this.store;
+        if (state.state !== detail.state) this.store.setDetail({ ...detail, state: state.state });
+        else this.store.changed("facts");
       },
       connected: (is) => {
+        if (is === this.isConnected) return;
         this.isConnected = is;
-        this.store.changed("detail");
+        this.store.changed("facts");
       },
     });
   }
@@ -189,7 +193,7 @@ export class Experiment {
     if (!store.trials) return;
     if (topics.has("view") && store.tag && !store.curves.has(store.tag)) this.#readCurves();
     this.#showTab(topics);
-    if (topics.has("trials") || topics.has("detail")) this.#showFacts();
+    if (["trials", "detail", "facts"].some((topic) => topics.has(topic))) this.#showFacts();
     if (topics.has("detail")) this.#showHints();
     if (topics.has("detail")) this.control.update();
     this.bar.update(topics);
@@ -288,7 +292,7 @@ export class Experiment {
           name === "best" ? [" ", openBest] : null,
         ),
       ),
-      this.isConnected === false && detail.state === "running"
+      !this.isConnected && detail.state === "running"
         ? el("span", { class: "bad", role: "status" }, "not connected, trying again")
         : null,
     );

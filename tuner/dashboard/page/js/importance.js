@@ -12,12 +12,12 @@ const METHODS = {
   ped_anova: [
     "PED-ANOVA",
     "In which parameters the best tenth of the trials differs from all, in shares of 100 %. A line is one standard " +
-      "deviation to either side, over resampled trials.",
+      "deviation to either side, over resampled trials. A parameter that only some trials have is compared within those.",
   ],
   fanova: [
     "fANOVA",
-    "How much of the metric's variation a parameter explains in a forest fitted to all trials, in shares of 100 %; " +
-      "only of parameters that every trial has, and without a spread.",
+    "How much of the metric's variation a parameter explains in trees fitted to all trials, in shares of 100 %. A line " +
+      "is one standard deviation to either side, between the trees. Parameters that only some trials have are left out.",
   ],
 };
 
@@ -106,7 +106,7 @@ export class ImportanceView {
   #paint() {
     if (!this.layers.width || !this.found.length) return;
     const context = this.layers.clear("bars");
-    const most = Math.max(...this.found.map(({ importance, spread }) => importance + (spread ?? 0)));
+    const most = Math.max(...this.found.map(({ importance, spread }) => importance + spread));
     const left = Math.min(170, 0.4 * this.layers.width);
     const width = this.layers.width - left - TEXT - 12;
     const short = shortNames(choice(this.store).parameters);
@@ -124,7 +124,6 @@ export class ImportanceView {
     context.fillText(percent(importance), this.layers.width - 10, y);
     context.fillStyle = colours().accent;
     context.fillRect(left, y - 6, Math.max(1, scale * importance), 12);
-    if (spread === null) return;
     const [low, high] = [importance - spread, importance + spread].map((end) => left + scale * Math.max(0, end));
     context.fillStyle = colours().text;
     context.fillRect(low, y - 0.75, high - low, 1.5);
@@ -138,5 +137,5 @@ export class ImportanceView {
 }
 
 function inWords({ importance, spread }) {
-  return spread === null ? percent(importance) : `${percent(importance)} ± ${percent(spread)}`;
+  return `${percent(importance)} ± ${percent(spread)}`;
 }

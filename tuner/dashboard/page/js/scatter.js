@@ -177,7 +177,7 @@ function jitter(column, row) {
 }
 
 function wantsPoints(topics) {
-  return ["view", "trials", "detail", "colour", "size", "importance"].some((topic) => topics.has(topic));
+  return ["view", "trials", "detail", "colour", "size", "importance", "dependence"].some((topic) => topics.has(topic));
 }
 
 export function updatePoints(plot, topics) {

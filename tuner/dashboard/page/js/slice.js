@@ -1,9 +1,11 @@
-// A parameter against the metric: a dot a trial, with median and quartiles of the shown ones in bins.
+// A parameter against the metric: a dot a trial, with median and quartiles of the shown ones in bins, and how the
+// metric depends on it in a forest of all trials.
 import { binsOf, quartiles } from "./bins.js";
 import { Card } from "./card.js";
 import { colours } from "./colours.js";
-import { choose, setChoices } from "./dom.js";
-import { number, shortNames } from "./format.js";
+import { dependenceOf, inWords, lineAt, lineOf, meaning, ofWhom, paintBand, paintLine } from "./dependence.js";
+import { choose, csv, setChoices } from "./dom.js";
+import { heading, number, shortNames } from "./format.js";
 import { PointsPlot, updatePoints } from "./scatter.js";
 import { choice, pickParameter } from "./why_choice.js";
 
@@ -20,10 +22,19 @@ class SlicePlot extends PointsPlot {
     return ["No points", "No trial has a value of both yet. Choose another parameter or metric."];
   }
 
+  paintBack(context) {
+    super.paintBack(context);
+    const [name] = this.columns();
+    const told = dependenceOf(this.store, [name]);
+    this.line = told?.mean.length ? lineOf(this, this.store.trials.column(name), told) : [];
+    paintBand(context, this, this.line);
+  }
+
   *paintMain(context) {
     yield* super.paintMain(context);
     this.#summarise();
     context.globalAlpha = 1;
+    paintLine(context, this, this.line);
     this.summaries.forEach((summary) => summary && this.#paintSummary(context, summary));
   }
 
@@ -56,12 +67,42 @@ class SlicePlot extends PointsPlot {
     const [name] = this.columns();
     const index = this.bins.of(this.store.trials.value(name, row));
     const summary = this.summaries[index];
-    if (!summary) return super.describe(row);
-    const [lower, median, upper] = summary.quartiles.map((value) => number(value));
+    const [lower, median, upper] = (summary?.quartiles ?? []).map((value) => number(value));
+    const at = this.#lineAt(row);
     return [
       ...super.describe(row),
-      `${this.bins.text(index)}: ${summary.count} trials, median ${median}, half of them ${lower} – ${upper}`,
+      ...(summary
+        ? [`${this.bins.text(index)}: ${summary.count} trials, median ${median}, half of them ${lower} – ${upper}`]
+        : []),
+      ...(at ? [`the forest's mean here ${inWords(at.mean, at.spread)}`] : []),
     ];
+  }
+
+  #lineAt(row) {
+    return lineAt(this.line, this.px(this.store.trials.value(this.columns()[0], row)));
+  }
+
+  /** Where no trial is under the pointer, the line is told of. */
+  point(row, x, y) {
+    super.point(row, x, y);
+    const at = row === null && this.x ? lineAt(this.line, x) : null;
+    if (!at) return;
+    const [name, value] = this.columns();
+    const { labels } = this.store.trials.column(name);
+    const [place] = this.valueAt(x, y);
+    const words = labels ? labels[Math.round(place)] : number(place, 3);
+    this.tell([`mean ${heading(value)} ${inWords(at.mean, at.spread)}`, `${heading(name)} ${words}`], x, y);
+  }
+
+  csv() {
+    const { trials, colourColumn } = this.store;
+    const names = [...new Set(["number", "state", ...this.columns(), colourColumn])];
+    const rows = this.x ? this.drawn().sort((a, b) => trials.number(a) - trials.number(b)) : [];
+    const lines = rows.map((row) => {
+      const at = this.#lineAt(row);
+      return [...names.map((name) => trials.column(name).raw[row]), at?.mean ?? null, at?.spread ?? null];
+    });
+    return csv([[...names, "forest mean", "forest spread"], ...lines]);
   }
 }
 
@@ -88,6 +129,12 @@ export class SliceView {
     );
     updatePoints(this.plot, topics);
     const isCut = this.plot.isCut && !this.store.view.zoom.slice;
-    this.card.note.textContent = `median and quartiles in bins${isCut ? "; outliers cut, double-click for all" : ""}`;
+    const told = parameter && dependenceOf(this.store, [parameter]);
+    this.card.note.textContent = [
+      "bins: median and quartiles",
+      ...(told ? [told.note ? "no line" : `line: ${ofWhom(told)}`] : []),
+      ...(isCut ? ["outliers cut, double-click for all"] : []),
+    ].join("; ");
+    this.card.note.title = told ? (told.note ?? meaning(told)) : "";
   }
 }

@@ -30,6 +30,7 @@ export const DEFAULTS = {
   whyMethod: "ped_anova",
   whyParameter: null,
   whySecond: null,
+  whyPlane: "contours",
   part: "data",
   cell: null,
   allDecisions: false,
@@ -50,6 +51,7 @@ export class Store {
     this.decisions = null;
     this.timeline = null;
     this.importance = null;
+    this.dependence = new Map();
     this.view = structuredClone(DEFAULTS);
     this.filters = new Map();
     this.picks = [];

@@ -16,6 +16,7 @@ const TEXTS = {
   whyMethod: "method",
   whyParameter: "by",
   whySecond: "and",
+  whyPlane: "plane",
   part: "part",
   cell: "cell",
   large: "large",

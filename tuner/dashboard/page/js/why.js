@@ -1,5 +1,6 @@
 // Why: which parameters mattered for a metric, and how it depends on one of them, or on two.
 import { CellsView } from "./cells.js";
+import { dependenceKey } from "./dependence.js";
 import { el } from "./dom.js";
 import { ImportanceView } from "./importance.js";
 import { SliceView } from "./slice.js";
@@ -27,6 +28,7 @@ export class WhyView {
     if (!this.store.trials || !this.store.detail) return;
     const isOld = topics.has("trials") && performance.now() - this.readAt > READ_EVERY_MS;
     if (this.asked !== this.#question() || isOld) this.#read();
+    this.#readDependence();
     this.importance.update(this.isReading);
     this.slice.update(topics);
     this.cells.update(topics);
@@ -50,5 +52,32 @@ export class WhyView {
     this.isReading = false;
     store.importance = importance;
     store.changed("importance");
+  }
+
+  /** What the slices show; again after each reading of the importances, which say what they show at first. */
+  #readDependence() {
+    const { store } = this;
+    if (!store.importance || this.isReading) return;
+    if (this.readFor !== store.importance) this.due = new Set();
+    this.readFor = store.importance;
+    const { parameter, second } = choice(store);
+    for (const names of [[parameter], [parameter, second]]) {
+      const key = dependenceKey(store, names);
+      if (names.includes(null) || this.due.has(key)) continue;
+      this.due.add(key);
+      this.#ask(key, choice(store).metric, names);
+    }
+  }
+
+  async #ask(key, metric, names) {
+    const short = names.map((name) => name.slice("param/".length));
+    let told;
+    try {
+      told = await this.api.dependence(metric, short);
+    } catch (error) {
+      told = { mean: [], note: error.message };
+    }
+    this.store.dependence.set(key, told);
+    this.store.changed("dependence");
   }
 }

@@ -1,6 +1,7 @@
-"""ES modules as one script that a page may hold: a page opened from disk cannot load modules beside it.
+"""ES modules as one script: fifty requests become one, and a page opened from disk may hold it.
 
-    script(entry="report.js", folders=[own, dashboards])
+    script("app.js", [page])
+    script("report.js", [own, page])
 
 A module becomes a function that gives what it exports, in the order in which they import each other; of two
 with one name that of the earlier folder counts. Of the language's forms it knows those that the page uses:
