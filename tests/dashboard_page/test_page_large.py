@@ -21,15 +21,13 @@ def large(
     tmp_path_factory: pytest.TempPathFactory,
     served: Callable[[Path], Iterator[str]],
 ) -> Iterator[tuple[str, int]]:
-    """Where a search of so many trials is shown, with 100 points a curve, and how many there are by now."""
+    """Where a search of so many trials of at most 100 reports is shown, and how many there are by now."""
     root = tmp_path_factory.mktemp("large")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
         maker = importlib.import_module("make_results")
-        is_full = request.param == min(SIZES)
-        maker.make(
-            root / "large", trials=request.param, reports=100, gangs=16, seed=0, full=is_full, done=False
-        )
+        sizes = {"reports": 100, "gangs": 16, "seed": 0}
+        maker.make(root / "large", trials=request.param, full=False, done=False, **sizes)
     num_trials = len((root / "large" / "trials.csv").read_text().splitlines()) - 1
     for address in served(root):
         yield address, num_trials
