@@ -25,6 +25,8 @@ class FakeManifest:
     target_tokens: float = 3.5
     input_shape: tuple[int, ...] = (LENGTH,)
     separator: None = None
+    mean: None = None
+    std: None = None
 
 
 @dataclass(frozen=True)
