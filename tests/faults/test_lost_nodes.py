@@ -9,8 +9,6 @@ import pytest
 from folders import check
 from searches import MOMENTS, Search, Spot, environment, while_training
 
-from tuner.execution.decisions import read_decisions
-
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(600)]
 
 QUICK_TO_NOTICE = {
@@ -50,10 +48,13 @@ def lose_node_of(search: Search, rank: int) -> None:
     search.let_go()
 
 
-def has_been_lost(search: Search, spot: Spot) -> bool:
-    """Whether the newest of what the search says of the trial is that its gang was lost."""
-    lines = [line for line in read_decisions(search.paths.decisions) if line["trial"] == spot.number]
-    return lines[-1]["action"] == "RETRY"
+def losses(search: Search, spot: Spot) -> int:
+    """How often the gang of the trial was lost so far."""
+    return len(search.lines(spot.number, "RETRY"))
+
+
+def has_more_losses(search: Search, spot: Spot, before: int) -> bool:
+    return losses(search, spot) > before
 
 
 def test_the_search_goes_on_on_another_node(whole_of, search_of, cluster):
@@ -73,8 +74,9 @@ def test_the_search_waits_for_a_node_that_comes_back(whole_of, search_of, cluste
     search.begin()
     for moment in ("before the first report", "in a pause", "while training", "while confirming"):
         spot = MOMENTS[moment](search, whole)
+        before = losses(search, spot)
         lose_node_of(search, spot.rank)
-        search.wait_until(partial(has_been_lost, search, spot))
+        search.wait_until(partial(has_more_losses, search, spot, before))
         add_node(cluster)
     assert search.end() == 0, search.account("it failed")
     check(search.paths.root, whole)
