@@ -22,7 +22,7 @@ def _is_place(path: str) -> str:
     return as_path(path)
 
 
-def _file_list(value: Any) -> str | list[str]:
+def _file_list(value: Any) -> Any:
     files = value if isinstance(value, list) else [value]
     if not files or not all(isinstance(file, str) for file in files):
         raise broken_rule(
@@ -31,7 +31,7 @@ def _file_list(value: Any) -> str | list[str]:
         )
     for file in files:
         _is_place(file)
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _table_files(value: Any) -> Any:
