@@ -17,6 +17,7 @@ from tuner.data import prepare, remove_stages
 from tuner.data.pool import in_order
 from tuner.data.sealed import is_sealed
 from tuner.data.stages import Packed, Stage, Stages
+from tuner.errors import DataError
 from tuner.spec.sections import DataSpec
 
 TABULAR = "tabular_classification"
@@ -115,6 +116,43 @@ def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
         assert contents(store.path) == contents(plain.path)
         assert store.manifest.dropped.keys() == {"value_invalid", "label_missing"}
     assert len(kept(tmp_path / "kept")) == 1
+
+
+def with_broken_ones(name: str, folder: Path) -> dict[str, Any]:
+    """The section `data` of files, one of them empty; the first recording has no label."""
+    data = SOURCES[name].in_one(folder)
+    files = sorted(path for path in Path(data["source"]["path"]).rglob("*") if path.is_file())
+    if name == "audio":
+        (files[0].parent / "0.wav").write_bytes(files[0].read_bytes())
+    files[3].write_bytes(b"")
+    return data
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "reasons"),
+    [
+        ("audio", "audio_classification", {"label_missing", "file_empty"}),
+        ("image_folder", "image_classification", {"image_invalid"}),
+    ],
+)
+def test_broken_files_are_dropped_or_refused_as_without_stages(
+    name: str, task: str, reasons: set[str], tmp_path: Path
+) -> None:
+    data = with_broken_ones(name, tmp_path)
+    for seed in range(2):
+        section = {**data, "split": {**data["split"], "seed": seed}, "clean": {"invalid": "drop"}}
+        spec = DataSpec.model_validate(section)
+        plain = prepare(spec, task, tmp_path / "plain" / ".store")
+        store = prepare(spec, task, tmp_path / "kept" / ".store", searched=["data.split.seed"])
+        assert contents(store.path) == contents(plain.path)
+        assert store.manifest.dropped.keys() == reasons
+    spec = DataSpec.model_validate(data)
+    said = []
+    for folder, searched in (("plain", []), ("kept", ["data.split.seed"])):
+        with pytest.raises(DataError) as error:
+            prepare(spec, task, tmp_path / folder / ".store", searched=searched)
+        said.append(str(error.value))
+    assert said[0] == said[1]
 
 
 @pytest.mark.parametrize(
