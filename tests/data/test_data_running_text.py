@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tuner.data.pool import in_order
-from tuner.data.running_text import PIECE_BYTES, prepare_running
+from tuner.data.running_text import PIECE_BYTES, cut_into_rows, encode_running
 from tuner.data.scratch import scratch_in
 from tuner.data.split import SPLITS
 from tuner.data.tokens import PretrainedTokenizer, fit, from_json
@@ -56,7 +56,8 @@ def prepared(tmp_path: Path, text: str, tokenizer: object = "byte", piece_bytes:
     path.write_bytes(text.encode())
     with scratch_in(tmp_path / "scratch") as scratch:
         spec = spec_of(path, tokenizer)
-        rows = prepare_running({None: path}, spec, scratch, in_order, piece_bytes=piece_bytes)
+        tokens = encode_running({None: path}, spec, scratch, in_order, piece_bytes=piece_bytes)
+        rows = cut_into_rows(tokens, spec)
         return {
             name: [part.tolist() for part in rows.splits[name]] for name in SPLITS
         }, rows.tokenizer.to_json()

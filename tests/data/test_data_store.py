@@ -77,7 +77,7 @@ def test_a_failed_write_leaves_nothing_behind(
     def full_disk(*_: Any) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(store_module, "_write_bytes", full_disk)
+    monkeypatch.setattr(store_module, "write_bytes", full_disk)
     with pytest.raises(OSError, match="no space"):
         prepared(IRIS)
     assert not (tmp_path / "results").exists()
@@ -93,7 +93,7 @@ import os, sys
 from pathlib import Path
 from tuner.data import prepare, store
 from tuner.spec.sections import DataSpec
-store._write_bytes = lambda *_: os._exit(9)
+store.write_bytes = lambda *_: os._exit(9)
 spec = DataSpec.model_validate({"source": {"type": "sklearn", "name": "iris"}})
 prepare(spec, "tabular_classification", Path(sys.argv[1]))
 """

@@ -7,6 +7,7 @@ from tuner.data.order import epoch_order
 from tuner.data.shard_cache import ShardCache
 from tuner.data.sources import num_bytes
 from tuner.data.sources.two_class import bayes_accuracy
+from tuner.data.stages import remove_stages
 from tuner.data.store import Split, Store, fingerprint, localised, prepare, preprocess
 from tuner.data.table import Table
 from tuner.data.text import check_texts
@@ -29,6 +30,7 @@ __all__ = [
     "prepare",
     "preprocess",
     "read_inputs",
+    "remove_stages",
     "shards",
     "text_columns",
 ]

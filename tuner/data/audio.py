@@ -7,7 +7,7 @@ in memory are these, and one recording a thread. Mean and standard deviation are
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from tuner.data.rows import check_sizes, known_classes
 from tuner.data.sources.audio_files import wav_files
 from tuner.data.spectrogram import LogMel
 from tuner.data.split import SPLITS, groups_of, split_rows
+from tuner.data.stages import Packed, Stage, Stages
 from tuner.data.table import AnyArray, FloatArray, Table
 from tuner.data.wav import RecordingError, ignore_unknown_chunks, read_wav
 from tuner.errors import DataError
@@ -29,6 +30,22 @@ from tuner.spec.sections import AudioSpec, DataSpec
 
 _ROWS = 256
 """That are standardised at a time."""
+
+Spectrograms = tuple[FloatArray, list[RecordingError | None]]
+"""[files, 1, mels, frames], and for each file what is wrong with it."""
+
+
+def _pack(spectrograms: Spectrograms) -> Packed:
+    features, errors = spectrograms
+    about = [error and [error.reason, error.message] for error in errors]
+    return Packed({"features": features}, about)
+
+
+def _unpack(packed: Packed) -> Spectrograms:
+    return packed.arrays["features"], [error and RecordingError(*error) for error in packed.about]
+
+
+SPECTROGRAMS: Stage[Spectrograms] = Stage("spectrograms", ("audio",), _pack, _unpack)
 
 
 @dataclass(frozen=True)
@@ -42,16 +59,17 @@ class AudioRows:
     dropped: Mapping[str, Dropped]
 
 
-def prepare_audio(table: Table, spec: DataSpec) -> AudioRows:
+def prepare_audio(table: Table, spec: DataSpec, stages: Stages) -> AudioRows:
     """DataError for recordings that the task cannot use; it names the file."""
     audio = spec.audio or AudioSpec()
     work = _Work(table, spec, *_labelled(table, spec))
+    spectrograms_of = _reader(work, audio, stages)
     rows = _split(work)
-    train, rows["train"] = _read(work, rows["train"], audio)
+    train, rows["train"] = _read(work, rows["train"], spectrograms_of)
     rows = _with_known_labels(work, rows)
     features = {"train": train}
     for name in ("val", "test"):
-        features[name], rows[name] = _read(work, rows[name], audio)
+        features[name], rows[name] = _read(work, rows[name], spectrograms_of)
     check_sizes(rows, len(table.targets), spec, is_cut=table.parts is None)
     targets, class_names = known_classes(work.cleaned, rows["train"])
     assert class_names is not None
@@ -147,9 +165,24 @@ def _with_known_labels(work: _Work, rows: Mapping[str, Indices]) -> dict[str, In
     return {name: rows[name][is_known[rows[name]]] for name in SPLITS}
 
 
-def _read(work: _Work, rows: Indices, audio: AudioSpec) -> tuple[FloatArray, Indices]:
+def _reader(work: _Work, audio: AudioSpec, stages: Stages) -> Callable[[Indices], Spectrograms]:
+    """Of rows; where they are kept for other stores, all recordings are read at once."""
+    if not stages.keeps(SPECTROGRAMS):
+        return lambda rows: _spectrograms(list(work.cleaned.features[rows]), audio)
+    features, errors = stages.get(SPECTROGRAMS, lambda: _spectrograms(list(work.table.features), audio))
+
+    def of_rows(rows: Indices) -> Spectrograms:
+        places = work.kept[rows]
+        return features[places], [errors[place] for place in places]
+
+    return of_rows
+
+
+def _read(
+    work: _Work, rows: Indices, spectrograms_of: Callable[[Indices], Spectrograms]
+) -> tuple[FloatArray, Indices]:
     """Features of those of `rows` that can be read, and these rows."""
-    features, errors = _spectrograms(list(work.cleaned.features[rows]), audio)
+    features, errors = spectrograms_of(rows)
     for row, error in zip(rows, errors, strict=True):
         if error is not None:
             work.drop(error.reason, row, error)
@@ -157,8 +190,7 @@ def _read(work: _Work, rows: Indices, audio: AudioSpec) -> tuple[FloatArray, Ind
     return (features, rows) if is_read.all() else (features[is_read], rows[is_read])
 
 
-def _spectrograms(files: Sequence[str], audio: AudioSpec) -> tuple[FloatArray, list[RecordingError | None]]:
-    """[files, 1, mels, frames], and for each file what is wrong with it."""
+def _spectrograms(files: Sequence[str], audio: AudioSpec) -> Spectrograms:
     log_mel = LogMel(audio)
     features = np.zeros((len(files), 1, audio.mels, audio.num_frames), dtype=np.float32)
 

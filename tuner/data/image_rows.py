@@ -12,13 +12,30 @@ from tuner.data.columns import Columns, StoredColumns, no_texts
 from tuner.data.images import decode_files
 from tuner.data.manifest import Dropped
 from tuner.data.origins import Indices, Ledger
+from tuner.data.pixels import Bytes
 from tuner.data.pool import MapChunks
 from tuner.data.rows import Work, check_sizes, known_classes, split, with_known_labels
 from tuner.data.scratch import Picked, Scratch
 from tuner.data.split import SPLITS
+from tuner.data.stages import Packed, Stage, Stages
 from tuner.data.table import AnyArray, Table
 from tuner.errors import DataError
 from tuner.spec.sections import DataSpec, ImageSpec
+
+Decoded = tuple[Bytes, dict[int, str]]
+"""As `decode_files` returns them."""
+
+
+def _pack(decoded: Decoded) -> Packed:
+    images, wrong = decoded
+    return Packed({"images": images}, list(wrong.items()))
+
+
+def _unpack(packed: Packed) -> Decoded:
+    return packed.arrays["images"], dict(packed.about)
+
+
+DECODED: Stage[Decoded] = Stage("images", ("image",), _pack, _unpack)
 
 
 @dataclass(frozen=True)
@@ -30,13 +47,18 @@ class ImageRows:
     dropped: Mapping[str, Dropped]
 
 
-def prepare_images(table: Table, spec: DataSpec, scratch: Scratch, map_chunks: MapChunks) -> ImageRows:
+def prepare_images(
+    table: Table, spec: DataSpec, scratch: Scratch, map_chunks: MapChunks, stages: Stages
+) -> ImageRows:
     """Of a table of files; DataError where they cannot be trained on. The images lie in `scratch`."""
     assert table.origins is not None
     image = spec.image or ImageSpec()
-    images, wrong = decode_files(
-        list(table.features), image.mode, image.size, zeros=scratch.zeros, map_chunks=map_chunks
-    )
+
+    def decode() -> Decoded:
+        files = list(table.features)
+        return decode_files(files, image.mode, image.size, zeros=scratch.zeros, map_chunks=map_chunks)
+
+    images, wrong = stages.get(DECODED, decode)
     ledger = Ledger(table.origins)
     kept = _usable(wrong, len(images), spec.clean.invalid, ledger)
     targets, class_names = to_classes(Table(kept, table.targets[kept]))

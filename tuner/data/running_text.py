@@ -27,9 +27,10 @@ from tuner.data.pool import MapChunks
 from tuner.data.scratch import Scratch
 from tuner.data.sources.files import broken_line, reason
 from tuner.data.split import SPLITS
+from tuner.data.stages import Packed, Stage
 from tuner.data.table import AnyArray, Table
 from tuner.data.text import TextRows
-from tuner.data.tokens import BEFORE_SPACE, TokenArray, fit, from_json
+from tuner.data.tokens import BEFORE_SPACE, TokenArray, Tokenizer, fit, from_json
 from tuner.errors import DataError
 from tuner.spec.sections import DataSpec, TextSpec
 from tuner.spec.sections import Split as SplitSpec
@@ -95,27 +96,61 @@ def _blocks_of(paths: Iterable[Path]) -> Iterator[bytes]:
             yield b"\n"
 
 
-def prepare_running(
+@dataclass(frozen=True)
+class RunningTokens:
+    """The tokens of each split, one after the other."""
+
+    tokenizer: Tokenizer
+    splits: Mapping[str, TokenArray]
+    with_text: frozenset[str]
+    """The splits that have any text."""
+
+
+def _pack(tokens: RunningTokens) -> Packed:
+    about = {"tokenizer": tokens.tokenizer.to_json(), "with_text": sorted(tokens.with_text)}
+    return Packed(tokens.splits, about)
+
+
+def _unpack(packed: Packed) -> RunningTokens:
+    splits, about = packed
+    return RunningTokens(from_json(about["tokenizer"]), splits, frozenset(about["with_text"]))
+
+
+TOKENS: Stage[RunningTokens] = Stage("tokens", ("split", "text.tokenizer"), _pack, _unpack)
+
+
+def encode_running(
     files: Files, spec: DataSpec, scratch: Scratch, map_chunks: MapChunks, *, piece_bytes: int = PIECE_BYTES
-) -> TextRows:
-    """Of the text in `files`; DataError where it cannot be used. The tokens lie in `scratch`."""
+) -> RunningTokens:
+    """Of the text in `files`; DataError where it cannot be read. The tokens lie in `scratch`."""
     text = spec.text or TextSpec()
     parts = _parts(files, spec.split)
     tokenizer = fit(
         text.tokenizer, (piece.read() for piece in _pieces(parts["train"], BEFORE_SPACE, piece_bytes))
     )
-    splits = {}
+    splits, with_text = {}, set()
     for name in SPLITS:
         pieces = list(_pieces(parts[name], tokenizer.cut, piece_bytes))
         encoded = map_chunks(partial(_encode, content=tokenizer.to_json()), pieces)
-        tokens = scratch.concatenate(encoded, np.int32)
-        splits[name] = _stretches(tokens, text.max_length)
-        if len(splits[name][0]) == 0 and (pieces or name != "test"):
+        splits[name] = scratch.concatenate(encoded, np.int32)
+        if pieces:
+            with_text.add(name)
+    return RunningTokens(tokenizer, splits, frozenset(with_text))
+
+
+def cut_into_rows(running: RunningTokens, spec: DataSpec) -> TextRows:
+    """DataError for a split that fills no row."""
+    length = (spec.text or TextSpec()).max_length
+    splits = {}
+    for name in SPLITS:
+        tokens = running.splits[name]
+        splits[name] = _stretches(tokens, length)
+        if len(splits[name][0]) == 0 and (name in running.with_text or name != "test"):
             raise DataError(
-                f"each split of a text must fill a row of data.text.max_length = {text.max_length} tokens "
+                f"each split of a text must fill a row of data.text.max_length = {length} tokens "
                 f"and one more, but {name} has {len(tokens)} tokens; lower max_length or give more text"
             )
-    return TextRows(splits, tokenizer, tokenizer.num_tokens)
+    return TextRows(splits, running.tokenizer, running.tokenizer.num_tokens)
 
 
 def _encode(piece: Piece, *, content: str) -> TokenArray:

@@ -17,9 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,19 +29,29 @@ from tuner.data import audio, pixels, sources, standardise, tokens
 from tuner.data.clean import IMAGES, clean
 from tuner.data.columns import columns_of
 from tuner.data.image_rows import prepare_images
+from tuner.data.kept_table import TABLE
 from tuner.data.lock import locked
 from tuner.data.manifest import Manifest
 from tuner.data.pixels import Pixels
 from tuner.data.pool import MapChunks, in_order
 from tuner.data.remote import fetched
 from tuner.data.rows import apply, prepare_rows
-from tuner.data.running_text import join_files, prepare_running, write_files
-from tuner.data.scratch import Rows, Scratch, save_rows, scratch_in
+from tuner.data.running_text import (
+    TOKENS,
+    RunningTokens,
+    cut_into_rows,
+    encode_running,
+    join_files,
+    write_files,
+)
+from tuner.data.scratch import Rows, Scratch, scratch_in
+from tuner.data.sealed import is_sealed, make_sealed, remove, remove_leftovers, write_array, write_bytes
 from tuner.data.shard_cache import ShardCache
 from tuner.data.sharded import ShardedArray
-from tuner.data.sources.files import content_sha256, reason
+from tuner.data.sources.files import reason
 from tuner.data.split import rows_of_parts, split_rows
-from tuner.data.table import AnyArray
+from tuner.data.stages import Stages, stages_folder
+from tuner.data.table import AnyArray, Table
 from tuner.data.text import TextRows, prepare_texts
 from tuner.data.translations import prepare_translations
 from tuner.errors import DataError
@@ -60,8 +68,7 @@ from tuner.spec.tasks import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASK
 CODE_VERSION = 3
 """Raise it when the same source and recipe give other bytes than before."""
 
-_TEMPORARY = "tmp-"
-_MANIFEST, _SUMS = "manifest.json", "sha256sums"
+_MANIFEST = "manifest.json"
 
 
 class Arrays(NamedTuple):
@@ -152,10 +159,7 @@ class Store:
     @property
     def is_sound(self) -> bool:
         """Whether every file is there, as it was written; reads them all."""
-        try:
-            return (self.path / _SUMS).read_bytes() == _sums(self.path)
-        except OSError:
-            return False
+        return is_sealed(self.path)
 
     def split(self, name: str, cache: ShardCache | None = None) -> Split:
         """The rows of "train", "val" or "test", memory-mapped; DataError when they are not there.
@@ -215,30 +219,36 @@ def prepare(
     store_root: Path,
     versions: MutableMapping[str, str] | None = None,
     map_chunks: MapChunks = in_order,
+    searched: Collection[str] = (),
 ) -> Store:
     """Prepare the data of `spec` for `task`, or find it prepared (then files are only read for their hashes).
 
     Args:
         versions: as in `localised`; None: servers are asked for the newest.
         map_chunks: where the work on the chunks of a source is done; it changes no byte.
+        searched: names of a search's parameters, where more stores of it follow: what they have in common is
+            kept for them until `remove_stages`. It changes no byte either.
 
     Raises:
         DataError: data cannot be used; nothing is left behind then, but files that were fetched.
     """
     local = localised(spec, store_root, {} if versions is None else versions)
-    sha256 = fingerprint(local, task)
+    recipe = _identity(local, task)
+    sha256 = _sha256_of(recipe)
     path = store_root / sha256
     store = _find(path)
     if store is None:
         with locked(store_root):
-            _remove_leftovers(store_root)
+            stages = Stages(stages_folder(store_root), searched, recipe)
+            remove_leftovers(store_root)
+            remove_leftovers(stages.folder)
             # Another process may have prepared it meanwhile.
             if _find(path) is None:
-                _remove(path)
+                remove(path)
                 source = spec.source.model_dump(mode="json")
 
                 def build(scratch: Scratch) -> _Built:
-                    manifest, splits = _build(local, task, sha256, scratch, map_chunks)
+                    manifest, splits = _build(local, task, sha256, scratch, map_chunks, stages)
                     return replace(manifest, source=source), splits
 
                 _make(path, build)
@@ -271,12 +281,19 @@ def _find(path: Path) -> Store | None:
 
 def fingerprint(spec: DataSpec, task: str) -> str:
     """The sha256 that names the store of `spec` and `task`; DataError when a file is missing or empty."""
-    identity = {
+    return _sha256_of(_identity(spec, task))
+
+
+def _identity(spec: DataSpec, task: str) -> dict[str, Any]:
+    return {
         "source": sources.identity(spec.source),
         "recipe": _recipe(spec),
         "task": task,
         "code": CODE_VERSION,
     }
+
+
+def _sha256_of(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
@@ -295,32 +312,37 @@ def _recipe(spec: DataSpec) -> dict[str, Any]:
     return recipe
 
 
-def _build(spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks) -> _Built:
+def _build(
+    spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks, stages: Stages
+) -> _Built:
     if task == LANGUAGE_MODELLING:
-        return _build_running_text(spec, task, sha256, scratch, map_chunks)
+        return _build_running_text(spec, task, sha256, scratch, map_chunks, stages)
     if task in TEXT_TASKS:
-        return _build_texts(spec, task, sha256)
+        return _build_texts(spec, task, sha256, stages)
     if task == AUDIO_CLASSIFICATION:
-        return _build_audio(spec, task, sha256)
+        return _build_audio(spec, task, sha256, stages)
     if isinstance(spec.source, ImageFolderSource):
-        return _build_image_files(spec, task, sha256, scratch, map_chunks)
+        return _build_image_files(spec, task, sha256, scratch, map_chunks, stages)
     if task == IMAGES:
         return _build_images(spec, task, sha256)
-    return _build_table(spec, task, sha256, scratch, map_chunks)
+    return _build_table(spec, task, sha256, scratch, map_chunks, stages)
 
 
 def _build_running_text(
-    spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks
+    spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks, stages: Stages
 ) -> _Built:
-    files_of = join_files if isinstance(spec.source, TextSource) else write_files
-    files = files_of(sources.read(spec.source), scratch)
-    return _of_tokens(prepare_running(files, spec, scratch, map_chunks), spec, task, sha256)
+    def encode() -> RunningTokens:
+        files_of = join_files if isinstance(spec.source, TextSource) else write_files
+        files = files_of(sources.read(spec.source), scratch)
+        return encode_running(files, spec, scratch, map_chunks)
+
+    return _of_tokens(cut_into_rows(stages.get(TOKENS, encode), spec), spec, task, sha256)
 
 
-def _build_texts(spec: DataSpec, task: str, sha256: str) -> _Built:
+def _build_texts(spec: DataSpec, task: str, sha256: str, stages: Stages) -> _Built:
     table = sources.read(spec.source)
-    rows = prepare_translations(table, spec) if task == TRANSLATION else prepare_texts(table, spec)
-    return _of_tokens(rows, spec, task, sha256)
+    prepare_texts_of = prepare_translations if task == TRANSLATION else prepare_texts
+    return _of_tokens(prepare_texts_of(table, spec, stages), spec, task, sha256)
 
 
 def _of_tokens(rows: TextRows, spec: DataSpec, task: str, sha256: str) -> _Built:
@@ -341,8 +363,8 @@ def _of_tokens(rows: TextRows, spec: DataSpec, task: str, sha256: str) -> _Built
     return manifest, splits
 
 
-def _build_audio(spec: DataSpec, task: str, sha256: str) -> _Built:
-    rows = audio.prepare_audio(sources.read(spec.source), spec)
+def _build_audio(spec: DataSpec, task: str, sha256: str, stages: Stages) -> _Built:
+    rows = audio.prepare_audio(sources.read(spec.source), spec, stages)
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     mean, std = None, None
     if spec.standardise:
@@ -374,9 +396,9 @@ def _build_images(spec: DataSpec, task: str, sha256: str) -> _Built:
 
 
 def _build_image_files(
-    spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks
+    spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks, stages: Stages
 ) -> _Built:
-    rows = prepare_images(sources.read(spec.source), spec, scratch, map_chunks)
+    rows = prepare_images(sources.read(spec.source), spec, scratch, map_chunks, stages)
     train, *_ = rows.splits["train"]
     moments = pixels.fit(train.blocks(), robust=spec.standardise == "robust") if spec.standardise else None
     mean, std = moments or (None, None)
@@ -387,11 +409,10 @@ def _build_image_files(
     return manifest, splits
 
 
-def _build_table(spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks) -> _Built:
-    options: dict[str, Any] = {}
-    if isinstance(spec.source, TableSource | HuggingFaceSource):
-        options = {"zeros": scratch.zeros, "map_chunks": map_chunks}
-    rows = prepare_rows(sources.read(spec.source, **options), spec, task)
+def _build_table(
+    spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks, stages: Stages
+) -> _Built:
+    rows = prepare_rows(_read_table(spec, scratch, map_chunks, stages), spec, task)
     splits = {name: RowsAndTargets(*arrays) for name, arrays in rows.splits.items()}
     mean, std = _moments_of_rows(splits["train"].features, spec, rows.is_scaled, scratch)
     target_mean, target_std = (None, None) if rows.class_names else _target_moments(splits["train"].targets)
@@ -418,6 +439,16 @@ def _build_table(spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_c
         name: split._replace(features=StandardisedRows(split.features, moments))
         for name, split in splits.items()
     }
+
+
+def _read_table(spec: DataSpec, scratch: Scratch, map_chunks: MapChunks, stages: Stages) -> Table:
+    if not isinstance(spec.source, TableSource | HuggingFaceSource):
+        return sources.read(spec.source)
+
+    def read() -> Table:
+        return sources.read(spec.source, zeros=scratch.zeros, map_chunks=map_chunks)
+
+    return stages.get(TABLE, read)
 
 
 def _manifest(
@@ -497,70 +528,20 @@ def _target_moments(targets: AnyArray) -> tuple[float, float]:
 
 
 def _make(path: Path, build: Callable[[Scratch], _Built]) -> None:
-    temporary = path.with_name(_TEMPORARY + path.name)
-    temporary.mkdir()
-    try:
-        with scratch_in(temporary / "scratch") as scratch:
-            _write(temporary, *build(scratch))
-        _write_bytes(temporary / _SUMS, _sums(temporary))
-        _sync_folder(temporary)
-        temporary.rename(path)
-        _sync_folder(path.parent)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    def fill(folder: Path) -> None:
+        with scratch_in(folder / "scratch") as scratch:
+            _write(folder, *build(scratch))
+
+    make_sealed(path, fill)
 
 
 def _write(folder: Path, manifest: Manifest, splits: Mapping[str, Prepared]) -> None:
     for name, split in splits.items():
         for part, values in split._asdict().items():
             if values is not None:
-                _write_array(folder / _array_name(name, part), values)
-    _write_bytes(folder / _MANIFEST, manifest.to_json().encode())
+                write_array(folder / _array_name(name, part), values)
+    write_bytes(folder / _MANIFEST, manifest.to_json().encode())
 
 
 def _array_name(split: str, part: str) -> str:
     return f"{split}_{part}.npy"
-
-
-def _sums(folder: Path) -> bytes:
-    """The checksums of all files, as `sha256sum` writes them."""
-    files = sorted(file for file in folder.iterdir() if file.name != _SUMS)
-    return "".join(f"{content_sha256(file)}  {file.name}\n" for file in files).encode()
-
-
-def _write_array(path: Path, values: AnyArray | Rows) -> None:
-    with path.open("wb") as file:
-        if isinstance(values, Rows):
-            save_rows(file, values)
-        else:
-            np.save(file, values)
-        os.fsync(file.fileno())
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove_leftovers(store_root: Path) -> None:
-    """Remove what a killed process left half written; the lock says that nobody writes now."""
-    for leftover in store_root.glob(_TEMPORARY + "*"):
-        _remove(leftover)
-
-
-def _remove(path: Path) -> None:
-    """Removes what is at `path`, if anything; of a link only the link."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -23,11 +23,20 @@ from tuner.data.rows import (
     without,
 )
 from tuner.data.split import SPLITS, row_number
+from tuner.data.stages import Packed, Stage, Stages
 from tuner.data.table import AnyArray, Faults, Table
-from tuner.data.tokens import TokenArray, Tokenizer, encode_rows, fit
+from tuner.data.tokens import TokenArray, Tokenizer, encode_rows, fit, from_json
 from tuner.errors import DataError
 from tuner.spec.sections import DataSpec, TextSpec
 from tuner.spec.tasks import TEXT_CLASSIFICATION
+
+TOKENIZER: Stage[Tokenizer] = Stage(
+    "tokenizer",
+    ("split", "clean", "text.tokenizer"),
+    lambda tokenizer: Packed({}, tokenizer.to_json()),
+    lambda packed: from_json(packed.about),
+)
+"""Fitted on the training texts."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class TextRows:
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
 
 
-def prepare_texts(table: Table, spec: DataSpec) -> TextRows:
+def prepare_texts(table: Table, spec: DataSpec, stages: Stages) -> TextRows:
     """DataError for texts that the task cannot use."""
     text = spec.text or TextSpec()
     assert table.origins is not None
@@ -60,7 +69,7 @@ def prepare_texts(table: Table, spec: DataSpec) -> TextRows:
     is_unique = spec.clean.duplicates == "drop"
     if is_unique:  # so that they weigh nothing in what is fitted
         rows = without(work, rows, duplicates.find(work.columns, targets, rows))
-    tokenizer = fit(text.tokenizer, texts[rows["train"]].ravel().tolist())
+    tokenizer = stages.get(TOKENIZER, lambda: fit(text.tokenizer, texts[rows["train"]].ravel().tolist()))
     tokens = encode_rows(tokenizer, texts.tolist(), text.max_length)
     if is_unique:  # texts that differ only beyond `max_length`, or in what the tokenizer does not tell apart
         found = duplicates.find_encoded(lambda places: tokens[places], text.max_length, targets, rows)

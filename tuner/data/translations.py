@@ -9,13 +9,14 @@ import numpy as np
 
 from tuner.data.clean import Cleaned
 from tuner.data.split import SPLITS, split_rows
+from tuner.data.stages import Stages
 from tuner.data.table import Table
-from tuner.data.text import TextRows, check_texts
+from tuner.data.text import TOKENIZER, TextRows, check_texts
 from tuner.data.tokens import TokenArray, Tokenizer, encode_rows, fit
 from tuner.spec.sections import DataSpec, TextSpec
 
 
-def prepare_translations(table: Table, spec: DataSpec) -> TextRows:
+def prepare_translations(table: Table, spec: DataSpec, stages: Stages) -> TextRows:
     """Tokens [rows, max_length] of texts and of translations; DataError where one is empty."""
     text = spec.text or TextSpec()
     sides = np.stack([table.features, table.targets], axis=1)
@@ -25,7 +26,7 @@ def prepare_translations(table: Table, spec: DataSpec) -> TextRows:
         rows = split_rows(Cleaned(table.features, table.targets, None, None), spec.split)
     else:
         rows = {name: np.flatnonzero(table.parts == name) for name in SPLITS}
-    tokenizer = fit(text.tokenizer, sides[rows["train"]].ravel().tolist())
+    tokenizer = stages.get(TOKENIZER, lambda: fit(text.tokenizer, sides[rows["train"]].ravel().tolist()))
     splits = {}
     for name in SPLITS:
         texts, translations = sides[rows[name]].T.tolist()

@@ -30,7 +30,7 @@ class RecordingError(DataError):
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(f"{message}; correct it")
-        self.reason = reason
+        self.reason, self.message = reason, message
 
 
 def read_wav(path: Path, sample_rate: int, max_seconds: float) -> Samples:

@@ -15,6 +15,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ray import cloudpickle, tune
 from ray._private import worker as ray_worker
 from ray.tune.error import TuneError
 
-from tuner.data import Store, fingerprint, localised, num_bytes, prepare
+from tuner.data import Store, fingerprint, localised, num_bytes, prepare, remove_stages
 from tuner.errors import Interrupted, ResourceError, ResultsError, StorageError, UsageError
 from tuner.execution.bridge import Carriers, Gangs, TuneScheduler, TuneSearcher, trial_name
 from tuner.execution.checks import (
@@ -98,7 +99,7 @@ def run_experiment(
     paths = ExperimentPaths(results.resolve() / experiment.name)
     check_is_free(paths)
     check_warm_start(experiment)
-    with _saying_how_to_go_on(paths), _cluster_of(address) as (nodes, cluster):
+    with _saying_how_to_go_on(paths), _dropping_stages(paths), _cluster_of(address) as (nodes, cluster):
         size = size_gang(experiment.resources, nodes)
         specs = list(experiment.representatives())
         check_stop(experiment, size)
@@ -136,7 +137,7 @@ def resume_experiment(
     """
     paths = ExperimentPaths(folder.resolve())
     experiment = stored_experiment(paths, function)
-    with _held(paths), _saying_how_to_go_on(paths):
+    with _held(paths), _saying_how_to_go_on(paths), _dropping_stages(paths):
         changed = experiment.replace(**(changes or {}))
         check_changes(paths.decisions, experiment.search, changed.search)
         experiment = changed
@@ -387,6 +388,7 @@ def _prepare(
 ) -> Callable[[DataSpec], Path]:
     """Prepares the data of the whole space, as far as it can be listed, and the rest on demand."""
     stores: dict[str, Store] = {}
+    searched = [parameter.name for parameter in experiment.space.parameters]
     most_bytes = experiment.resources.ray_data_above_mb * 1_000_000
 
     def store_of(data: DataSpec, *, is_cluster_idle: bool) -> Store:
@@ -399,11 +401,12 @@ def _prepare(
             if is_new:
                 made.append(path)
             # Where gangs have the CPUs, Ray Data would wait for them.
+            make = partial(prepare, data, experiment.task, store_root, versions, searched=searched)
             if is_new and is_cluster_idle and num_bytes(local.source) > most_bytes:
                 with _quiet_ray(), cluster():
-                    stores[key] = prepare(data, experiment.task, store_root, versions, over_ray_data)
+                    stores[key] = make(over_ray_data)
             else:
-                stores[key] = prepare(data, experiment.task, store_root, versions)
+                stores[key] = make()
         return stores[key]
 
     for spec in specs:
@@ -433,10 +436,20 @@ def _undone_where_refused(paths: ExperimentPaths) -> Iterator[list[Path]]:
     except (UsageError, StorageError):
         for path in [paths.root, *made]:
             shutil.rmtree(path, ignore_errors=True)
+        remove_stages(paths.store_root)
         for path in parents:
             with suppress(OSError):  # not made yet, or somebody else's by now
                 path.rmdir()
         raise
+
+
+@contextmanager
+def _dropping_stages(paths: ExperimentPaths) -> Iterator[None]:
+    """Removes what stores have in common when no further one is prepared."""
+    try:
+        yield
+    finally:
+        remove_stages(paths.store_root)
 
 
 @contextmanager

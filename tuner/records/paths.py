@@ -6,6 +6,7 @@ results/<name>/
   trials/00000/    params.json  events.out.tfevents.*  log.txt  checkpoints/{best,000003_0000000057}/
 results/.store/    prepared data, shared by the experiments of one results folder, with reports of it beside
 results/.fetched/  the files at addresses from which they were prepared
+results/.stages/   what the stores of a search that runs have in common
 """
 
 import os
