@@ -80,7 +80,7 @@ def test_a_search_that_nobody_runs_is_interrupted(results: Path) -> None:
     Replay(results / "mlp").go_on(9)
     api = client(results)
     line = got(api, "")[1]
-    assert (line["state"], line["running"], line["finished"]) == ("interrupted", 1, 1)
+    assert (line["state"], line["running"], line["finished"]) == ("interrupted", 0, 1)
     assert got(api, "/mlp")["hints"] == [f"tuner resume {results / 'mlp'}"]
 
 

@@ -14,6 +14,7 @@ from dashboard_folders import Replay, client, copied
 from tuner.dashboard.answers import Answering
 from tuner.dashboard.following import MOST_POLLS, News
 from tuner.dashboard.live import SILENT_TICKS, Teller, changed_curves, events
+from tuner.records.lock import hold
 from tuner.results.aggregate import Changes, read_tables
 
 TAGS = ["val/loss"]
@@ -42,6 +43,7 @@ def told(teller: Teller) -> dict[str, Any]:
 
 def test_only_what_is_new_is_told(replay: Replay, reading: Answering) -> None:
     replay.go_on(3)
+    lock = hold(reading.paths.lock, rule="", fix="")
     teller = Teller(reading, TAGS, None)
     first = told(teller)
     assert first["trials"]["data"]["number"] == [0]
@@ -65,6 +67,9 @@ def test_only_what_is_new_is_told(replay: Replay, reading: Answering) -> None:
     fourth = told(teller)
     assert fourth["trials"]["data"]["number"] == [0, 1]
     assert fourth["trials"]["data"]["state"] == ["COMPLETE", "RUNNING"]
+    lock.release()
+    fifth = told(teller)["state"]
+    assert (fifth["state"], fifth["running"]) == ("interrupted", 0)
 
 
 def test_the_last_event_brings_the_version_and_from_there_it_goes_on(
