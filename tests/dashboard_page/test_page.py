@@ -1,6 +1,7 @@
 """The dashboard's page in a real browser, on a real server."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -289,6 +290,45 @@ def test_decisions_are_shown_at_their_rungs_and_gangs_in_time(look: Open) -> Non
     assert looker.ink(".card-timeline")[1] > 3000
     reasons = looker.page.locator(".card-decisions .cell-reason").all_inner_texts()
     assert any("report" in reason for reason in reasons)
+
+
+def test_a_row_of_the_timeline_is_a_gang_named_by_node_and_devices(look: Open) -> None:
+    looker = look("/e/halfway#tab=scheduling")
+    looker.page.locator(".card-decisions .grid-row").first.wait_for()
+    looker.settle()
+    assert _rows_of_the_timeline(looker) == [
+        f"gang {gang} · node0 GPU {2 * gang},{2 * gang + 1}" for gang in reversed(range(4))
+    ]
+
+
+def test_rows_of_gangs_without_gpus_or_of_an_older_log(look: Open) -> None:
+    looker = look("/e/halfway")
+    laps = {
+        "gang": [0, 1, 0, 2],
+        "nodes": ["a", "a,b", "b", "c"],
+        "devices": ["", "0;2,3", "", None],
+        "trial": [0, 1, 2, 3],
+        "from_s": [0.0, 0.0, 5.0, 0.0],
+        "to_s": [4.0, 9.0, None, 9.0],
+        "kind": ["train"] * 4,
+    }
+    told = json.dumps({"columns": list(laps), "data": laps, "num_gangs": 3, "began_s": 0.0})
+    looker.page.route("**/timeline", lambda route: route.fulfill(content_type="application/json", body=told))
+    looker.open("/e/halfway#tab=scheduling")
+    looker.page.locator(".card-decisions .grid-row").first.wait_for()
+    looker.settle()
+    assert _rows_of_the_timeline(looker) == [
+        "gang 2",
+        "gang 1 · a GPU 0 · b GPU 2,3",
+        "gang 0 · b CPU",
+        "gang 0 · a CPU",
+    ]
+
+
+def _rows_of_the_timeline(looker: Looker) -> list[str]:
+    """Their names, from the lowest to the highest."""
+    svg = looker.saved("Timeline", "SVG").decode()
+    return [text for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg) if text.startswith("gang ")]
 
 
 def test_what_happens_while_one_looks_is_shown(look: Open, browser: Any, address: str) -> None:
