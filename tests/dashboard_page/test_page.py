@@ -24,6 +24,15 @@ def test_the_overview_lists_the_experiments_and_leads_to_them(look: Open) -> Non
     assert looker.text("h1") == "ended"
 
 
+def test_of_a_search_that_nobody_runs_nothing_is_running(look: Open) -> None:
+    looker = look("/")
+    row = looker.page.locator("tbody tr", has=looker.page.get_by_role("link", name="halfway"))
+    assert "interrupted" in row.inner_text()
+    assert row.locator('[data-label="running"]').inner_text() == "0"
+    looker.open("/e/halfway")
+    assert "running 0" in " ".join(looker.text(".head-facts").split())
+
+
 def test_an_empty_folder_says_what_to_do(look: Open, empty_address: str) -> None:
     assert "tuner run" in look("/", at=empty_address).text(".notice")
 

@@ -256,7 +256,7 @@ export class Experiment {
         best === null ? (detail.metric === null ? null : "–") : number(trials.value(store.valueColumn, best)),
         `${heading(store.valueColumn)}, ${detail.mode}`,
       ],
-      ["running", count((state) => state === "RUNNING")],
+      ["running", detail.state === "interrupted" ? 0 : count((state) => state === "RUNNING")],
       ["failed", count((state) => state === "FAILED") || null],
       ["trial time", duration(sum("seconds") || null), "of all trials together"],
       ["GPU time", sum("gpu_seconds") ? duration(sum("gpu_seconds")) : null],
