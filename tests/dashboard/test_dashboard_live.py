@@ -56,12 +56,17 @@ def test_only_what_is_new_is_told(replay: Replay, reading: Answering) -> None:
     assert second["trials"]["data"]["reports"] == [1]
     curve = second["curves"]["val/loss"]["0"]
     assert (curve["from_step"], curve["step"][0]) == (1, 1)
+    assert curve["min"] == min(curve["value"])
     assert second["state"]["best"] == pytest.approx(0.7428, abs=1e-4)
     assert told(teller) == {}
 
     replay.write_events(0)
     (third,) = told(teller).items()
     assert (third[0], third[1]["val/loss"]["0"]["step"][-1]) == ("curves", 3)
+    whole = read_tables(reading.root).curves.query("tag == 'val/loss'")["value"]
+    told_of = third[1]["val/loss"]["0"]
+    assert len(told_of["value"]) < len(whole)
+    assert (told_of["min"], told_of["max"]) == (whole.min(), whole.max())
 
     replay.go_on(5)
     fourth = told(teller)
@@ -124,7 +129,8 @@ def test_points_that_no_longer_hold_are_taken_back(tmp_path: Path) -> None:
         assert changed_curves(now, news, TAGS)["val/loss"]["0"]["step"] == [3]
         gone = {(0, "val/loss"): 9, (0, "train/loss"): 1}
         news = News(now.version, False, {0}, [Changes([0], {}, gone, now.curves)])
-        nothing = {"from_step": 9, "step": [], "time_s": [], "value": []}
+        kept = now.curves.of_trial(0, "val/loss").value
+        nothing = {"from_step": 9, "step": [], "time_s": [], "value": [], "min": min(kept), "max": max(kept)}
         assert changed_curves(now, news, TAGS) == {"val/loss": {"0": nothing}}
 
 

@@ -3,10 +3,13 @@
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from looking import AXE, Looker
+
+import tuner
 
 pytestmark = pytest.mark.browser
 
@@ -350,6 +353,77 @@ def test_what_happens_while_one_looks_is_shown(look: Open, browser: Any, address
     looker.page.get_by_text("just begun").wait_for()
     looker.settle()
     assert looker.page.locator(".card-table .grid-row").first.inner_text().split()[1] == "5000"
+    looker.close()
+    assert looker.faults == []
+
+
+LOW = "min/val/loss"
+
+
+def _lows(looker: Looker) -> list[str]:
+    """Of the rows that are seen, from above."""
+    looker.page.locator(".card-table").get_by_role("button", name="min val/loss", exact=True).wait_for()
+    looker.settle()
+    return looker.page.locator(".card-table .grid-row .cell-min").all_inner_texts()
+
+
+def test_the_lowest_points_of_curves_are_read_when_the_column_is_chosen(look: Open, results: Path) -> None:
+    looker = look("/e/ended")
+    asked: list[str] = []
+    looker.page.on("request", lambda request: asked.append(request.url))
+    looker.open("/e/ended")
+    assert not any("/extremes" in url for url in asked)
+    looker.page.locator(".card-table").get_by_role("button", name="Columns").click()
+    looker.page.get_by_label("min val/loss").check()
+    looker.press("Escape")
+    looker.page.locator(".card-table").get_by_role("button", name="min val/loss", exact=True).click()
+    lows = [float(text) for text in _lows(looker)]
+    assert lows == sorted(lows)
+    known = tuner.Result.open(results / "ended").curves("val/loss")["value"].min()
+    assert lows[0] == pytest.approx(known, rel=1e-3)
+    assert sum("/extremes" in url for url in asked) == 1
+
+
+def test_a_link_to_a_column_of_extremes_shows_it_and_filters_by_it(look: Open) -> None:
+    shown = f"#col=number&col={LOW}&sort=%2B{LOW}"
+    looker = look(f"/e/ended{shown}")
+    everything, lows = looker.shown(), [float(text) for text in _lows(looker)]
+    filtered = look(f"/e/ended{shown}&q={LOW}+<+{lows[3]}")
+    assert len(_lows(filtered)) == filtered.shown() <= 4 < everything
+
+
+def test_an_expression_means_the_same_when_there_are_extremes(look: Open) -> None:
+    filtered = "/e/ended#q=train/grad_norm+<+0.4"
+    plain = look(filtered)
+    assert " of " in plain.text(".count")
+    more = look(f"{filtered}&col=number&col=min/train/grad_norm")
+    heads = more.page.locator(".card-table")
+    heads.get_by_role("button", name="min train/grad_norm", exact=True).wait_for()
+    more.settle()
+    assert more.shown() == plain.shown()
+
+
+def test_a_column_of_extremes_follows_what_is_trained(look: Open, browser: Any, address: str) -> None:
+    looker = Looker(browser, address)
+    data = {"number": [1, 2], "state": ["RUNNING"] * 2, "reason": ["goes on", "goes on too"]}
+    news = {"columns": list(data), "data": data}
+    points = {"from_step": 9, "step": [9], "time_s": [0.0], "value": [0.5], "min": -7.0, "max": 8.0}
+    told = (
+        f"retry: 60000\nevent: trials\ndata: {json.dumps(news)}\n\n"
+        f"event: curves\ndata: {json.dumps({'val/loss': {'1': points}})}\n\n"
+    )
+
+    def answer(route: Any) -> None:
+        is_asked = "val%2Floss" in route.request.url
+        route.fulfill(content_type="text/event-stream", body=told if is_asked else "retry: 60000\n\n")
+
+    looker.page.route("**/live*", answer)
+    looker.open(f"/e/halfway#col=number&col={LOW}&col=reason&sort=%2B{LOW}&q=number+<+3")
+    looker.page.get_by_text("goes on", exact=True).wait_for()
+    assert float(_lows(looker)[0].replace("−", "-")) == -7.0
+    cells = looker.page.locator(".card-table .grid-row", has_text="goes on too").locator(".grid-cell")
+    assert cells.nth(2).inner_text() == "2"
+    assert cells.nth(3).inner_text() != "–"
     looker.close()
     assert looker.faults == []
 
