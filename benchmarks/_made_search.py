@@ -43,7 +43,7 @@ from tuner.training.report import Objective, Report
 
 Line = dict[str, Any]
 
-RANKS = 2
+RANKS, GPUS = 2, 8
 STEPS_A_REPORT = 39
 PARAMETERS = 48_234
 CYCLE, LOST, FAILED, TOO_LARGE = 25, (3, 13), 5, 11
@@ -173,8 +173,9 @@ class MadeSearch:
                 return
             if number not in self._state.started and self._state.rows[number].confirms is None:
                 self._scheduler.on_start(number, self._state.rows[number].params)
-            yield self._line("START", number)
-            self._push(self._free.pop(0), number)
+            gang = self._free.pop(0)
+            yield self._line("START", number, gang=gang)
+            self._push(gang, number)
 
     def _next(self) -> Iterator[Any]:
         if self._state.interrupted:
@@ -248,6 +249,7 @@ class MadeSearch:
         """A report, and its pause; whether the gang is free then."""
         row = self._state.rows[number]
         step = row.reports + 1
+        first_gpu = gang * RANKS
         seed = self._seed * 1_000_003 + number if row.seed is None else row.seed
         metrics = self._problem.metrics(row.params, seed, step)
         is_last = step == self._most and math.isfinite(metrics[self._search.metric])
@@ -259,7 +261,8 @@ class MadeSearch:
             **{key: decision[key] for key in ("reason", "rung", "value", "cutoff")},
             "metrics": metrics,
             "steps": report.num_steps,
-            "nodes": [f"node{gang * RANKS // 8}"] * RANKS,
+            "nodes": [f"node{first_gpu // GPUS}"],
+            "devices": [",".join(str(gpu % GPUS) for gpu in range(first_gpu, first_gpu + RANKS))],
             **self._lap(number, self._report_s(number)),
             **({} if verdict.heard is None else {"heard": verdict.heard}),
             **({} if verdict.end is None else {"state": verdict.end.value}),

@@ -86,7 +86,7 @@ def stop_trial(folder: str | Path, number: int) -> Answer | None:
     Raises:
         ResultsError: nothing runs there.
     """
-    return ask(Result.open(folder).paths, Command("stop", trial=number))
+    return _ask(folder, Command("stop", trial=number))
 
 
 def set_gangs(folder: str | Path, number: int) -> Answer | None:
@@ -98,7 +98,7 @@ def set_gangs(folder: str | Path, number: int) -> Answer | None:
     Raises:
         ResultsError: nothing runs there.
     """
-    return ask(Result.open(folder).paths, Command("gangs", params={"gangs": number}))
+    return _ask(folder, Command("gangs", params={"gangs": number}))
 
 
 def pause_trial(folder: str | Path, number: int) -> Answer | None:
@@ -111,7 +111,7 @@ def pause_trial(folder: str | Path, number: int) -> Answer | None:
     Raises:
         ResultsError: nothing runs there.
     """
-    return ask(Result.open(folder).paths, Command("pause", trial=number))
+    return _ask(folder, Command("pause", trial=number))
 
 
 def unpause_trial(folder: str | Path, number: int) -> Answer | None:
@@ -122,7 +122,7 @@ def unpause_trial(folder: str | Path, number: int) -> Answer | None:
     Raises:
         ResultsError: nothing runs there.
     """
-    return ask(Result.open(folder).paths, Command("unpause", trial=number))
+    return _ask(folder, Command("unpause", trial=number))
 
 
 def enqueue(folder: str | Path, params: Mapping[str, Any], *, like: int | None = None) -> Answer | None:
@@ -137,7 +137,7 @@ def enqueue(folder: str | Path, params: Mapping[str, Any], *, like: int | None =
     Raises:
         ResultsError: nothing runs there.
     """
-    return ask(Result.open(folder).paths, Command("enqueue", trial=like, params=params))
+    return _ask(folder, Command("enqueue", trial=like, params=params))
 
 
 def clone_trial(folder: str | Path, number: int, params: Mapping[str, Any] | None = None) -> Answer | None:
@@ -156,7 +156,7 @@ def clone_trial(folder: str | Path, number: int, params: Mapping[str, Any] | Non
     Raises:
         ResultsError: nothing runs there.
     """
-    return ask(Result.open(folder).paths, Command("clone", trial=number, params=params or {}))
+    return _ask(folder, Command("clone", trial=number, params=params or {}))
 
 
 def note(
@@ -205,3 +205,8 @@ def report(folder: str | Path, out: str | Path | None = None) -> Path:
     from tuner.search_report import write_report
 
     return write_report(folder, out)
+
+
+def _ask(folder: str | Path, command: Command) -> Answer | None:
+    result = Result.open(folder)
+    return ask(result.paths, command, is_done=result.standing == "done")

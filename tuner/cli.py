@@ -228,7 +228,8 @@ def stop(
     if trial is not None:
         _print_answer(folder, f"trial {trial}", tuner.stop_trial(folder, trial))
         return
-    holder = ask_to_leave(Result.open(folder).paths)
+    result = Result.open(folder)
+    holder = ask_to_leave(result.paths, is_done=result.standing == "done")
     print(f"asked {holder} to stop; go on with: tuner resume {folder}")
 
 

@@ -15,6 +15,7 @@ from cli_program import Program, tree
 from tuner.execution.decisions import Line, read_decisions
 from tuner.records.lock import hold
 from tuner.records.paths import ExperimentPaths
+from tuner.records.rows import TrialRow, write_trials
 from tuner.records.states import TrialState
 from tuner.results.result import Result
 from tuner.spec import Experiment, Float
@@ -124,6 +125,19 @@ def test_where_nothing_runs_nothing_can_be_told(
     ended = program(words[0], "results/left", *words[1:])
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.startswith(f"tuner: {error}")
+
+
+@pytest.mark.parametrize("words", [["stop"], ["stop", "--trial", "0"], ["gangs", "1"]])
+def test_a_search_that_is_done_is_said_to_be(program: Program, folder: Path, words: list[str]) -> None:
+    paths = stored(folder)
+    num_trials = EXPERIMENT["search"]["trials"]
+    write_trials(paths.trials_csv, [TrialRow(n, TrialState.STOPPED, {}) for n in range(num_trials)])
+    ended = program(words[0], "results/left", *words[1:])
+    assert ended.status == 2
+    assert ended.err.endswith(
+        ", but that in results/left is done; see what it found by: tuner best results/left\n"
+    )
+    assert not paths.leave.exists()
 
 
 @pytest.mark.ray

@@ -80,7 +80,7 @@ def test_a_search_that_nobody_runs_is_interrupted(results: Path) -> None:
     Replay(results / "mlp").go_on(9)
     api = client(results)
     line = got(api, "")[1]
-    assert (line["state"], line["running"], line["finished"]) == ("interrupted", 1, 1)
+    assert (line["state"], line["running"], line["finished"]) == ("interrupted", 0, 1)
     assert got(api, "/mlp")["hints"] == [f"tuner resume {results / 'mlp'}"]
 
 
@@ -215,6 +215,24 @@ def test_curves_keep_what_is_not_finite(api: TestClient) -> None:
 def test_curves_of_some_trials(api: TestClient) -> None:
     header, _ = decoded(api.get("/api/experiments/mlp/curves?tag=val/loss&trials=3,1").content)
     assert (header["trials"], header["counts"]) == ([1, 3], [3, 3])
+
+
+def test_extremes_are_over_the_finite_points_of_a_tag(api: TestClient, results: Path) -> None:
+    found = rows(got(api, "/function/extremes?tag=val/loss"))
+    values = Result.open(results / "function").curves("val/loss")
+    finite = values[np.isfinite(values["value"])].groupby("trial")["value"]
+    assert len(finite) < values["trial"].nunique() or len(values) > finite.size().sum()
+    assert found == [
+        {"number": number, "min": least, "max": most}
+        for number, (least, most) in finite.agg(["min", "max"]).iterrows()
+    ]
+
+
+def test_an_unknown_tag_has_no_extremes(api: TestClient) -> None:
+    assert got(api, "/mlp/extremes?tag=nothing") == {
+        "columns": ["number", "min", "max"],
+        "data": {"number": [], "min": [], "max": []},
+    }
 
 
 def test_an_unknown_tag_has_no_curves(api: TestClient) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from answering_search import AnsweringSearch
-from dashboard_folders import PORT, client, copied
+from dashboard_folders import PORT, Replay, client, copied
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -270,11 +270,19 @@ def test_the_search_is_stopped_as_by_the_command_line(
     assert search.asked == []
 
 
-def test_where_nothing_runs_nothing_is_asked(api: TestClient, paths: ExperimentPaths) -> None:
+@pytest.mark.parametrize("is_left", [True, False])
+def test_where_nothing_runs_nothing_is_asked(api: TestClient, paths: ExperimentPaths, is_left: bool) -> None:
+    found, way = f"that in {paths.root} is done", "see what it found by: tuner best"
+    if is_left:
+        Replay(paths.root).go_on(9)
+        found, way = f"nothing runs in {paths.root}", "go on with it by: tuner resume"
     for body in (STOP, {"name": "stop"}):
         answer = api.post(COMMANDS, json=body).json()
         assert answer["is_done"] is False
-        assert answer["reason"].startswith("only a search that runs can be told to stop, but nothing runs in")
+        assert (
+            answer["reason"]
+            == f"only a search that runs can be told to stop, but {found}; {way} {paths.root}"
+        )
     assert not paths.commands.exists()
     assert not paths.leave.exists()
 

@@ -14,6 +14,7 @@ from dashboard_folders import Replay, client, copied
 from tuner.dashboard.answers import Answering
 from tuner.dashboard.following import MOST_POLLS, News
 from tuner.dashboard.live import SILENT_TICKS, Teller, changed_curves, events
+from tuner.records.lock import hold
 from tuner.results.aggregate import Changes, read_tables
 
 TAGS = ["val/loss"]
@@ -42,6 +43,7 @@ def told(teller: Teller) -> dict[str, Any]:
 
 def test_only_what_is_new_is_told(replay: Replay, reading: Answering) -> None:
     replay.go_on(3)
+    lock = hold(reading.paths.lock, rule="", fix="")
     teller = Teller(reading, TAGS, None)
     first = told(teller)
     assert first["trials"]["data"]["number"] == [0]
@@ -54,17 +56,25 @@ def test_only_what_is_new_is_told(replay: Replay, reading: Answering) -> None:
     assert second["trials"]["data"]["reports"] == [1]
     curve = second["curves"]["val/loss"]["0"]
     assert (curve["from_step"], curve["step"][0]) == (1, 1)
+    assert curve["min"] == min(curve["value"])
     assert second["state"]["best"] == pytest.approx(0.7428, abs=1e-4)
     assert told(teller) == {}
 
     replay.write_events(0)
     (third,) = told(teller).items()
     assert (third[0], third[1]["val/loss"]["0"]["step"][-1]) == ("curves", 3)
+    whole = read_tables(reading.root).curves.query("tag == 'val/loss'")["value"]
+    told_of = third[1]["val/loss"]["0"]
+    assert len(told_of["value"]) < len(whole)
+    assert (told_of["min"], told_of["max"]) == (whole.min(), whole.max())
 
     replay.go_on(5)
     fourth = told(teller)
     assert fourth["trials"]["data"]["number"] == [0, 1]
     assert fourth["trials"]["data"]["state"] == ["COMPLETE", "RUNNING"]
+    lock.release()
+    fifth = told(teller)["state"]
+    assert (fifth["state"], fifth["running"]) == ("interrupted", 0)
 
 
 def test_the_last_event_brings_the_version_and_from_there_it_goes_on(
@@ -119,7 +129,8 @@ def test_points_that_no_longer_hold_are_taken_back(tmp_path: Path) -> None:
         assert changed_curves(now, news, TAGS)["val/loss"]["0"]["step"] == [3]
         gone = {(0, "val/loss"): 9, (0, "train/loss"): 1}
         news = News(now.version, False, {0}, [Changes([0], {}, gone, now.curves)])
-        nothing = {"from_step": 9, "step": [], "time_s": [], "value": []}
+        kept = now.curves.of_trial(0, "val/loss").value
+        nothing = {"from_step": 9, "step": [], "time_s": [], "value": [], "min": min(kept), "max": max(kept)}
         assert changed_curves(now, news, TAGS) == {"val/loss": {"0": nothing}}
 
 

@@ -70,7 +70,7 @@ def test_the_server_for_real(tmp_path: Path) -> None:
     with opened(tmp_path, "--port", 0) as (process, url):
         assert urlsplit(url).hostname == "127.0.0.1"
         (line,) = json.loads(get(url, "/api/experiments").read())
-        assert (line["name"], line["state"], line["running"]) == ("mlp", "interrupted", 1)
+        assert (line["name"], line["state"], line["running"]) == ("mlp", "interrupted", 0)
         assert get(url, "/").status == 200
         for path in ("/page/../app.py", "/../../etc/passwd", "/page/./../../cli.py", "/api/experiments/.."):
             assert get(url, path).status == 404

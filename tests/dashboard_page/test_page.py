@@ -1,11 +1,15 @@
 """The dashboard's page in a real browser, on a real server."""
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from looking import AXE, Looker
+
+import tuner
 
 pytestmark = pytest.mark.browser
 
@@ -21,6 +25,15 @@ def test_the_overview_lists_the_experiments_and_leads_to_them(look: Open) -> Non
     looker.page.get_by_role("link", name="ended").click()
     looker.settle()
     assert looker.text("h1") == "ended"
+
+
+def test_of_a_search_that_nobody_runs_nothing_is_running(look: Open) -> None:
+    looker = look("/")
+    row = looker.page.locator("tbody tr", has=looker.page.get_by_role("link", name="halfway"))
+    assert "interrupted" in row.inner_text()
+    assert row.locator('[data-label="running"]').inner_text() == "0"
+    looker.open("/e/halfway")
+    assert "running 0" in " ".join(looker.text(".head-facts").split())
 
 
 def test_an_empty_folder_says_what_to_do(look: Open, empty_address: str) -> None:
@@ -291,6 +304,45 @@ def test_decisions_are_shown_at_their_rungs_and_gangs_in_time(look: Open) -> Non
     assert any("report" in reason for reason in reasons)
 
 
+def test_a_row_of_the_timeline_is_a_gang_named_by_node_and_devices(look: Open) -> None:
+    looker = look("/e/halfway#tab=scheduling")
+    looker.page.locator(".card-decisions .grid-row").first.wait_for()
+    looker.settle()
+    assert _rows_of_the_timeline(looker) == [
+        f"gang {gang} · node0 GPU {2 * gang},{2 * gang + 1}" for gang in reversed(range(4))
+    ]
+
+
+def test_rows_of_gangs_without_gpus_or_of_an_older_log(look: Open) -> None:
+    looker = look("/e/halfway")
+    laps = {
+        "gang": [0, 1, 0, 2],
+        "nodes": ["a", "a,b", "b", "c"],
+        "devices": ["", "0;2,3", "", None],
+        "trial": [0, 1, 2, 3],
+        "from_s": [0.0, 0.0, 5.0, 0.0],
+        "to_s": [4.0, 9.0, None, 9.0],
+        "kind": ["train"] * 4,
+    }
+    told = json.dumps({"columns": list(laps), "data": laps, "num_gangs": 3, "began_s": 0.0})
+    looker.page.route("**/timeline", lambda route: route.fulfill(content_type="application/json", body=told))
+    looker.open("/e/halfway#tab=scheduling")
+    looker.page.locator(".card-decisions .grid-row").first.wait_for()
+    looker.settle()
+    assert _rows_of_the_timeline(looker) == [
+        "gang 2",
+        "gang 1 · a GPU 0 · b GPU 2,3",
+        "gang 0 · b CPU",
+        "gang 0 · a CPU",
+    ]
+
+
+def _rows_of_the_timeline(looker: Looker) -> list[str]:
+    """Their names, from the lowest to the highest."""
+    svg = looker.saved("Timeline", "SVG").decode()
+    return [text for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg) if text.startswith("gang ")]
+
+
 def test_what_happens_while_one_looks_is_shown(look: Open, browser: Any, address: str) -> None:
     looker = Looker(browser, address)
     row = {"number": 5000, "state": "RUNNING", "best/val/accuracy": 0.9999, "reason": "just begun"}
@@ -301,6 +353,77 @@ def test_what_happens_while_one_looks_is_shown(look: Open, browser: Any, address
     looker.page.get_by_text("just begun").wait_for()
     looker.settle()
     assert looker.page.locator(".card-table .grid-row").first.inner_text().split()[1] == "5000"
+    looker.close()
+    assert looker.faults == []
+
+
+LOW = "min/val/loss"
+
+
+def _lows(looker: Looker) -> list[str]:
+    """Of the rows that are seen, from above."""
+    looker.page.locator(".card-table").get_by_role("button", name="min val/loss", exact=True).wait_for()
+    looker.settle()
+    return looker.page.locator(".card-table .grid-row .cell-min").all_inner_texts()
+
+
+def test_the_lowest_points_of_curves_are_read_when_the_column_is_chosen(look: Open, results: Path) -> None:
+    looker = look("/e/ended")
+    asked: list[str] = []
+    looker.page.on("request", lambda request: asked.append(request.url))
+    looker.open("/e/ended")
+    assert not any("/extremes" in url for url in asked)
+    looker.page.locator(".card-table").get_by_role("button", name="Columns").click()
+    looker.page.get_by_label("min val/loss").check()
+    looker.press("Escape")
+    looker.page.locator(".card-table").get_by_role("button", name="min val/loss", exact=True).click()
+    lows = [float(text) for text in _lows(looker)]
+    assert lows == sorted(lows)
+    known = tuner.Result.open(results / "ended").curves("val/loss")["value"].min()
+    assert lows[0] == pytest.approx(known, rel=1e-3)
+    assert sum("/extremes" in url for url in asked) == 1
+
+
+def test_a_link_to_a_column_of_extremes_shows_it_and_filters_by_it(look: Open) -> None:
+    shown = f"#col=number&col={LOW}&sort=%2B{LOW}"
+    looker = look(f"/e/ended{shown}")
+    everything, lows = looker.shown(), [float(text) for text in _lows(looker)]
+    filtered = look(f"/e/ended{shown}&q={LOW}+<+{lows[3]}")
+    assert len(_lows(filtered)) == filtered.shown() <= 4 < everything
+
+
+def test_an_expression_means_the_same_when_there_are_extremes(look: Open) -> None:
+    filtered = "/e/ended#q=train/grad_norm+<+0.4"
+    plain = look(filtered)
+    assert " of " in plain.text(".count")
+    more = look(f"{filtered}&col=number&col=min/train/grad_norm")
+    heads = more.page.locator(".card-table")
+    heads.get_by_role("button", name="min train/grad_norm", exact=True).wait_for()
+    more.settle()
+    assert more.shown() == plain.shown()
+
+
+def test_a_column_of_extremes_follows_what_is_trained(look: Open, browser: Any, address: str) -> None:
+    looker = Looker(browser, address)
+    data = {"number": [1, 2], "state": ["RUNNING"] * 2, "reason": ["goes on", "goes on too"]}
+    news = {"columns": list(data), "data": data}
+    points = {"from_step": 9, "step": [9], "time_s": [0.0], "value": [0.5], "min": -7.0, "max": 8.0}
+    told = (
+        f"retry: 60000\nevent: trials\ndata: {json.dumps(news)}\n\n"
+        f"event: curves\ndata: {json.dumps({'val/loss': {'1': points}})}\n\n"
+    )
+
+    def answer(route: Any) -> None:
+        is_asked = "val%2Floss" in route.request.url
+        route.fulfill(content_type="text/event-stream", body=told if is_asked else "retry: 60000\n\n")
+
+    looker.page.route("**/live*", answer)
+    looker.open(f"/e/halfway#col=number&col={LOW}&col=reason&sort=%2B{LOW}&q=number+<+3")
+    looker.page.get_by_text("goes on", exact=True).wait_for()
+    assert float(_lows(looker)[0].replace("−", "-")) == -7.0
+    cells = looker.page.locator(".card-table .grid-row", has_text="goes on too").locator(".grid-cell")
+    assert cells.nth(2).inner_text() == "2"
+    assert cells.nth(3).inner_text() != "–"
     looker.close()
     assert looker.faults == []
 

@@ -106,6 +106,15 @@ def test_why_and_scheduling_are_answered(read: Open) -> None:
     assert reader.ink(".card-timeline")[1] > 500
 
 
+def test_the_lowest_points_of_curves_are_held_too(read: Open) -> None:
+    reader = read("halfway", "#col=number&col=min/val/loss&sort=%2Bmin/val/loss")
+    reader.page.locator(".card-table").get_by_role("button", name="min val/loss", exact=True).wait_for()
+    reader.settle()
+    lows = [float(text) for text in reader.page.locator(".card-table .cell-min").all_inner_texts()]
+    assert len(lows) > 3
+    assert lows == sorted(lows)
+
+
 def test_markup_in_a_parameter_is_text(read: Open) -> None:
     reader = read("hostile")
     assert reader.page.evaluate("document.body.dataset.broken") is None

@@ -119,6 +119,7 @@ class MadeUpGangs:
 
     def __post_init__(self) -> None:
         self._training: list[int] = []
+        self._gang_of: dict[int, int] = {}
         self._num_reports: dict[int, int] = {}
 
     def run(self) -> None:
@@ -133,7 +134,10 @@ class MadeUpGangs:
         found = self.conductor.next() if len(self._training) < self.num_gangs else None
         if found is None:
             return False
-        self.conductor.on_start(found.number)
+        taken = {self._gang_of[number] for number in self._training}
+        gang = next(gang for gang in range(self.num_gangs) if gang not in taken)
+        self._gang_of[found.number] = gang
+        self.conductor.on_start(found.number, gang)
         saved = newest_sound(self.conductor.paths.trial(found.number))
         self._num_reports[found.number] = saved.num_reports if saved else 0
         self._training.append(found.number)
@@ -154,7 +158,7 @@ class MadeUpGangs:
             TrialState.COMPLETE if is_last else None,
             "trained" if is_last else "",
         )
-        decision = self.conductor.on_report(number, report, ["node"])
+        decision = self.conductor.on_report(number, report, ["node"], [str(self._gang_of[number])])
         if decision.action is Action.PAUSE:
             write_checkpoint(self.conductor.paths.trial(number), report.step)
             self.conductor.on_saved(number)

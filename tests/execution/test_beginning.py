@@ -5,7 +5,7 @@ from execution_fakes import write_checkpoint
 
 from tuner.execution import trainable
 from tuner.execution.faults import TrialRaised
-from tuner.execution.trainable import REPORT, TrialRunner
+from tuner.execution.trainable import DEVICES, NODES, REPORT, TrialRunner
 from tuner.records.checkpoints import name_of
 from tuner.records.paths import POSITION, TrialPaths
 from tuner.records.states import TrialState
@@ -17,6 +17,7 @@ class PickyGang:
     """Cannot load some checkpoints; remembers what it was told."""
 
     nodes = ("node",)
+    devices = ("2,3",)
 
     def __init__(self, refused):
         self.refused, self.told = refused, []
@@ -111,6 +112,13 @@ def test_a_clone_without_a_sound_checkpoint_has_failed(begin):
     assert told == []
     assert (report.step, report.state, report.fault) == (7, TrialState.FAILED, None)
     assert "none of its checkpoints is sound any more" in report.reason
+
+
+def test_a_report_comes_with_the_place_of_its_gang(begin, monkeypatch, tmp_path):
+    monkeypatch.setattr(trainable, "Gang", lambda size: PickyGang(()))
+    job = TrialJob(number=0, params={}, objective=Objective("loss", "min"), folder=tmp_path)
+    result = TrialRunner({"job": job, "size": None}).step()
+    assert (result[NODES], result[DEVICES]) == (("node",), ("2,3",))
 
 
 def test_tune_holds_a_token_only(begin, trial, monkeypatch, tmp_path):

@@ -6,6 +6,7 @@ import torch
 import yaml
 
 import tuner
+from tuner.execution.decisions import read_decisions
 from tuner.records.states import TrialState
 
 pytestmark = [
@@ -38,8 +39,14 @@ def experiment(folder, *, batch_size, share, trials):
 
 def test_four_gangs_share_a_gpu(tmp_path):
     search = experiment(tmp_path, batch_size=128, share=0.25, trials=8)
-    trials = tuner.run(search, results=tmp_path / "results").trials
+    result = tuner.run(search, results=tmp_path / "results")
+    trials = result.trials
     assert list(trials["state"]) == [TrialState.COMPLETE.value] * 8
+    lines = list(read_decisions(result.paths.decisions))
+    assert {line["gang"] for line in lines if line["action"] == "START"} <= set(range(4))
+    (devices,) = {tuple(line["devices"]) for line in lines if "nodes" in line}
+    assert len(devices) == 1
+    assert devices[0]
     assert trials["gpu_seconds"].to_numpy() == pytest.approx(0.25 * trials["seconds"].to_numpy(), rel=0.01)
 
 

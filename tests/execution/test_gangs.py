@@ -8,6 +8,7 @@ import socket
 import pytest
 
 import tuner
+from tuner.execution.decisions import read_decisions
 from tuner.records.paths import ExperimentPaths
 
 FATES = ["fine", "raises", "fine again", "dies", "fine at last", "raises on one rank", "fine in the end"]
@@ -68,6 +69,10 @@ def test_each_trial_ends_as_it_should_and_the_search_goes_on(result):
     assert states(result) == expected
     assert {row.last["ranks"] for row in result.rows} == {2.0}
     assert {row.nodes for row in result.rows} == {(socket.gethostname(),)}
+    lines = list(read_decisions(result.paths.decisions))
+    # One that is replaced after a death keeps the number: it is in the same place.
+    assert [line["gang"] for line in lines if line["action"] == "START"] == [0] * len(FATES)
+    assert all(line["devices"] == [] for line in lines if "nodes" in line)
 
 
 @pytest.mark.ray

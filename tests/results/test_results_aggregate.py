@@ -94,6 +94,21 @@ def test_tables_hold_what_the_files_do(folder: Path, part: int, monkeypatch: pyt
             assert (told[f"min/{tag}"], told[f"max/{tag}"]) == (least, most)
 
 
+@pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
+def test_extremes_of_a_tag_are_those_of_the_table(folder: Path) -> None:
+    follower = Follower(folder)
+    follower.poll()
+    trials = follower.tables.trials.set_index("number")
+    for tag in follower.tags:
+        known = trials[[f"min/{tag}", f"max/{tag}"]].dropna()
+        found = follower.extremes(tag)
+        assert found.index.tolist() == known.index.tolist()
+        np.testing.assert_array_equal(found.to_numpy(), known.to_numpy())
+        one = known.index[-1]
+        assert follower.extremes(tag, [one]).index.tolist() == [one]
+    assert len(follower.extremes("no such tag")) == 0
+
+
 @pytest.mark.parametrize("every", [1, 7, 10_000])
 def test_following_gives_what_reading_gives(made: Any, tmp_path: Path, every: int) -> None:
     """A whole search with faults, pauses and fresh runs, polled after every so many lines."""

@@ -69,6 +69,9 @@ def test_a_report_holds_words_and_answers(folder: Path) -> None:
     assert found["details"]["metric"] == "val/loss"
     assert found["trials"]["data"]["number"] == [0, 1, 2, 3, 4]
     assert len(found["timeline"]["data"]["gang"]) == 5
+    lows = found["extremes"]["val/loss"]["data"]["min"]
+    known = tuner.Result.open(folder).curves("val/loss").groupby("trial")["value"].min()
+    assert lows == pytest.approx(known.tolist(), rel=1e-5)
 
 
 def test_its_policy_names_the_only_script_and_style(folder: Path) -> None:

@@ -47,17 +47,19 @@ class Answering(Reading):
         best = best_row(rows, result.metric, result.mode)
         gpu_seconds = [row.gpu_seconds for row in self.rows.values() if row.gpu_seconds is not None]
         begun, last = first_and_last(self.paths.decisions) or ({}, {})
+        standing = self.standing
+        running = [row for row in self.rows.values() if row.state is TrialState.RUNNING]
         return {
             "name": self.name,
             "task": result.settings.get("task"),
-            "state": STATES[self.standing],
+            "state": STATES[standing],
             "metric": result.metric,
             "mode": result.mode,
             "best": best and best.best[result.metric],
             "best_trial": best and best.number,
             "finished": sum(row.state.is_finished() for row in rows),
             "trials": self.num_planned,
-            "running": sum(row.state is TrialState.RUNNING for row in self.rows.values()),
+            "running": len(running) if standing == "running" else 0,
             "failed": sum(row.state is TrialState.FAILED for row in rows),
             "seconds": last.get("spent_s"),
             "gpu_seconds": sum(gpu_seconds) if gpu_seconds else None,

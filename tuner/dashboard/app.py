@@ -29,6 +29,7 @@ from tuner.dashboard.inspector import Inspector
 from tuner.dashboard.live import events
 from tuner.dashboard.responses import as_json, as_packed, json_bytes
 from tuner.dashboard.shelf import NoSuchName, Shelf
+from tuner.dashboard.tables import extremes_of
 from tuner.errors import TunerError
 
 PAGE = Path(__file__).parent / "page"
@@ -151,6 +152,14 @@ def _add_curves(app: FastAPI, shelf: Shelf) -> None:
             if trials is not None or chosen not in now.curves.tags:
                 return Response(content(), media_type=media_type)
             return as_packed(now.kept(f"curves {chosen}", content), media_type, encodings)
+
+    @app.get("/api/experiments/{name}/extremes")
+    def extremes(name: str, tag: Tag, encodings: Encodings = "") -> Response:
+        with shelf.open(name).now(curves=True) as now:
+            if tag not in now.curves.tags:
+                return as_json(extremes_of(now.curves, tag))
+            packed = now.kept(f"extremes {tag}", lambda: json_bytes(extremes_of(now.curves, tag)))
+        return as_packed(packed, "application/json", encodings)
 
     @app.get("/api/experiments/{name}/curves.csv")
     def curves_csv(name: str, tag: Tag) -> Response:

@@ -25,6 +25,7 @@ from tuner.dashboard.shelf import Shelf
 from tuner.errors import ExperimentError, ResultsError, UsageError
 from tuner.records.commands import WAIT_S, Answer, Command, ask, ask_to_leave, command_of
 from tuner.records.notes import Note, write_note
+from tuner.records.paths import ExperimentPaths
 from tuner.spec import Space
 from tuner.spec.points import complete_point
 
@@ -109,12 +110,13 @@ def _give(search: Answering, shelf: Shelf, command: Command, wait_s: float) -> d
     with search.now() as now:
         is_of_space = command.name in ("enqueue", "clone")
         wrong = wrong_values(now.experiment.space, command.params) if is_of_space else {}
+        is_done = now.standing == "done"
     if wrong:
         return {"is_done": False, "reason": "; ".join(wrong.values()), "fields": wrong}
     for path in (search.paths.commands, search.paths.leave):
         shelf.inside(path)
     try:
-        answer = _answer(search, command, wait_s)
+        answer = _answer(search.paths, command, wait_s, is_done)
     except ResultsError as error:
         return {"is_done": False, "reason": str(error)}
     if answer is None:
@@ -123,12 +125,12 @@ def _give(search: Answering, shelf: Shelf, command: Command, wait_s: float) -> d
     return {"is_done": answer.is_done, "reason": answer.reason}
 
 
-def _answer(search: Answering, command: Command, wait_s: float) -> Answer | None:
+def _answer(paths: ExperimentPaths, command: Command, wait_s: float, is_done: bool) -> Answer | None:
     """To stop without a trial is to stop the search, as `tuner stop DIR`."""
     if command.name == "stop" and command.trial is None:
-        ask_to_leave(search.paths)
-        return Answer(True, f"what trains is saved; go on with: tuner resume {search.paths.root}")
-    return ask(search.paths, command, wait_s)
+        ask_to_leave(paths, is_done=is_done)
+        return Answer(True, f"what trains is saved; go on with: tuner resume {paths.root}")
+    return ask(paths, command, wait_s, is_done=is_done)
 
 
 def wrong_values(space: Space, params: Mapping[str, Any]) -> dict[str, str]:

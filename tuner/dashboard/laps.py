@@ -5,7 +5,8 @@
         laps.hear(line)
     laps.columns, laps.num_gangs
 
-The log does not name gangs: a lap is on the lowest lane that was free. Seconds are those of searching.
+A log of before gangs were named has none: there a lap is on the lowest lane that was free. Seconds are those
+of searching.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,9 +15,11 @@ from typing import Any
 from tuner.execution.decisions import Line
 from tuner.execution.state import REPORTED
 
-COLUMNS = ("gang", "nodes", "trial", "from_s", "to_s", "kind")
-"""`to_s` is None while the lap goes on. `kind`: `train`; `restart`, it began again after a fault or an
-interruption, until its next report; `pause`, its checkpoint is written."""
+COLUMNS = ("gang", "nodes", "devices", "trial", "from_s", "to_s", "kind")
+"""`gang`: its number, from 0 in each run. `nodes` with commas between; `devices`: the GPUs on each of them,
+with semicolons between, empty on CPUs; None where nobody has told yet, or the log does not tell. `to_s` is
+None while the lap goes on. `kind`: `train`; `restart`, it began again after a fault or an interruption, until
+its next report; `pause`, its checkpoint is written."""
 
 MOMENT_S = 0.1
 
@@ -30,6 +33,12 @@ class Laps:
         """trial -> its lap that goes on, as an index"""
         self._broken_off: set[int] = set()
         """trials that begin again, and not because the scheduler says so"""
+        self._is_named = False
+        """Whether the log says which gang it was"""
+        self._places: dict[int, tuple[str, str | None]] = {}
+        """gang of this run -> its nodes and devices"""
+        self._unplaced: dict[int, list[int]] = {}
+        """gang of this run whose place nobody has told yet -> its laps"""
         self._last_s = 0.0
 
     @property
@@ -45,16 +54,22 @@ class Laps:
 
     def start(self, line: Line) -> None:
         trial = line["trial"]
+        self._is_named = "gang" in line
+        gang = line["gang"] if self._is_named else self._free_gang()
+        if gang is None:
+            return
         kind = "restart" if trial in self._broken_off else "train"
         self._broken_off.discard(trial)
-        self._begin(trial, self._free_gang(), line["spent_s"], kind)
+        self._begin(trial, gang, line["spent_s"], kind, *self._places.get(gang, ("", None)))
+        if self._is_named and gang not in self._places:
+            self._unplaced.setdefault(gang, []).append(self._open[trial])
 
     def report(self, line: Line) -> None:
         trial, at_s = line["trial"], line["spent_s"]
         index = self._open.get(trial)
         if index is None:
             return
-        self.columns["nodes"][index] = ",".join(line["nodes"])
+        self._place(index, line)
         if "state" in line:
             self._end([trial], at_s)
         elif line["action"] == "PAUSE":
@@ -70,12 +85,12 @@ class Laps:
         self._end(trials, line["spent_s"])
 
     def finish(self, line: Line) -> None:
-        """A trial that is refused or cut while it waits gets a START too, but never had a gang."""
+        """Before gangs were named, a trial that was refused or cut while it waited had a START like all."""
         index = self._open.get(line["trial"])
         if index is None:
             return
         is_new = index == len(self.columns["trial"]) - 1 and not self.columns["nodes"][index]
-        if is_new and line["spent_s"] - self.columns["from_s"][index] < MOMENT_S:
+        if not self._is_named and is_new and line["spent_s"] - self.columns["from_s"][index] < MOMENT_S:
             del self._open[line["trial"]]
             for values in self.columns.values():
                 values.pop()
@@ -85,19 +100,35 @@ class Laps:
         """Another run: what the one before had on gangs ended with its last line."""
         self._broken_off.update(self._open)
         self._end(list(self._open), self._last_s)
+        self._places.clear()
+        self._unplaced.clear()
 
-    def _begin(self, trial: int, gang: int, from_s: float, kind: str, nodes: str = "") -> None:
+    def _place(self, index: int, line: Line) -> None:
+        """The report says where the lap's gang is."""
+        nodes = ",".join(line["nodes"])
+        devices = ";".join(line["devices"]) if "devices" in line else None
+        laps = [index]
+        if devices is not None:
+            gang = self.columns["gang"][index]
+            self._places[gang] = nodes, devices
+            laps += self._unplaced.pop(gang, [])
+        for each in laps:
+            self.columns["nodes"][each], self.columns["devices"][each] = nodes, devices
+
+    def _begin(
+        self, trial: int, gang: int, from_s: float, kind: str, nodes: str, devices: str | None
+    ) -> None:
         self._open[trial] = len(self.columns["trial"])
-        lap = {"gang": gang, "nodes": nodes, "trial": trial, "from_s": from_s, "to_s": None, "kind": kind}
-        for name, values in self.columns.items():
-            values.append(lap[name])
+        lap = (gang, nodes, devices, trial, from_s, None, kind)
+        for name, value in zip(COLUMNS, lap, strict=True):
+            self.columns[name].append(value)
 
     def _change(self, trial: int, at_s: float, kind: str) -> None:
         """The lap ends and another one of the same trial begins on the same gang."""
         index = self._open[trial]
-        gang, nodes = self.columns["gang"][index], self.columns["nodes"][index]
+        gang, nodes, devices = (self.columns[name][index] for name in ("gang", "nodes", "devices"))
         self._end([trial], at_s)
-        self._begin(trial, gang, at_s, kind, nodes)
+        self._begin(trial, gang, at_s, kind, nodes, devices)
 
     def _end(self, trials: Iterable[int], at_s: float) -> None:
         for trial in trials:

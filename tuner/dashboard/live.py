@@ -3,8 +3,8 @@
     async for text in events(followed, tags=["val/loss"], version=None, tick=tick): ...
 
     event: trials    {columns, data}: the rows that changed
-    event: curves    {tag: {trial: {from_step, step, time_s, value}}}: the trial's points from that step on;
-                     null: all
+    event: curves    {tag: {trial: {from_step, step, time_s, value, min, max}}}: the trial's points from that
+                     step on; null: all; min and max are over all its finite ones
     event: state     the experiment's line in the overview
     id:              the version after it; with it in Last-Event-ID (or `since`) only what came later is sent
 
@@ -15,6 +15,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from starlette.concurrency import run_in_threadpool
 
 from tuner.dashboard.following import Followed, News
@@ -25,6 +26,7 @@ Tick = Callable[[], Awaitable[bool]]
 """Waits until it is time to look again; False: nobody will, the server ends."""
 SILENT_TICKS = 15
 """After so many a comment is sent, so that whoever left is noticed."""
+NO_EXTREMES = {"min": None, "max": None}
 _AGES = ("event_age_s",)
 """What changes by itself is no news."""
 
@@ -107,6 +109,8 @@ def _first_steps(news: News, tag: str) -> dict[int, int]:
 
 
 def _told(points: Points, from_step: int | None) -> dict[str, Any]:
+    finite = points.value[np.isfinite(points.value)]
+    extremes = {"min": float(finite.min()), "max": float(finite.max())} if len(finite) else NO_EXTREMES
     if from_step is not None:
         points = points.at(points.step >= from_step)
     return {
@@ -114,6 +118,7 @@ def _told(points: Points, from_step: int | None) -> dict[str, Any]:
         "step": points.step.tolist(),
         "time_s": points.wall_time.tolist(),
         "value": plain(points.value.tolist()),
+        **extremes,
     }
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from tuner.results.aggregate import Follower
+
 
 def table(columns: Sequence[str], data: Mapping[str, Iterable[Any]]) -> dict[str, Any]:
     """A table as it is sent."""
@@ -33,6 +35,11 @@ def of_frame(frame: pd.DataFrame) -> dict[str, Any]:
     """The frame, with what is missing as null."""
     known = frame.astype(object).where(frame.notna(), None)
     return table(list(frame.columns), {name: known[name].tolist() for name in frame.columns})
+
+
+def extremes_of(curves: Follower, tag: str) -> dict[str, Any]:
+    """The lowest and the highest point of each trial's curve of the tag."""
+    return of_frame(curves.extremes(tag).rename_axis("number").reset_index())
 
 
 def rows_of(columns: Mapping[str, Sequence[Any]], trial: int) -> dict[str, list[Any]]:

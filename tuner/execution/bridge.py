@@ -20,7 +20,7 @@ from ray.tune.search import Searcher
 
 from tuner.execution.conductor import Conductor
 from tuner.execution.placement import GangSize
-from tuner.execution.trainable import NODES, REPORT
+from tuner.execution.trainable import DEVICES, NODES, REPORT
 from tuner.training.job import TrialJob
 from tuner.training.report import Report
 
@@ -136,7 +136,7 @@ class TuneScheduler(TrialScheduler):  # type: ignore[misc]
         number = number_of(trial)
         report: Report = result[REPORT]
         with self._conductor.noting_trouble():
-            decision = self._conductor.on_report(number, report, result[NODES])
+            decision = self._conductor.on_report(number, report, result[NODES], result[DEVICES])
         action: str = decision.action.value
         if action == self.STOP:
             self._carriers.drop(number)
@@ -158,24 +158,47 @@ class TuneScheduler(TrialScheduler):  # type: ignore[misc]
 
 
 class Gangs(Callback):  # type: ignore[misc]
-    """Tells the conductor when a trial got its gang, and when its checkpoint is written."""
+    """Tells the conductor when a trial got its gang and which, and when its checkpoint is written."""
 
     def __init__(self, conductor: Conductor) -> None:
         self._conductor = conductor
+        self._numbers: dict[Any, int] = {}
+        """id of Tune's actor, which owns a gang, -> the gang's number"""
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         with self._conductor.noting_trouble():
-            self._conductor.on_start(number_of(trial))
+            self._conductor.on_start(number_of(trial), self._gang_of(trial, trials))
 
     def on_trial_save(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         with self._conductor.noting_trouble():
             self._conductor.on_saved(number_of(trial))
+
+    def _gang_of(self, trial: Trial, trials: list[Trial]) -> int:
+        """The number of its gang; a new one gets the lowest that is free.
+
+        Tune does not say which gangs are gone. But where all numbers are taken, one is, and has no trial:
+        then those of all without a trial are free.
+        """
+        actor = _actor_of(trial)
+        if actor not in self._numbers:
+            if len(self._numbers) >= self._conductor.num_gangs:
+                busy = {_actor_of(each) for each in trials}
+                self._numbers = {each: gang for each, gang in self._numbers.items() if each in busy}
+            taken = set(self._numbers.values())
+            self._numbers[actor] = next(gang for gang in range(len(taken) + 1) if gang not in taken)
+        return self._numbers[actor]
 
 
 def number_of(trial: Trial) -> int:
     """The number of the trial of ours that this one carries, or carried."""
     number: int = trial.config["job"].number
     return number
+
+
+def _actor_of(trial: Trial) -> Any:
+    """The id of the actor that it is on; None where it is on none. A handle would keep the actor alive."""
+    actor = trial.temporary_state.ray_actor
+    return None if actor is None else actor._actor_id
 
 
 def trial_name(trial: Trial) -> str:

@@ -1,8 +1,8 @@
 """The one place that moves trials from state to state. Knows searcher, scheduler and records; no Ray.
 
     job = conductor.next()                               # a gang is free: the trial that it trains, or None
-    conductor.on_start(number)                           # the gang has it, and for each report:
-    decision = conductor.on_report(number, report, nodes)
+    conductor.on_start(number, gang)                     # the gang has it, and for each report:
+    decision = conductor.on_report(number, report, nodes, devices)
     if decision.action is Action.PAUSE: ...              # its checkpoint is written, and then:
         conductor.on_saved(number)
     conductor.on_fault(number, "lost", reason)           # its gang is gone
@@ -213,11 +213,11 @@ class Conductor:
             return self._confirm()
         return found
 
-    def on_start(self, number: int) -> None:
-        """The trial has its gang, for the first time or again."""
+    def on_start(self, number: int, gang: int | None = None) -> None:
+        """The trial has its gang, for the first time or again; None: it ends without one."""
         row = self.rows[number]
         is_first = number not in self._state.started
-        self._happens("START", number)
+        self._happens("START", number, gang=gang)
         if is_first and row.is_judged:
             self._scheduler.on_start(number, row.params)
         self._watch.start(number)
@@ -238,7 +238,9 @@ class Conductor:
             # The scheduler went on with it meanwhile; no gang does any more.
             self._let_go([row], "it is saved")
 
-    def on_report(self, number: int, report: Report, nodes: Sequence[str] = ()) -> Decision:
+    def on_report(
+        self, number: int, report: Report, nodes: Sequence[str] = (), devices: Sequence[str] = ()
+    ) -> Decision:
         """A report of a running trial: decides how the trial goes on, and writes it down."""
         if report.has_left:
             return self._leave_gang(number, self._left(number, report))
@@ -248,7 +250,7 @@ class Conductor:
         if report.state is None and report.step <= self.rows[number].reports:
             return self._answer_again(number, report.step)
         verdict = self._judge.verdict(number, report)
-        self._note(number, report, nodes, verdict)
+        self._note(number, report, {"nodes": list(nodes), "devices": list(devices)}, verdict)
         if verdict.end is not None:
             self._after_end(number)
         elif verdict.decision.action is Action.PAUSE:
@@ -671,7 +673,7 @@ class Conductor:
         gpu_seconds = (row.gpu_seconds or 0.0) + lap_s * self._gpus_per_gang
         return {"seconds": seconds, "gpu_seconds": gpu_seconds or None}
 
-    def _note(self, number: int, report: Report, nodes: Sequence[str], verdict: Verdict) -> None:
+    def _note(self, number: int, report: Report, place: dict[str, list[str]], verdict: Verdict) -> None:
         """Writes the report down with what becomes of it, and tells the searcher."""
         decision = asdict(verdict.decision) | {"action": verdict.decision.action.value}
         end = {} if verdict.end is None else {"state": verdict.end.value}
@@ -683,7 +685,7 @@ class Conductor:
             **decision,
             metrics=report.metrics,
             steps=report.num_steps,
-            nodes=list(nodes),
+            **place,
             **self._lap(number, stop=verdict.end is not None),
             **heard,
             **end,

@@ -55,6 +55,8 @@ class Gang:
 
     nodes: tuple[str, ...] = ()
     """Host names of the ranks, in rank order, each once; empty before the first trial."""
+    devices: tuple[str, ...] = ()
+    """Of each of `nodes` the ranks' GPUs, as in CUDA_VISIBLE_DEVICES; empty on CPUs."""
 
     def __init__(self, size: GangSize) -> None:
         group = ray.util.get_current_placement_group()
@@ -114,7 +116,9 @@ class Gang:
             ],
         )
         self._actors = actors
-        self.nodes = tuple(dict.fromkeys(places[seat.index].node for seat in order))
+        gpus = {places[seat.index].node: seat.visible_gpus for seat in order}
+        self.nodes = tuple(gpus)
+        self.devices = tuple(gpus.values()) if size.gpus_per_worker else ()
         self._names = [
             f"rank {seat.rank} (process {places[seat.index].pid} on {places[seat.index].node})"
             for seat in order

@@ -14,7 +14,7 @@ from tuner.records.states import TrialState
 from tuner.training.job import TrialJob
 from tuner.training.report import Report
 
-REPORT, NODES = "report", "nodes"
+REPORT, NODES, DEVICES = "report", "nodes", "devices"
 
 
 class _NoBeginning(Exception):
@@ -42,7 +42,7 @@ class TrialRunner(tune.Trainable):  # type: ignore[misc]
         gang = self._gang
         report = self._next_report()
         is_done = report.state is not None or report.fault is not None or report.has_left
-        return {REPORT: report, NODES: gang.nodes, "done": is_done}
+        return {REPORT: report, NODES: gang.nodes, DEVICES: gang.devices, "done": is_done}
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Tune keeps only a token; the checkpoint itself is in the trial's own folder."""

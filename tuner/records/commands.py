@@ -58,12 +58,14 @@ class Inbox:
                 yield command_of(line)
 
 
-def ask(paths: ExperimentPaths, command: Command, wait_s: float = WAIT_S) -> Answer | None:
+def ask(
+    paths: ExperimentPaths, command: Command, wait_s: float = WAIT_S, *, is_done: bool = False
+) -> Answer | None:
     """Gives the command to the search that runs in the folder; None where that has not answered in time.
 
-    Raises ResultsError where no search runs.
+    Raises ResultsError where no search runs; `is_done`: because it has nothing left to do.
     """
-    _holder(paths, "change its gangs" if command.name == "gangs" else command.name)
+    _holder(paths, "change its gangs" if command.name == "gangs" else command.name, is_done)
     answers = _Tail(paths.decisions, os.path.getsize(paths.decisions))
     send(paths.commands, command)
     until = time.monotonic() + wait_s
@@ -75,12 +77,12 @@ def ask(paths: ExperimentPaths, command: Command, wait_s: float = WAIT_S) -> Ans
     return None
 
 
-def ask_to_leave(paths: ExperimentPaths) -> str:
+def ask_to_leave(paths: ExperimentPaths, *, is_done: bool = False) -> str:
     """Tells the search as a whole to save what trains and end, as Ctrl-C does; returns who runs it, in words.
 
-    Raises ResultsError where no search runs.
+    Raises ResultsError where no search runs; `is_done`: because it has nothing left to do.
     """
-    holder = _holder(paths, "stop")
+    holder = _holder(paths, "stop", is_done)
     paths.leave.touch()
     return holder
 
@@ -100,13 +102,13 @@ def send(path: Path, command: Command) -> None:
         ) from error
 
 
-def _holder(paths: ExperimentPaths, asked: str) -> str:
+def _holder(paths: ExperimentPaths, asked: str, is_done: bool) -> str:
     holder = holder_of(paths.lock)
     if holder is None:
-        raise ResultsError(
-            f"only a search that runs can be told to {asked}, but nothing runs in {paths.root}; "
-            f"go on with it by: tuner resume {paths.root}"
-        )
+        found, way = f"nothing runs in {paths.root}", "go on with it by: tuner resume"
+        if is_done:
+            found, way = f"that in {paths.root} is done", "see what it found by: tuner best"
+        raise ResultsError(f"only a search that runs can be told to {asked}, but {found}; {way} {paths.root}")
     return holder
 
 

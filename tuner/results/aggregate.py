@@ -196,6 +196,13 @@ class Follower:
         )
         return frame
 
+    def extremes(self, tag: str, numbers: Iterable[int] | None = None) -> pd.DataFrame:
+        """`min` and `max` over the finite points of one tag, by trial; those without any are left out."""
+        points = self.of_tag(tag, numbers)
+        finite = points[np.isfinite(points["value"])]
+        frame: pd.DataFrame = finite.groupby("trial")["value"].agg(["min", "max"])
+        return frame
+
     def rows(self, numbers: Sequence[int]) -> pd.DataFrame:
         """The rows of these trials, as in `Tables.trials`."""
         frame = self._trials.frame(numbers, self._curves)

@@ -22,6 +22,7 @@ import pandas as pd
 
 from tuner.dashboard import curve_bytes
 from tuner.dashboard.following import Followed
+from tuner.dashboard.tables import extremes_of
 from tuner.results.aggregate import Follower
 
 MOST_POINTS = 120_000
@@ -70,6 +71,7 @@ def pack(now: Followed, importances: Mapping[str, Json], dependences: Sequence[J
         "dependences": dependences,
         "decisions": told,
         "timeline": now.timeline(),
+        "extremes": {kept.tag: extremes_of(now.curves, kept.tag) for kept, _ in held},
     }
     texts = {name: _packed(_json(answer)) for name, answer in answers.items()}
     blocks = {f"curves{index}": _packed(content) for index, (_, content) in enumerate(held)}

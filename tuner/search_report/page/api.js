@@ -66,6 +66,10 @@ export class Api {
     return Curves.read(unshuffled(await block(`curves${index}`)));
   }
 
+  async extremes(tag) {
+    return (await json("extremes"))[tag];
+  }
+
   async decisions() {
     return records(await json("decisions"));
   }

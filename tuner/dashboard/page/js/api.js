@@ -84,6 +84,11 @@ export class Api {
     return read(fetch(`${this.base}/curves?${query}`));
   }
 
+  /** The lowest and the highest point of each trial's curve of a tag: a table of number, min, max. */
+  extremes(tag) {
+    return json(`${this.base}/extremes?${new URLSearchParams({ tag })}`);
+  }
+
   /** All decisions, an object each. */
   async decisions() {
     return records(await json(`${this.base}/decisions`));

@@ -1,4 +1,5 @@
 // The table of trials, column by column: numbers as Float64Array (absent: NaN), anything else as codes of labels.
+import { extremesOf } from "./extremes.js";
 
 /** What the search had spent when a trial was over, trials counted by their number: column to what it sums. */
 export const FINISHED = new Set(["COMPLETE", "STOPPED", "DIVERGED", "INFEASIBLE", "FAILED"]);
@@ -65,6 +66,8 @@ export class Trials {
     this.names = columns;
     this.data = data;
     this.axes = new Map(axes.map((axis) => [`param/${axis.name}`, axis]));
+    /** Columns of which rows that change say nothing. */
+    this.ofCurves = new Set();
     this.#index();
   }
 
@@ -118,14 +121,32 @@ export class Trials {
     }
     data.number.forEach((number, index) => {
       let row = this.rowOf.get(number);
-      if (row === undefined) {
+      const isNew = row === undefined;
+      if (isNew) {
         row = this.size;
         this.size += 1;
         this.rowOf.set(number, row);
       }
-      for (const name of this.names) this.data[name][row] = data[name]?.[index] ?? null;
+      for (const name of this.names)
+        if (isNew || !this.ofCurves.has(name)) this.data[name][row] = data[name]?.[index] ?? null;
     });
     for (const name of PASSING) if (this.data[name]?.every((value) => value === null)) this.#drop(name);
+    this.#index();
+  }
+
+  /** The lowest and the highest points of trials' curves; trials that are not known are passed over. */
+  setExtremes(tag, { number, min, max }) {
+    extremesOf(tag).forEach((name, index) => {
+      if (!this.ofCurves.has(name)) {
+        this.names.push(name);
+        this.data[name] = new Array(this.size).fill(null);
+        this.ofCurves.add(name);
+      }
+      number.forEach((each, at) => {
+        const row = this.rowOf.get(each);
+        if (row !== undefined) this.data[name][row] = [min, max][index][at];
+      });
+    });
     this.#index();
   }
 

@@ -8,6 +8,7 @@ import { SearchControl } from "./control.js";
 import { CurvesView } from "./curves.js";
 import { DataModelView } from "./data_model.js";
 import { badge, closePopover, copy, el, fill, notice, progress, say } from "./dom.js";
+import { wanted } from "./extremes.js";
 import { FilterBar } from "./filter_bar.js";
 import { duration, heading, number } from "./format.js";
 import { mark } from "./frames.js";
@@ -38,6 +39,9 @@ export class Experiment {
     this.store = new Store(name);
     url.read(this.store, location.hash);
     this.isConnected = true;
+    /** Tags whose lowest and highest points were asked for; and those that came. */
+    this.asked = new Set();
+    this.extremes = [];
     this.facts = el("div", { class: "head-facts" });
     this.hints = el("div", { class: "hints" });
     this.control = new SearchControl(this.store, this.api);
@@ -165,9 +169,23 @@ export class Experiment {
     }
   }
 
+  /** Of the tags whose lowest or highest points somebody wants to see, once each. */
+  async #readExtremes(tag) {
+    this.asked.add(tag);
+    try {
+      const { data } = await this.api.extremes(tag);
+      this.store.setExtremes(tag, data);
+      this.extremes.push(tag);
+      if (this.stop) this.#listen();
+    } catch (error) {
+      say(error.message);
+    }
+  }
+
   #listen() {
     this.stop?.();
-    this.stop = this.api.live([...this.store.curves.keys()], this.version, {
+    const tags = new Set([...this.store.curves.keys(), ...this.extremes]);
+    this.stop = this.api.live([...tags], this.version, {
       trials: ({ columns, data }) => {
         this.store.patchTrials(columns, data);
         if (this.lastEventMs) this.lastEventMs = Date.now();
@@ -192,6 +210,7 @@ export class Experiment {
     const { view } = store;
     if (!store.trials) return;
     if (topics.has("view") && store.tag && !store.curves.has(store.tag)) this.#readCurves();
+    for (const tag of wanted(store)) if (!this.asked.has(tag)) this.#readExtremes(tag);
     this.#showTab(topics);
     if (["trials", "detail", "facts"].some((topic) => topics.has(topic))) this.#showFacts();
     if (topics.has("detail")) this.#showHints();
@@ -256,7 +275,7 @@ export class Experiment {
         best === null ? (detail.metric === null ? null : "–") : number(trials.value(store.valueColumn, best)),
         `${heading(store.valueColumn)}, ${detail.mode}`,
       ],
-      ["running", count((state) => state === "RUNNING")],
+      ["running", detail.state === "interrupted" ? 0 : count((state) => state === "RUNNING")],
       ["failed", count((state) => state === "FAILED") || null],
       ["trial time", duration(sum("seconds") || null), "of all trials together"],
       ["GPU time", sum("gpu_seconds") ? duration(sum("gpu_seconds")) : null],

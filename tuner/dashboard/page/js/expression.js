@@ -166,9 +166,10 @@ function find(name, trials) {
   if (trials.has(name)) return name;
   const all = trials.names;
   const ends = all.filter((each) => each.endsWith(`/${name}`) || each.endsWith(`.${name}`));
+  const own = ends.filter((each) => !trials.ofCurves.has(each));
   const params = ends.filter((each) => each.startsWith("param/"));
   const best = ends.filter((each) => each === `best/${name}`);
-  for (const group of [ends, best, params]) if (group.length === 1) return group[0];
+  for (const group of [ends, own, best, params]) if (group.length === 1) return group[0];
   if (ends.length) throw new ExpressionError(`"${name}" may be ${ends.join(" or ")}: write more of it.`);
   const near = nearest(name, all);
   throw new ExpressionError(`There is no column "${name}"${near ? `; did you mean "${near}"?` : "."}`);

@@ -58,7 +58,7 @@ export function heading(column) {
   if (column === "number") return "trial";
   if (column === "gpu_seconds") return "GPU time (s)";
   if (column === "seconds") return "time (s)";
-  return column.replace(/^(best|last|objective|confirmed)\//, "$1 ");
+  return column.replace(/^(best|last|min|max|objective|confirmed)\//, "$1 ");
 }
 
 /** The shortest endings that still tell the names apart: "train.optimizer.sgd.lr" -> "sgd.lr". */

@@ -44,6 +44,11 @@ export class Plot {
     return ["Nothing to show yet", "Trials appear here with their first report."];
   }
 
+  /** Width in pixels that a label of the y axis may have. */
+  get mostLabel() {
+    return 90;
+  }
+
   xTicks(count) {
     return this.x.ticks(count);
   }
@@ -149,7 +154,7 @@ export class Plot {
     this.yTicks = this.y.ticks(Math.max(2, Math.floor(this.layers.height / 36)));
     const widest = Math.max(
       20,
-      ...this.yTicks.map(({ text }) => Math.min(90, context.measureText(text).width)),
+      ...this.yTicks.map(({ text }) => Math.min(this.mostLabel, context.measureText(text).width)),
     );
     this.inset.left = Math.ceil(widest) + 26;
     this.innerWidth = Math.max(10, this.layers.width - this.inset.left - this.inset.right);
@@ -192,7 +197,7 @@ export class Plot {
     context.textBaseline = "middle";
     context.textAlign = "right";
     for (const { value, text } of this.yTicks)
-      context.fillText(fitted(context, text, 90), left - 6, this.py(value));
+      context.fillText(fitted(context, text, this.mostLabel), left - 6, this.py(value));
     context.textAlign = "center";
     for (const { value, text } of xTicks) this.#xTick(context, value, text, bottom + 10, xTicks.length);
     context.fillStyle = colours().text;

@@ -177,14 +177,24 @@ class TimelinePlot extends Plot {
     super(store, "timeline", "Timeline of the gangs", ["zoom"]);
   }
 
+  get mostLabel() {
+    return Math.min(200, 0.35 * this.layers.width);
+  }
+
   scales() {
-    this.laps = this.store.timeline ?? [];
-    if (!this.laps.length) return null;
-    this.gangs = [...new Set(this.laps.map(({ gang }) => gang))].sort((a, b) => b - a);
+    const laps = this.store.timeline ?? [];
+    if (laps !== this.laps) this.#place(laps);
+    if (!laps.length) return null;
     return {
       x: linear(0, Math.max(...this.laps.map(({ to_s: to, from_s: from }) => to ?? from))),
-      y: category(this.gangs.map((gang) => `gang ${gang}`)),
+      y: category(this.rows),
     };
+  }
+
+  #place(laps) {
+    this.laps = laps;
+    this.rows = rowsOf(laps);
+    this.places = new Map(laps.map((lap) => [lap, this.rows.indexOf(rowOf(lap))]));
   }
 
   names() {
@@ -198,9 +208,10 @@ class TimelinePlot extends Plot {
     ];
   }
 
-  #box({ gang, from_s: from, to_s: to }) {
-    const y = this.py(this.gangs.indexOf(gang));
-    const half = Math.min(14, (0.38 * this.innerHeight) / this.gangs.length);
+  #box(lap) {
+    const { from_s: from, to_s: to } = lap;
+    const y = this.py(this.places.get(lap));
+    const half = Math.min(14, (0.38 * this.innerHeight) / this.rows.length);
     const left = this.px(from);
     return [left, y - half, Math.max(1, this.px(to ?? this.x.high) - left - 0.5), 2 * half];
   }
@@ -258,7 +269,7 @@ class TimelinePlot extends Plot {
     return [
       ...super.describe(row),
       `${lap.kind} for ${duration((lap.to_s ?? this.x.high) - lap.from_s)}`,
-      lap.nodes ? [lap.nodes].flat().join(", ") : `gang ${lap.gang}`,
+      lap.devices === null && lap.nodes ? lap.nodes : rowOf(lap),
     ];
   }
 
@@ -274,6 +285,20 @@ class TimelinePlot extends Plot {
     const [x, y, width, height] = this.#box(this.lap);
     return [x + width / 2, y + height / 2];
   }
+}
+
+/** The row of a lap: its gang, and where it is known its nodes and devices. */
+function rowOf({ gang, nodes, devices }) {
+  if (devices === null) return `gang ${gang}`;
+  const gpus = devices ? devices.split(";") : [];
+  const places = nodes.split(",").map((node, index) => `${node} ${gpus[index] ? `GPU ${gpus[index]}` : "CPU"}`);
+  return `gang ${gang} · ${places.join(" · ")}`;
+}
+
+/** From the lowest row to the highest: gang 0 on top; one that was elsewhere in another run is a row of its own. */
+function rowsOf(laps) {
+  const gangs = new Map(laps.map((lap) => [rowOf(lap), lap.gang]));
+  return [...gangs.keys()].reverse().sort((a, b) => gangs.get(b) - gangs.get(a));
 }
 
 export class SchedulingView {
@@ -352,7 +377,7 @@ export class SchedulingView {
   }
 
   #laps() {
-    const names = ["gang", "nodes", "trial", "from_s", "to_s", "kind"];
+    const names = ["gang", "nodes", "devices", "trial", "from_s", "to_s", "kind"];
     return csv([names, ...(this.store.timeline ?? []).map((lap) => names.map((name) => lap[name]))]);
   }
 }

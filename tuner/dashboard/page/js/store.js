@@ -3,6 +3,7 @@
 import { BINS, colours } from "./colours.js";
 import { Curves } from "./curve_data.js";
 import { compile } from "./expression.js";
+import { extremesOf } from "./extremes.js";
 import { testOf } from "./filters.js";
 import { mark, onFrame } from "./frames.js";
 
@@ -105,14 +106,27 @@ export class Store {
     this.changed("curves");
   }
 
-  /** New points: tag -> trial -> {from_step, step, time_s, value}. */
+  /** A table of number, min, max: of the curves of a tag. */
+  setExtremes(tag, data) {
+    this.trials.setExtremes(tag, data);
+    this.changed("trials");
+  }
+
+  /** New points: tag -> trial -> {from_step, step, time_s, value, min, max}. */
   patchCurves(byTag) {
     for (const [tag, byTrial] of Object.entries(byTag)) {
+      if (this.trials.ofCurves.has(extremesOf(tag)[0])) this.#patchExtremes(tag, byTrial);
       if (!this.curves.has(tag)) continue;
       for (const [trial, points] of Object.entries(byTrial))
         this.curves.get(tag).append(Number(trial), points);
     }
     this.changed("curves");
+  }
+
+  #patchExtremes(tag, byTrial) {
+    const told = Object.values(byTrial);
+    const of = (name) => told.map((each) => each[name]);
+    this.setExtremes(tag, { number: Object.keys(byTrial).map(Number), min: of("min"), max: of("max") });
   }
 
   set(changes) {

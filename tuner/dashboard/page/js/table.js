@@ -3,6 +3,7 @@ import { tableFile } from "./canvas.js";
 import { Card } from "./card.js";
 import { check, columnMenu } from "./column_menu.js";
 import { badge, closePopover, csv, el, popover } from "./dom.js";
+import { offered } from "./extremes.js";
 import { duration, heading, shortNames, value } from "./format.js";
 import { Grid } from "./grid.js";
 import { tagList } from "./notes.js";
@@ -107,11 +108,13 @@ export class TableView {
 
   #chooseColumns(anchor) {
     const { store } = this;
-    const order = store.trials.names;
+    const order = [...store.trials.names, ...offered(store)];
+    // Also those that are not read yet.
+    const chosen = () => store.view.shown?.filter((name) => order.includes(name)) ?? this.names();
     const boxes = order.map((name) => {
-      const each = check(heading(name), this.names().includes(name));
+      const each = check(heading(name), chosen().includes(name));
       each.box.addEventListener("change", () => {
-        const now = new Set(this.names());
+        const now = new Set(chosen());
         if (each.box.checked) now.add(name);
         else now.delete(name);
         store.set({ shown: inOrder([...now], usualColumns(store), order) });
