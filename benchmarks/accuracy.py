@@ -82,11 +82,11 @@ CASES = (
     Case("diabetes_point", "diabetes, MLP: R2", "diabetes_mlp", "r2", 0.45),
     Case("digits_point", "digits, CNN: accuracy", "digits_cnn", "accuracy", 0.985),
     Case("sst2_rnn_point", "SST-2, GRU from scratch: accuracy", "sst2_rnn", "accuracy", 0.78),
-    Case("spoken_digits_known", "spoken digits, known speakers: accuracy", "spoken_digits_cnn", "accuracy", 0.97),
+    Case("spoken_digits_known", "spoken digit, known voice: accuracy", "spoken_digits_cnn", "accuracy", 0.97),
     Case("mnist_point", "MNIST's 5,000, ResNet: accuracy", "mnist_resnet", "accuracy", 0.97),
     Case("sst2_minilm_lora", "SST-2, MiniLM by LoRA: accuracy", "sst2_minilm", "accuracy", 0.86),
     *(
-        Case(f"{NEW_SPEAKER}_{speaker}", f"{speaker}, who is new", "spoken_digits_cnn", "accuracy", 0.97)
+        Case(f"{NEW_SPEAKER}_{speaker}", f"{speaker}, a new voice", "spoken_digits_cnn", "accuracy", 0.97)
         for speaker in SPEAKERS
     ),
     Case("shakespeare_point", "Shakespeare, decoder: nats a character", "shakespeare_gpt", "loss", 1.65, 900),
@@ -309,7 +309,7 @@ def with_mean(pairs: Sequence[tuple[Case, Line]]) -> Iterator[tuple[Case, Line]]
             keys = ("test_rows", "training_s", "command_s", "cpu_s")
             sums = {key: sum(line[key] for line in lines) for key in keys}
             error = stdev(line["test"] for line in lines) / math.sqrt(len(new)) if len(new) > 1 else None
-            what = f"spoken digits, new speakers (mean of {len(new)}): accuracy"
+            what = f"spoken digit, new voice (mean of {len(new)}): accuracy"
             yield replace(case, name=NEW_SPEAKER, what=what), {**line, **means, **sums, "test_error": error}
 
 
@@ -339,7 +339,7 @@ def missed_of(lines: Sequence[Line]) -> list[str]:
 def write_table() -> None:
     lines = read_lines()
     facts = {
-        "work": "one training a row, seed 0, on CPU, with fixed values; val and test are those of the weights "
+        "work": "a training a row, seed 0, on CPU, with fixed values; val and test are those of the weights "
         "that validate best",
         "measure": "± is the standard error, of an accuracy over so many rows, of a mean over the speakers; "
         "seconds are those of the training, of the whole command by the clock, and of the CPUs in all its "

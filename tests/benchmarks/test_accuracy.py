@@ -41,7 +41,8 @@ def test_each_speaker_is_the_test_once_and_validates_another(accuracy: Any) -> N
     heard = Counter()
     for case in cases:
         path = experiment_of(accuracy, case).resolve({}).data.source.path
-        train, val, test = ([Path(each).name for each in files] for files in (path.train, [path.val], [path.test]))
+        files = (path.train, [path.val], [path.test])
+        train, val, test = ([Path(each).name for each in some] for some in files)
         assert test == [f"*_{case.name.removeprefix(accuracy.NEW_SPEAKER + '_')}_*.wav"]
         assert sorted(train + val + test) == sorted(f"*_{name}_*.wav" for name in accuracy.SPEAKERS)
         heard.update(val + test)
@@ -81,6 +82,10 @@ def test_a_row_is_what_its_command_reaches(accuracy: Any, tmp_path: Path) -> Non
     assert found["cpu_s"] > 1
     reached, _, commands = accuracy.parts_of([found])
     assert reached.rows[0][:5] == [
-        case.what, "test >= 0.45", f"{found['val']:.3f}", f"{found['test']:.3f}", "88"
+        case.what,
+        "test >= 0.45",
+        f"{found['val']:.3f}",
+        f"{found['test']:.3f}",
+        "88",
     ]
     assert commands.rows == [["`diabetes_point`", f"`{found['command']}`"]]
