@@ -16,7 +16,16 @@ import numpy as np
 import pandas as pd
 from audio_recordings import PATTERN, RATE, SPEAKERS, tone, write_wav
 from PIL import Image
-from pretrained_models import SPECIAL, WORDS, save_bert, save_convnext, save_gpt2, save_resnet, save_vit
+from pretrained_models import (
+    SPECIAL,
+    WORDS,
+    save_bert,
+    save_convnext,
+    save_gpt2,
+    save_hearing,
+    save_resnet,
+    save_vit,
+)
 from pydantic import TypeAdapter
 
 from tuner.spec import checking
@@ -409,6 +418,29 @@ TASKS: dict[str, TaskKind] = {
 }
 
 
+_WAVES = {"features": "waves", "sample_rate": RATE, "max_seconds": 0.06}
+"""`data.audio` of the recordings that a pretrained model hears."""
+
+
+def task_kind(task: str, model: Mapping[str, Any]) -> TaskKind:
+    """Rows of a task as `model` gets them."""
+    if task == "audio_classification" and model["type"] == "pretrained":
+        return replace(TASKS[task], input_shape=(480,))
+    return TASKS[task]
+
+
+def source_data(data: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    """The section `data` of a source for `model`, which has its own tokenizer, or hears waves."""
+    if model["type"] != "pretrained":
+        return dict(data)
+    text = {"tokenizer": {"type": "pretrained", "name": model["name"]}, "max_length": 8}
+    return {
+        **data,
+        **({"text": text} if "text" in data else {}),
+        **({"audio": _WAVES} if "audio" in data else {}),
+    }
+
+
 # --- models: some of each type, which have all its options between them -------------------------------------
 
 _RNN = {"type": "rnn", "width": 12, "embedding": 8}
@@ -466,6 +498,8 @@ MODELS: dict[str, list[dict[str, Any]]] = {
         {"type": "pretrained", "name": "./vit", "tuning": "lora"},
         {"type": "pretrained", "name": "./resnet"},
         {"type": "pretrained", "name": "./convnext", "tuning": {"type": "frozen", "layers": 1}},
+        {"type": "pretrained", "name": "./wav2vec2"},
+        {"type": "pretrained", "name": "./wav2vec2", "tuning": "lora"},
     ],
 }
 _SAVED: dict[str, tuple[Callable[..., Path], list[str]]] = {
@@ -474,6 +508,7 @@ _SAVED: dict[str, tuple[Callable[..., Path], list[str]]] = {
     "./vit": (save_vit, ["image_classification"]),
     "./resnet": (save_resnet, ["image_classification"]),
     "./convnext": (save_convnext, ["image_classification"]),
+    "./wav2vec2": (save_hearing, ["audio_classification"]),
 }
 """Of each pretrained model by its name: what makes it, and its tasks."""
 

@@ -25,6 +25,7 @@ from tuner.data_report import DataReport, as_html, leakage, png, sound, summaris
 from tuner.data_report.association import association
 from tuner.data_report.columns import raw_columns
 from tuner.data_report.numbers import distribution, evenly, unscaled
+from tuner.data_report.samples import Sampler
 from tuner.data_report.words import number
 from tuner.spec.sections import AudioSpec, DataSpec
 
@@ -366,6 +367,29 @@ def test_silence_is_found_and_no_black_picture(report: Report, tmp_path: Path, s
     assert "Training recordings" in page
     assert "images" not in page.partition("</style>")[2]
     assert "ixels" not in page.partition("</style>")[2]
+
+
+@pytest.mark.parametrize("rate", [8000, 1000])
+def test_waves_are_shown_as_spectrograms_and_heard_as_they_are(
+    report: Report, tmp_path: Path, rate: int
+) -> None:
+    for place, path in enumerate(write_tones(tmp_path / "tones", per_speaker=6)):
+        if place % 3 == 0:
+            write_wav(path, np.zeros(3200))
+    source = {"type": "audio", "path": str(tmp_path / "tones"), "pattern": PATTERN}
+    audio = {"features": "waves", "sample_rate": rate, "max_seconds": 0.5}
+    shown = report(source, "audio_classification", audio=audio)
+    assert shown.images is not None
+    assert shown.images.are_spectrograms
+    assert 5 <= shown.images.num_plain <= 16
+    assert found(shown, f"{shown.images.num_plain} training recordings are silent (")
+    pictures = [pixels_of(base64.b64decode(str(sample.png))) for sample in shown.samples]
+    assert {int(each.max()) for each in pictures} == {128, 255}
+    assert f"48 recordings of {rate // 2} samples" in words.headline(shown)
+    assert "Training recordings" in as_html(shown)
+    store = Store.open(Path(shown.store))
+    with wave.open(io.BytesIO(Sampler(store).sound("train", 0))) as file:
+        assert (file.getframerate(), file.getnframes()) == (rate, rate * 2 // 5)
 
 
 def test_images_of_one_colour_are_found(report: Report, tmp_path: Path) -> None:

@@ -86,6 +86,16 @@ def test_noise_is_gaussian():
     np.testing.assert_array_equal(changed(x[:3], place=50, noise=2.0).numpy(), noise[50:53])
 
 
+def test_noise_leaves_the_zeros_behind_a_recording():
+    waves = rows((30,))
+    waves[:, 20:] = 0
+    noisy, _ = Augmentation(AugmentSpec(noise=0.5), 0, 4, None, are_waves=True)(
+        waves, torch.zeros(len(waves)), epoch=0, place=0
+    )
+    assert torch.equal(noisy[:, :20], changed(waves, noise=0.5)[:, :20])
+    assert not noisy[:, 20:].any()
+
+
 def global_batches(split: Split, augment: Augmentation, num_ranks: int, micro_batch: int, start: int = 0):
     """Of epoch 2, inputs and targets of each global batch in the order of their places."""
     ranks = [

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from kinds import MODEL_TYPES, MODELS, SOURCES, TASKS, AsTheyAre, examples_of, model_section
+from kinds import (
+    MODEL_TYPES,
+    MODELS,
+    SOURCES,
+    TASKS,
+    AsTheyAre,
+    examples_of,
+    model_section,
+    source_data,
+)
 from training_cases import OPTIMIZERS
 from training_gang import is_complete
 from training_reference import train_plainly
@@ -42,13 +51,11 @@ class Trained:
         data = SOURCES[TASKS[self.task].source].in_splits(self.folder)
         example = next(section for section, task in examples_of(self.model) if task == self.task)
         section = model_section(example, self.folder) | (model or {})
-        if self.model == "pretrained" and "text" in data:
-            data["text"] = {"tokenizer": {"type": "pretrained", "name": section["name"]}, "max_length": 8}
         settings = {"epochs": 2, "batch_size": 8, "optimizer": OPTIMIZERS["adamw"], "gradient_clip": 1.0}
         tree = {
             "name": name,
             "task": self.task,
-            "data": data,
+            "data": source_data(data, section),
             "model": section,
             "train": settings | train,
             "search": {"metric": "val/accuracy" if self.task in CLASSIFICATION else "val/loss"},

@@ -20,7 +20,7 @@ from tuner.spec import (
     TrialSpec,
 )
 from tuner.spec.sections import ImageSpec
-from tuner.spec.tasks import TEXT_TASKS
+from tuner.spec.tasks import AUDIO_CLASSIFICATION, TEXT_TASKS
 
 
 def check_warm_start(experiment: Experiment) -> None:
@@ -48,7 +48,7 @@ def check_precision(specs: Iterable[TrialSpec], size: GangSize) -> None:
 
 
 def check_pretrained(specs: Iterable[TrialSpec]) -> None:
-    """Raises UsageError when a pretrained model is not there, or does not fit tokenizer, length or tuning.
+    """Raises UsageError when a pretrained model is not there, or does not fit tokenizer, rows or tuning.
 
     Images fit where `data.image` tells their size; else `check_pretrained_images` tells it.
     """
@@ -65,6 +65,10 @@ def _check_pretrained(model: PretrainedSpec, data: DataSpec, task: TaskName) -> 
     # With torch and transformers it takes seconds to import.
     from tuner import models
 
+    if task == AUDIO_CLASSIFICATION:
+        assert data.audio is not None, "the experiment was checked: it has waves"
+        models.check_pretrained_waves(model, data.audio.sample_rate, data.audio.num_samples)
+        return
     if task not in TEXT_TASKS:
         models.check_pretrained_images(model, _input_shape(data.image))
         return
@@ -87,7 +91,7 @@ def check_pretrained_images(specs: Iterable[TrialSpec], manifest_of: Callable[[D
     found = {
         (spec.model.model_dump_json(), shape): (spec.model, shape)
         for spec in specs
-        if isinstance(spec.model, PretrainedSpec) and spec.task not in TEXT_TASKS
+        if isinstance(spec.model, PretrainedSpec) and spec.task not in (*TEXT_TASKS, AUDIO_CLASSIFICATION)
         for shape in [manifest_of(spec.data).input_shape]
     }
     for model, shape in found.values():

@@ -8,6 +8,7 @@ with `weights_only`: an export from elsewhere cannot run code.
 """
 
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,8 +31,9 @@ from tuner.tasks.continuation import continue_text
 from tuner.training.evaluation import evaluate
 from tuner.training.ranks import Ranks
 
-ROWS, ROWS_OF_TOKENS = 1024, 64
-"""Rows a forward pass outside training; tokens become vectors, or as many numbers as the vocabulary has."""
+ROWS, ROWS_OF_TOKENS, SAMPLES = 1024, 64, 500_000
+"""Rows, or samples of waves, a forward pass outside training; tokens become vectors, or as many numbers as
+the vocabulary has, and five samples a vector."""
 
 
 class _Prepared:
@@ -251,6 +253,8 @@ def _config(spec: TrialSpec) -> dict[str, Any] | None:
 
 
 def _rows(manifest: Manifest) -> int:
+    if manifest.are_waves:
+        return max(1, SAMPLES // math.prod(manifest.input_shape))
     return ROWS if manifest.tokenizer is None else ROWS_OF_TOKENS
 
 

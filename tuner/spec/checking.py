@@ -22,6 +22,7 @@ from tuner.spec.scheduler_rules import check_scheduling
 from tuner.spec.searcher_rules import check_grid, check_knowledge, check_metrics
 from tuner.spec.sections import (
     AudioSource,
+    AudioSpec,
     AugmentSpec,
     CleanSpec,
     ConfirmSpec,
@@ -360,6 +361,8 @@ def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tupl
         yield from _check_model(task, sections["model"])
     if task in TEXT_TASKS and "model" in sections and "data" in sections:
         yield from _check_tokens(sections["model"], sections["data"])
+    if task == AUDIO_CLASSIFICATION and "data" in sections:
+        yield from _check_waves(sections["data"].audio or AudioSpec(), sections)
     if task and "train" in sections:
         yield from _check_loss(task, sections["train"])
         yield from _check_augment(task, sections["train"])
@@ -450,6 +453,21 @@ def _check_tokens(model: ModelSpec, data: DataSpec) -> Iterator[tuple[KeyPath, s
     if not isinstance(tokenizer, PretrainedTokens):
         rest = f"must be pretrained for model.type pretrained; found {tokenizer.type}"
         yield ("data", "text", "tokenizer"), f"{rest}; use {{type: pretrained, name: {model.name}}}"
+
+
+def _check_waves(audio: AudioSpec, sections: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    if "model" in sections:
+        model = sections["model"].type
+        wanted = "waves" if model == "pretrained" else "mel"
+        if audio.features != wanted:
+            rest = f"must be {wanted} for model.type {model}; found {audio.features}; change one of them"
+            yield ("data", "audio", "features"), rest
+    if "train" in sections and audio.features == "waves":
+        for name in ("time_mask", "frequency_mask"):
+            value = getattr(sections["train"].augment, name)
+            if value:
+                rest = f"is for spectrograms; found {value:g} with data.audio.features waves; drop it"
+                yield ("train", "augment", name), rest
 
 
 def _check_loss(task: str, train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:

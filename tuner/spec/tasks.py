@@ -96,7 +96,7 @@ RULES: dict[str, TaskRules] = {
     AUDIO_CLASSIFICATION: TaskRules(
         metrics=CLASSIFICATION_METRICS,
         sources=("audio",),
-        models=("mlp", "cnn", "resnet", "rnn", "transformer"),
+        models=("mlp", "cnn", "resnet", "rnn", "transformer", "pretrained"),
         losses=_CLASSIFICATION_LOSSES,
         augmentations=(*_MASKS, *_MIXING),
     ),

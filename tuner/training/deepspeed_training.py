@@ -105,6 +105,7 @@ class DeepSpeedTraining:
             store.manifest.padding,
             blank=_unused_token(store.manifest),
             moments=_moments(store.manifest),
+            are_waves=store.manifest.are_waves,
         )
         self._batches = Batches(
             store.split("train", self._cache),
