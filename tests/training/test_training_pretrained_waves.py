@@ -89,7 +89,7 @@ def test_it_learns_goes_on_exactly_and_its_export_tells_tones(
 
 def test_filter_banks_are_learned_from_too(gangs, write, tmp_path):
     path = write("lora", "ast", data={"sample_rate": 16_000})
-    reports = gangs(1).train(path, tmp_path / "out")
+    reports = gangs(2).train(path, tmp_path / "out")
     assert max(report.metrics["val/accuracy"] for report in reports) == 1.0
     assert_tells_tones(open_export(path, tmp_path / "out", tmp_path), tmp_path)
 
