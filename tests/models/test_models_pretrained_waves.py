@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,38 @@ class TestHearing:
     def test_nothing_is_left_out_by_chance(self, saved: Saved) -> None:
         model = build(saved("wav2vec2")).train()
         assert torch.equal(model(rows(recordings())), model(rows(recordings())))
+
+
+class TestWeights:
+    def test_of_a_model_without_this_head(self, saved: Saved, tmp_path: Path) -> None:
+        from transformers import AutoConfig, AutoModelForPreTraining
+
+        before = AutoModelForPreTraining.from_config(AutoConfig.from_pretrained(saved("wav2vec2")))
+        before.save_pretrained(tmp_path)
+        shutil.copy(saved("wav2vec2") / "preprocessor_config.json", tmp_path)
+        check(tmp_path)
+        expected = before.wav2vec2.state_dict()
+        del expected["masked_spec_embed"]  # of what is left out by chance
+        found = build(tmp_path).network.wav2vec2.state_dict()
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+    def test_with_the_names_that_torch_gave_them_once(self, saved: Saved, tmp_path: Path) -> None:
+        from safetensors.torch import load_file, save_file
+
+        expected = build(saved("wav2vec2"))(rows(recordings()))
+        shutil.copytree(saved("wav2vec2"), tmp_path / "old")
+        file = tmp_path / "old" / "model.safetensors"
+        new = {
+            "parametrizations.weight.original0": "weight_g",
+            "parametrizations.weight.original1": "weight_v",
+        }
+        weights = load_file(file)
+        for name in [name for name in weights if "parametrizations" in name]:
+            stem, _, rest = name.partition("parametrizations")
+            weights[stem + new["parametrizations" + rest]] = weights.pop(name)
+        save_file(weights, file, metadata={"format": "pt"})
+        assert torch.equal(build(tmp_path / "old")(rows(recordings())), expected)
 
 
 class TestTuning:
