@@ -15,6 +15,7 @@ import pytest
 from answering_search import AnsweringSearch
 from looking import AXE, Looker
 
+from tuner.records.commands import Command, ask
 from tuner.records.notes import Note, read_notes
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow
@@ -157,6 +158,23 @@ def test_only_what_somebody_paused_can_be_told_to_go_on(page: Looker, paths: Exp
     assert page.page.evaluate("document.activeElement.textContent") == "Unpause"
     press(page, "Unpause", ".panel")
     the_answer(page, f"Unpause trial {number} is refused")
+
+
+def test_what_is_told_from_another_terminal_is_seen_at_once(
+    page: Looker, search: AnsweringSearch, paths: ExperimentPaths
+) -> None:
+    number = row_in(paths, TrialState.RUNNING).number
+    open_trial(page, number)
+    panel = page.page.locator(".panel")
+    panel.get_by_role("button", name="Pause", exact=True).wait_for()
+    ask(paths, Command("pause", trial=number))
+    panel.get_by_text("Somebody has told it to pause").wait_for(timeout=4000)
+    panel.get_by_role("button", name="Unpause", exact=True).wait_for()
+    assert panel.get_by_text("it pauses at its next new report").count() == 1, "it stands among the decisions"
+    search.answers = {"unpause": (True, "it goes on")}
+    ask(paths, Command("unpause", trial=number))
+    panel.get_by_role("button", name="Pause", exact=True).wait_for(timeout=4000)
+    assert not panel.get_by_text("Somebody has told it to pause").is_visible()
 
 
 def test_an_ended_trial_has_nothing_to_stop(page: Looker, paths: ExperimentPaths) -> None:

@@ -70,10 +70,10 @@ export function badge(state) {
   return el("span", { class: `badge state-${String(state).toLowerCase()}` }, String(state));
 }
 
-/** What the signs of a picture mean: [sign, text] pairs. */
+/** What the signs of a picture mean: [sign, text] pairs, with the class of the sign where it has one. */
 export function signs(pairs) {
-  const item = ([sign, text]) =>
-    el("span", { class: "key" }, el("span", { "aria-hidden": "true" }, sign), ` ${text}`);
+  const item = ([sign, text, look]) =>
+    el("span", { class: "key" }, el("span", { "aria-hidden": "true", class: look }, sign), ` ${text}`);
   return el("span", { class: "keys" }, pairs.map(item));
 }
 

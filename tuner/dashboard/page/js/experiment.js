@@ -182,12 +182,22 @@ export class Experiment {
     }
   }
 
+  /** Metrics that nobody had reported when the page was opened. */
+  async #readMetrics(columns) {
+    const { metrics } = this.store.detail;
+    const isNew = (column) => column.startsWith("last/") && !metrics.includes(column.slice(5));
+    if (!columns.some(isNew)) return;
+    const detail = await this.api.detail().catch(() => null); // The next row asks again.
+    if (detail) this.store.setDetail({ ...detail, state: this.store.detail.state });
+  }
+
   #listen() {
     this.stop?.();
     const tags = new Set([...this.store.curves.keys(), ...this.extremes]);
     this.stop = this.api.live([...tags], this.version, {
       trials: ({ columns, data }) => {
         this.store.patchTrials(columns, data);
+        this.#readMetrics(columns);
         if (this.lastEventMs) this.lastEventMs = Date.now();
       },
       curves: (byTag) => this.store.patchCurves(byTag),
