@@ -211,7 +211,14 @@ def test_another_experiment_in_the_same_folder_is_told_as_a_whole(replay: Replay
 def _give(file: Path, trial: int, *, is_done: bool) -> None:
     """Somebody has told the trial to pause."""
     last = json.loads(file.read_text().splitlines()[-1])
-    said = {"action": "COMMAND", "name": "pause", "key": "1", "reason": "", "trial": trial, "is_done": is_done}
+    said = {
+        "action": "COMMAND",
+        "name": "pause",
+        "key": "1",
+        "reason": "",
+        "trial": trial,
+        "is_done": is_done,
+    }
     with file.open("a") as log:
         log.write(json.dumps({"time_s": last["time_s"], "spent_s": last["spent_s"], **said}) + "\n")
 

@@ -226,7 +226,9 @@ def test_a_price_holds_for_the_overview_and_all_experiments(look: Open) -> None:
     shared.page.locator(".card-cost dd", has_text=spent).wait_for()
 
 
-def test_a_trial_shows_what_it_took_of_its_machine(look: Open, results: Path, tmp_path: Path, serve: Any) -> None:
+def test_a_trial_shows_what_it_took_of_its_machine(
+    look: Open, results: Path, tmp_path: Path, serve: Any
+) -> None:
     shutil.copytree(results / "ended", tmp_path / "ended")
     trial = ExperimentPaths(tmp_path / "ended").trial(1)
     writer = EventWriter(trial.root)

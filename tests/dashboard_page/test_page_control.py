@@ -113,6 +113,15 @@ def test_where_nothing_runs_there_are_notes_only(look: Open, controlled: str) ->
     assert looker.page.get_by_label("Note", exact=True).is_visible()
 
 
+def test_when_the_search_ends_the_commands_are_those_of_what_is_left(
+    look: Open, paths: ExperimentPaths, controlled: str
+) -> None:
+    with AnsweringSearch(paths, ANSWERS):
+        looker = look(f"/e/halfway?token={TOKEN}", at=controlled)
+        looker.page.get_by_role("button", name=f"tuner stop {paths.root}").wait_for()
+    looker.page.get_by_role("button", name=f"tuner resume {paths.root}").wait_for()
+
+
 def test_a_trial_is_stopped_after_a_question(
     page: Looker, search: AnsweringSearch, paths: ExperimentPaths
 ) -> None:
@@ -207,6 +216,7 @@ def test_a_configuration_is_enqueued_field_by_field(page: Looker, search: Answer
         dialog.get_by_label("train.optimizer.sgd.momentum", exact=True),
         dialog.get_by_label("train.optimizer", exact=True),
     )
+    assert dialog.locator(".field").first.bounding_box()["width"] > 400, "a line each"
     assert not momentum.is_visible()
     optimizer.select_option("sgd")
     momentum.fill("0.5")

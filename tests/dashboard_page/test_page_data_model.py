@@ -207,7 +207,7 @@ def test_a_picture_of_rows_has_their_pictures(look: Open, address: str, card: st
 
 
 def _painted(looker: Looker, png: bytes, box: list[float]) -> float:
-    """The share of the box in which a picture of twice its drawing's size has another colour than in its corner."""
+    """The share of the box of a drawing in which its PNG has another colour than in its corner."""
     body = """async ([bytes, box]) => {
       const image = await createImageBitmap(new Blob([new Uint8Array(bytes)], { type: "image/png" }));
       const context = new OffscreenCanvas(image.width, image.height).getContext("2d");

@@ -1,7 +1,7 @@
 """What the process of a rank takes of its machine: scalars beside those of a report, which decide nothing.
 
-    usage = Usage(device)
-    usage.scalars()       # as `SYSTEM_METRICS` says
+usage = Usage(device)
+usage.scalars()       # as `SYSTEM_METRICS` says
 """
 
 import psutil

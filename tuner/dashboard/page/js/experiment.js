@@ -182,6 +182,13 @@ export class Experiment {
     }
   }
 
+  /** The search began, was broken off or ended: with that goes what can be done from a terminal. */
+  async #readState(state) {
+    this.store.setDetail({ ...this.store.detail, state });
+    const detail = await this.api.detail().catch(() => null); // Its state is told above.
+    if (detail) this.store.setDetail(detail);
+  }
+
   /** Metrics that nobody had reported when the page was opened. */
   async #readMetrics(columns) {
     const { metrics } = this.store.detail;
@@ -204,7 +211,7 @@ export class Experiment {
       state: (state) => {
         this.lastEventMs = state.event_age_s === null ? null : Date.now() - 1000 * state.event_age_s;
         const { detail } = this.store;
-        if (state.state !== detail.state) this.store.setDetail({ ...detail, state: state.state });
+        if (state.state !== detail.state) this.#readState(state.state);
         else this.store.changed("facts");
       },
       connected: (is) => {

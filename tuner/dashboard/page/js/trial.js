@@ -2,7 +2,7 @@
 // decisions, checkpoints, log.
 import { saveButton } from "./card.js";
 import { TrialControl } from "./control.js";
-import { badge, copy, csv, el, fill, notice } from "./dom.js";
+import { badge, breakable, copy, csv, el, fill, notice } from "./dom.js";
 import { bytes, duration, heading, number, value } from "./format.js";
 import { NoteSection } from "./notes.js";
 import { sparkline, sparksFile } from "./sparkline.js";
@@ -226,7 +226,7 @@ export class TrialPanel {
         return el(
           "tr",
           { class: differs && best !== row ? "differs" : "" },
-          el("th", { scope: "row" }, heading(name)),
+          el("th", { scope: "row" }, breakable(heading(name))),
           el("td", {}, value(mine)),
           best === row ? null : el("td", {}, differs ? value(theirs) : "same"),
         );
@@ -255,14 +255,14 @@ export class TrialPanel {
     const tags = [...metrics, ...system];
     const found = await Promise.all(tags.map((tag) => this.api.curves(tag, [trial]).catch(() => null)));
     if (this.shown !== trial) return;
-    this.drawn = tags
+    const known = tags
       .map((tag, index) => [tag, found[index]?.of(trial)])
       .filter(([, curve]) => curve?.value.length);
-    const figures = (wanted) =>
-      this.drawn.filter(([tag]) => isOfSystem(tag) === wanted).map(([tag, curve]) => sparkline(tag, curve));
-    const [curves, ofSystem] = [figures(false), figures(true)];
-    fill(this.parts.curves, curves.length ? curves : "It has not reported yet.");
-    fill(this.parts.system, ofSystem);
+    const [curves, ofSystem] = [false, true].map((is) => known.filter(([tag]) => isOfSystem(tag) === is));
+    this.drawn = [...curves, ...ofSystem];
+    const figures = (some) => some.map(([tag, curve]) => sparkline(tag, curve));
+    fill(this.parts.curves, curves.length ? figures(curves) : "It has not reported yet.");
+    fill(this.parts.system, figures(ofSystem));
     this.system.hidden = !ofSystem.length;
   }
 
