@@ -43,7 +43,8 @@ def split_rows(
     stratify = classes if spec.stratify is None else spec.stratify
     if stratify and not classes:
         raise DataError(
-            "a stratified split needs classes, but there are none; set data.split.stratify to false"
+            f"a stratified split needs classes, but {tasks_of_rows('values')} has none; set "
+            "data.split.stratify to false"
         )
     order = np.random.Generator(np.random.Philox(spec.seed)).permutation(len(cleaned.targets))
     if stratify:
