@@ -324,7 +324,7 @@ def main() -> None:
             parts.append(part)
             print(part, file=sys.stderr, flush=True)
     facts = {
-        "work": f"shuffled batches of {BATCH_SIZE} rows, as torch tensors, one thread; the median round counts",
+        "work": f"shuffled batches of {BATCH_SIZE} rows, torch tensors, one thread; the median round counts",
         "peers": f"datasets {metadata.version('datasets')}, pyarrow {metadata.version('pyarrow')}",
         "load average": f"{before:.1f} before, {os.getloadavg()[0]:.1f} after, this run's own included",
     }

@@ -374,6 +374,10 @@ class AsTheyAre:
     def padding(self) -> int:
         return self.kind.padding or 0
 
+    @property
+    def unknown(self) -> None:
+        return None
+
     def rows(self, raw: np.ndarray) -> np.ndarray:
         return raw
 

@@ -111,6 +111,7 @@ def python(place: Path, *words: str, status: int = 0) -> subprocess.CompletedPro
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_it_is_searched_exported_and_looked_at(place: Path) -> None:
     grades = write_rows(place / "new.csv", 50)
     python(place, "-m", "tuner.cli", "run", "grades.yaml")

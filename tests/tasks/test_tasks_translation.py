@@ -35,6 +35,7 @@ class Digits:
     """Texts of digits, each of which is a token."""
 
     padding: int = 0
+    unknown: None = None
     max_length: int = LENGTH
 
     def encode(self, text: str) -> Sequence[int]:

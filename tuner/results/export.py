@@ -51,6 +51,10 @@ class _Prepared:
     def padding(self) -> int:
         return self._of_texts.padding
 
+    @property
+    def unknown(self) -> int | None:
+        return self._of_texts.unknown
+
     def rows(self, raw: np.ndarray) -> np.ndarray:
         return preprocess(raw, self._manifest, self._tokenizer)
 

@@ -54,6 +54,10 @@ class Preparation(Protocol):
     def padding(self) -> int:
         """The token that fills up short rows."""
 
+    @property
+    def unknown(self) -> int | None:
+        """The token that stands for all that the vocabulary lacks; None: it lacks nothing."""
+
     def rows(self, raw: AnyArray) -> AnyArray:
         """Raw rows as training had them, [rows, *input_shape]."""
 
