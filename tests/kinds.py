@@ -1,6 +1,6 @@
 """One small example of every kind of source, model and task that an experiment can name.
 
-The contract suites (`test_*_contract.py`) take the kinds from `tuner.spec.tasks.RULES`, and hold each to
+The contract suites (`test_*_contract.py`) take the kinds from `tuner.tasks.RULES`, and hold each to
 what all promise. A new kind needs an entry here (SOURCES, TASKS, MODELS), or they fail.
 """
 
@@ -30,7 +30,7 @@ from pydantic import TypeAdapter
 
 from tuner.spec import checking
 from tuner.spec.sections import ModelSpec, Source
-from tuner.spec.tasks import RULES
+from tuner.tasks import RULES
 
 
 def _tasks_by(part: Literal["sources", "models"]) -> dict[str, list[str]]:
@@ -371,7 +371,7 @@ class TaskKind:
 
 @dataclass(frozen=True)
 class AsTheyAre:
-    """A `tuner.tasks.Preparation` of rows as a store has them; the text of tokens is their numbers."""
+    """A `tuner.tasks.base.Preparation` of rows as a store has them; the text of tokens is their numbers."""
 
     kind: TaskKind
 

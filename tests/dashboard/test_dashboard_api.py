@@ -18,7 +18,7 @@ from tuner.records.lock import hold
 from tuner.records.rows import TrialRow, as_csv, read_trials
 from tuner.records.states import TrialState
 from tuner.results.result import Result
-from tuner.spec.metrics import SYSTEM_METRICS
+from tuner.tasks.metrics import SYSTEM_METRICS
 
 
 @pytest.fixture

@@ -167,6 +167,28 @@ def test_associations(is_text: bool, is_classes: bool) -> None:
         assert tells(np.arange(2000)) == 0
 
 
+def test_dates_and_numbers_that_are_text(report: Report, tmp_path: Path) -> None:
+    header = "day,at,price,sum,word,y"
+    cells = '{}.3.2024,2024-03-01 1{}:30,"{},5","1,{}00",{},{}'
+    lines = [cells.format(1 + n % 28, n % 9, n % 7, n % 9, n % 3, n % 2) for n in range(60)]
+    source = table(tmp_path / "rows.csv", lines, header)
+    shown = report(source)
+    assert found(shown, "dates stand in columns 'day', 'at' as text, each a category of its own; give what")
+    assert found(shown, "numbers with commas stand in columns 'price', 'sum' as text, each a category")
+
+
+OTHERS = [("red", "3,5"), ("1.2.3", "1.2.4"), ("1-2", "3-4"), ("a,1", "b,1"), ("1,2,3", "4,5,6")]
+
+
+@pytest.mark.parametrize("cells", OTHERS)
+def test_other_texts_are_no_dates_and_no_numbers(
+    report: Report, tmp_path: Path, cells: tuple[str, str]
+) -> None:
+    lines = [f'{place},"{cells[place % 2]}",{"ab"[place % 3 // 2]}' for place in range(60)]
+    shown = report(table(tmp_path / "rows.csv", lines))
+    assert not found(shown, "as text")
+
+
 def test_values_far_from_the_others(report: Report, tmp_path: Path) -> None:
     lines = [f"{place},{place % 7},{100 + place if place else 1e7}" for place in range(60)]
     source = table(tmp_path / "rows.csv", [*lines, "1e6,3,100"] * 5, "id,size,y")

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from tuner import models, tasks
 from tuner.spec.sections import TrainSpec
+from tuner.tasks.base import Task
 
 Section = dict[str, Any]
 NUM_ROWS = 16
@@ -49,7 +50,7 @@ class Case(NamedTuple):
     """A new model, its task, and a batch of it."""
 
     model: nn.Module
-    task: tasks.Task
+    task: Task
     x: Tensor
     y: Tensor
 

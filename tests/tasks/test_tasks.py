@@ -14,6 +14,7 @@ from sklearn import metrics as reference
 from tuner import tasks
 from tuner.errors import ExperimentError
 from tuner.spec.sections import TrainSpec
+from tuner.tasks.base import Task
 from tuner.tasks.continuation import continue_text
 
 CPU = torch.device("cpu")
@@ -32,7 +33,7 @@ def manifest(classes: int | None) -> FakeManifest:
     return FakeManifest(class_names=tuple(f"class {index}" for index in range(classes)))
 
 
-def task_of(name: str, loss: str, classes: int | None, **train: Any) -> tasks.Task:
+def task_of(name: str, loss: str, classes: int | None, **train: Any) -> Task:
     return tasks.get(name, TrainSpec.model_validate({"epochs": 1, "loss": loss, **train}), manifest(classes))
 
 

@@ -13,8 +13,8 @@ from tuner import models, tasks
 from tuner.data import Batches, Split, prepare
 from tuner.records.checkpoints import sound_checkpoints
 from tuner.records.paths import TrialPaths
-from tuner.spec import Experiment, RecoverySpec
-from tuner.spec.sections import AugmentSpec
+from tuner.spec import Experiment
+from tuner.spec.sections import AugmentSpec, RecoverySpec
 from tuner.tasks.classification import BinaryClassification, SoftmaxClassification
 from tuner.training.augment import Augmentation
 from tuner.training.augment.draws import PARAMETERS, VALUES, WINDOWS, Places

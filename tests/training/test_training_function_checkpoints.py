@@ -8,7 +8,7 @@ import pytest
 from tuner.records.checkpoints import newest_sound, sound_checkpoints, take_over
 from tuner.records.event_reader import read_scalars
 from tuner.records.paths import TrialPaths
-from tuner.spec import RecoverySpec
+from tuner.spec.sections import RecoverySpec
 from tuner.training.job import TrialJob
 from tuner.training.ranks import Ranks
 from tuner.training.report import Objective

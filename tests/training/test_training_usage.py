@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tuner.records.event_reader import read_scalars
-from tuner.spec.metrics import SYSTEM_METRICS
+from tuner.tasks.metrics import SYSTEM_METRICS
 from tuner.training.job import TrialJob
 from tuner.training.ranks import Ranks
 from tuner.training.report import Objective

@@ -22,7 +22,7 @@ from tuner.records.states import TrialState
 from tuner.results.confirmation import as_json, in_words
 from tuner.results.experiment_trials import note_columns
 from tuner.spec import Choice, Parameter
-from tuner.spec.metrics import SYSTEM_METRICS
+from tuner.tasks.metrics import SYSTEM_METRICS
 
 STATES = {"running": "running", "done": "ended", "interrupted": "interrupted"}
 

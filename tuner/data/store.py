@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.data import audio, pixels, sources, standardise, tokens, waves
-from tuner.data.clean import IMAGES, clean
+from tuner.data.clean import clean
 from tuner.data.columns import columns_of
 from tuner.data.converted import Converted
 from tuner.data.image_rows import prepare_images
@@ -66,7 +66,7 @@ from tuner.spec.sections import (
     TableSource,
     TextSource,
 )
-from tuner.spec.tasks import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASKS, TRANSLATION
+from tuner.tasks import RULES
 
 CODE_VERSION = 3
 """Raise it when the same source and recipe give other bytes than before."""
@@ -322,15 +322,16 @@ def _recipe(spec: DataSpec) -> dict[str, Any]:
 def _build(
     spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks, stages: Stages
 ) -> _Built:
-    if task == LANGUAGE_MODELLING:
+    kind = RULES[task].data
+    if kind == "running_text":
         return _build_running_text(spec, task, sha256, scratch, map_chunks, stages)
-    if task in TEXT_TASKS:
+    if kind in ("texts", "pairs"):
         return _build_texts(spec, task, sha256, stages)
-    if task == AUDIO_CLASSIFICATION:
+    if kind == "recordings":
         return _build_audio(spec, task, sha256, stages)
     if isinstance(spec.source, ImageFolderSource):
         return _build_image_files(spec, task, sha256, scratch, map_chunks, stages)
-    if task == IMAGES:
+    if kind == "images":
         return _build_images(spec, task, sha256)
     return _build_table(spec, task, sha256, scratch, map_chunks, stages)
 
@@ -348,7 +349,7 @@ def _build_running_text(
 
 def _build_texts(spec: DataSpec, task: str, sha256: str, stages: Stages) -> _Built:
     table = sources.read(spec.source)
-    prepare_texts_of = prepare_translations if task == TRANSLATION else prepare_texts
+    prepare_texts_of = prepare_translations if RULES[task].data == "pairs" else prepare_texts
     return _of_tokens(prepare_texts_of(table, spec, stages), spec, task, sha256)
 
 

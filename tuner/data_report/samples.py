@@ -14,8 +14,8 @@ from tuner.data_report import png, sound
 from tuner.data_report.columns import raw_columns, rounded
 from tuner.data_report.numbers import evenly, unscaled
 from tuner.data_report.report import Kind, Sample
-from tuner.spec import TRANSLATION
 from tuner.spec.sections import AudioSpec
+from tuner.tasks import RULES
 
 MOST_CHARACTERS = 400
 MOST_CLASSES = 10
@@ -46,7 +46,7 @@ class Sampler:
         elif self._kind == "tokens":
             assert self._tokenizer is not None
             text = self._tokenizer.decode(features.tolist())
-            if self._manifest.task == TRANSLATION:
+            if RULES[self._manifest.task].data == "pairs":
                 text = f"{text}\n{self._tokenizer.decode(targets.tolist())}".rstrip("\n")
             text = _cut(text)
         elif self._with_pictures:

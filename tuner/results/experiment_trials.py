@@ -24,8 +24,8 @@ from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, TrialsTable, trials_frame
 from tuner.records.states import TrialState
 from tuner.results.curves import Place, TrialCurves
-from tuner.spec import ConfirmSpec, SearchSpec
 from tuner.spec.reading import read_file
+from tuner.spec.sections import ConfirmSpec, SearchSpec
 
 _WRONG_LINE = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),

@@ -25,8 +25,9 @@ from tuner.records.confirmation import Estimate
 from tuner.records.files import atomic_write
 from tuner.records.paths import ExperimentPaths
 from tuner.records.versions import read_versions
-from tuner.spec import Experiment, PretrainedSpec, TrialSpec
-from tuner.tasks import Task
+from tuner.spec import Experiment
+from tuner.spec.sections import PretrainedSpec, TrialSpec
+from tuner.tasks.base import Task
 from tuner.tasks.continuation import continue_text
 from tuner.training.evaluation import evaluate
 from tuner.training.ranks import Ranks
@@ -37,7 +38,7 @@ the vocabulary has, and five samples a vector."""
 
 
 class _Prepared:
-    """New rows as training had them; a `tuner.tasks.Preparation`."""
+    """New rows as training had them; a `tuner.tasks.base.Preparation`."""
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
