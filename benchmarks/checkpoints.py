@@ -71,7 +71,8 @@ def experiment() -> dict[str, Any]:
 def run_rank(folder: Path, num_rounds: int) -> None:
     """Prints the rounds as JSON, on rank 0."""
     from tuner.data import prepare
-    from tuner.spec import Experiment, RecoverySpec
+    from tuner.spec import Experiment
+    from tuner.spec.sections import RecoverySpec
     from tuner.training.deepspeed_training import DeepSpeedTraining
     from tuner.training.job import TrialJob
     from tuner.training.ranks import Ranks, join, leave

@@ -3,7 +3,7 @@
     python benchmarks/data.py [--rounds 5]     # writes results/benchmarks/data.md
 
 Rows a second: an epoch in shuffled batches of 256, features and targets as torch tensors, by each loader
-in turn, round by round, so that a slow moment of the machine hits all alike; the best round counts. Ours
+in turn, round by round, so that a slow moment of the machine hits all alike; the median round counts. Ours
 is what trials train on: `Batches` over the memory-mapped store, its order included. In memory: the same
 arrays in RAM, gathered with numpy (`take`) and as tensors (`index_select`, and in brackets), by a
 permutation that is drawn anew in each epoch too. Hugging Face datasets: an Arrow table in a file,
@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
@@ -190,14 +191,14 @@ def of_ray(rows: Rows) -> dict[str, Epoch]:
 
 @dataclass(frozen=True)
 class Rate:
-    """Rows a second, each of the best round."""
+    """Rows a second, each of the median round."""
 
     wall: float
     cpu: float
     """of this process"""
 
 
-def best_rates(loaders: Mapping[str, Epoch], num_rounds: int) -> dict[str, Rate]:
+def rates_of(loaders: Mapping[str, Epoch], num_rounds: int) -> dict[str, Rate]:
     rounds: dict[str, list[Rate]] = {name: [] for name in loaders}
     for _ in range(num_rounds):
         for name, epoch in loaders.items():
@@ -205,7 +206,7 @@ def best_rates(loaders: Mapping[str, Epoch], num_rounds: int) -> dict[str, Rate]
             num_rows = sum(len(y) for _, y in epoch())
             rounds[name].append(Rate(num_rows / (perf_counter() - wall), num_rows / (process_time() - cpu)))
     return {
-        name: Rate(max(rate.wall for rate in rates), max(rate.cpu for rate in rates))
+        name: Rate(median(rate.wall for rate in rates), median(rate.cpu for rate in rates))
         for name, rates in rounds.items()
     }
 
@@ -214,8 +215,8 @@ def rates_part(title: str, folder: Path, num_rounds: int) -> Part:
     rows = make_rows(*SHAPES[title])
     store = make_store(rows, folder / "store")
     ours = "tuner, memory-mapped store"
-    fast = best_rates({ours: of_tuner(store), **in_memory(rows)}, 10 * num_rounds)
-    slow = best_rates({**of_datasets(rows, folder / "datasets"), **of_ray(rows)}, num_rounds)
+    fast = rates_of({ours: of_tuner(store), **in_memory(rows)}, 10 * num_rounds)
+    slow = rates_of({**of_datasets(rows, folder / "datasets"), **of_ray(rows)}, num_rounds)
     return Part(title, HEADER, [cells_of(name, rate, fast[ours]) for name, rate in {**fast, **slow}.items()])
 
 
@@ -323,7 +324,7 @@ def main() -> None:
             parts.append(part)
             print(part, file=sys.stderr, flush=True)
     facts = {
-        "work": f"shuffled batches of {BATCH_SIZE} rows, as torch tensors, one thread; the best round counts",
+        "work": f"shuffled batches of {BATCH_SIZE} rows, torch tensors, one thread; the median round counts",
         "peers": f"datasets {metadata.version('datasets')}, pyarrow {metadata.version('pyarrow')}",
         "load average": f"{before:.1f} before, {os.getloadavg()[0]:.1f} after, this run's own included",
     }

@@ -47,9 +47,9 @@ from _table import Part, write_page
 
 from tuner.search.curves import Curves, Reference, load_table
 from tuner.search.simulator import Replay, Settings, mean_and_error, regret, replay_seeds, simulate
-from tuner.spec.metrics import Mode
 from tuner.spec.sections import SearchSpec
 from tuner.spec.space_file import load_template
+from tuner.tasks.metrics import Mode
 
 WORKERS = 4
 BUDGETS = (5.0, 10.0, 20.0, 30.0)

@@ -30,8 +30,8 @@ from tuner.search.distributions import suggest
 from tuner.search.scheduler import Action, Decision, Resume
 from tuner.search.searcher import NO_METRICS, Suggestion
 from tuner.spec.domains import Choice, Domain, Int
-from tuner.spec.metrics import Mode
 from tuner.spec.space import Space
+from tuner.tasks.metrics import Mode
 
 METRIC, STEP = "metric", "training_iteration"
 STOP = Decision(Action.STOP, "the peer stops it")

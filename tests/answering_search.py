@@ -22,7 +22,7 @@ class AnsweringSearch:
 
     def __init__(self, paths: ExperimentPaths, answers: Mapping[str, tuple[bool, str]]) -> None:
         self.asked: list[Command] = []
-        self._paths, self._answers = paths, answers
+        self._paths, self.answers = paths, answers
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -45,8 +45,8 @@ class AnsweringSearch:
         while not self._ends.wait(POLL_S):
             for command in self._inbox.new():
                 self.asked.append(command)
-                if command.name in self._answers:
-                    self._answer(command, *self._answers[command.name])
+                if command.name in self.answers:
+                    self._answer(command, *self.answers[command.name])
 
     def _answer(self, command: Command, is_done: bool, reason: str) -> None:
         common = {"spent_s": 0.0, "action": "COMMAND", "trial": command.trial, "report": None}

@@ -1,6 +1,6 @@
 """One small example of every kind of source, model and task that an experiment can name.
 
-The contract suites (`test_*_contract.py`) take the kinds from `tuner.spec.tasks.RULES`, and hold each to
+The contract suites (`test_*_contract.py`) take the kinds from `tuner.tasks.RULES`, and hold each to
 what all promise. A new kind needs an entry here (SOURCES, TASKS, MODELS), or they fail.
 """
 
@@ -16,12 +16,21 @@ import numpy as np
 import pandas as pd
 from audio_recordings import PATTERN, RATE, SPEAKERS, tone, write_wav
 from PIL import Image
-from pretrained_models import SPECIAL, WORDS, save_bert, save_convnext, save_gpt2, save_resnet, save_vit
+from pretrained_models import (
+    SPECIAL,
+    WORDS,
+    save_bert,
+    save_convnext,
+    save_gpt2,
+    save_hearing,
+    save_resnet,
+    save_vit,
+)
 from pydantic import TypeAdapter
 
 from tuner.spec import checking
 from tuner.spec.sections import ModelSpec, Source
-from tuner.spec.tasks import RULES
+from tuner.tasks import RULES
 
 
 def _tasks_by(part: Literal["sources", "models"]) -> dict[str, list[str]]:
@@ -362,7 +371,7 @@ class TaskKind:
 
 @dataclass(frozen=True)
 class AsTheyAre:
-    """A `tuner.tasks.Preparation` of rows as a store has them; the text of tokens is their numbers."""
+    """A `tuner.tasks.base.Preparation` of rows as a store has them; the text of tokens is their numbers."""
 
     kind: TaskKind
 
@@ -373,6 +382,10 @@ class AsTheyAre:
     @property
     def padding(self) -> int:
         return self.kind.padding or 0
+
+    @property
+    def unknown(self) -> None:
+        return None
 
     def rows(self, raw: np.ndarray) -> np.ndarray:
         return raw
@@ -407,6 +420,29 @@ TASKS: dict[str, TaskKind] = {
         is_teacher_forced=True,
     ),
 }
+
+
+_WAVES = {"features": "waves", "sample_rate": RATE, "max_seconds": 0.06}
+"""`data.audio` of the recordings that a pretrained model hears."""
+
+
+def task_kind(task: str, model: Mapping[str, Any]) -> TaskKind:
+    """Rows of a task as `model` gets them."""
+    if task == "audio_classification" and model["type"] == "pretrained":
+        return replace(TASKS[task], input_shape=(480,))
+    return TASKS[task]
+
+
+def source_data(data: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    """The section `data` of a source for `model`, which has its own tokenizer, or hears waves."""
+    if model["type"] != "pretrained":
+        return dict(data)
+    text = {"tokenizer": {"type": "pretrained", "name": model["name"]}, "max_length": 8}
+    return {
+        **data,
+        **({"text": text} if "text" in data else {}),
+        **({"audio": _WAVES} if "audio" in data else {}),
+    }
 
 
 # --- models: some of each type, which have all its options between them -------------------------------------
@@ -466,6 +502,8 @@ MODELS: dict[str, list[dict[str, Any]]] = {
         {"type": "pretrained", "name": "./vit", "tuning": "lora"},
         {"type": "pretrained", "name": "./resnet"},
         {"type": "pretrained", "name": "./convnext", "tuning": {"type": "frozen", "layers": 1}},
+        {"type": "pretrained", "name": "./wav2vec2"},
+        {"type": "pretrained", "name": "./wav2vec2", "tuning": "lora"},
     ],
 }
 _SAVED: dict[str, tuple[Callable[..., Path], list[str]]] = {
@@ -474,6 +512,7 @@ _SAVED: dict[str, tuple[Callable[..., Path], list[str]]] = {
     "./vit": (save_vit, ["image_classification"]),
     "./resnet": (save_resnet, ["image_classification"]),
     "./convnext": (save_convnext, ["image_classification"]),
+    "./wav2vec2": (save_hearing, ["audio_classification"]),
 }
 """Of each pretrained model by its name: what makes it, and its tasks."""
 

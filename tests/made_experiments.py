@@ -18,7 +18,8 @@ from tuner.records.rows import TrialRow, write_trials
 from tuner.records.states import TrialState
 from tuner.results.result import Result
 from tuner.spec import Experiment
-from tuner.spec.tasks import RULES
+from tuner.tasks import RULES
+from tuner.tasks.base import Task
 
 MODELS = {
     "language_modelling": {"type": "transformer", "kind": "decoder", "width": 16, "depth": 1, "heads": 2},
@@ -112,7 +113,7 @@ def _keep_weights(
     torch.save(network.state_dict(), kept / "weights.pt")
 
 
-def _train(network: torch.nn.Module, task: tasks.Task, store: Store, epochs: int) -> None:
+def _train(network: torch.nn.Module, task: Task, store: Store, epochs: int) -> None:
     split = store.split("train")
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     for _ in range(epochs):

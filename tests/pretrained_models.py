@@ -114,3 +114,49 @@ def save_tokenizer(folder: Path) -> None:
     library.add_special_tokens(SPECIAL)
     library.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text('{"pad_token": "[PAD]"}')
+
+
+HEARD_RATE = 8000
+SHORTEST = 25
+"""Samples of which the models below make a frame."""
+
+
+def save_hearing(folder: Path, kind: str = "wav2vec2", *, normalises=True, masks=False, **changes) -> Path:
+    """A model of waves of two convolutions and two layers, without dropout; of type `kind`."""
+    import torch
+    from transformers import AutoConfig, AutoModelForAudioClassification, Wav2Vec2FeatureExtractor
+
+    dropouts = (
+        "hidden_dropout",
+        "activation_dropout",
+        "attention_dropout",
+        "feat_proj_dropout",
+        "final_dropout",
+    )
+    size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    convolutions = {"conv_dim": (8, 16), "conv_kernel": (10, 4), "conv_stride": (5, 4)}
+    positions = {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "classifier_proj_size": 8}
+    if kind == "data2vec-audio":
+        positions |= {"num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 3}
+    settings = dict.fromkeys(dropouts, 0.0) | size | convolutions | positions | {"initializer_range": 0.2}
+    torch.manual_seed(1)
+    config = AutoConfig.for_model(kind, **settings | changes)
+    AutoModelForAudioClassification.from_config(config).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(
+        sampling_rate=HEARD_RATE, do_normalize=normalises, return_attention_mask=masks
+    ).save_pretrained(folder)
+    return folder
+
+
+def save_ast(folder: Path) -> Path:
+    """An Audio Spectrogram Transformer of two layers for 32 frames of 16 bands."""
+    import torch
+    from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
+
+    size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    pictures = {"max_length": 32, "num_mel_bins": 16}
+    patches = {"patch_size": 8, "frequency_stride": 8, "time_stride": 8, "initializer_range": 0.2}
+    torch.manual_seed(1)
+    ASTForAudioClassification(ASTConfig(**size | pictures | patches)).save_pretrained(folder)
+    ASTFeatureExtractor(**pictures).save_pretrained(folder)
+    return folder

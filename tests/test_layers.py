@@ -18,26 +18,26 @@ ROOT = Path(__file__).resolve().parent.parent
 LEVELS = {
     "errors": 0,
     "hub": 1,
-    "spec": 1,
-    "records": 2,
-    "data": 3,
-    "models": 3,
-    "tasks": 3,
-    "search": 3,
-    "training": 4,
-    "scaling": 4,
-    "execution": 5,
-    "results": 6,
-    "data_report": 6,
-    "inspection": 7,
-    "dashboard": 7,
-    "search_report": 8,
-    "api": 9,
-    "progress": 9,
-    "simulation": 9,
-    "__init__": 10,
-    "cli": 11,
-    "__main__": 12,
+    "tasks": 1,
+    "spec": 2,
+    "records": 3,
+    "data": 4,
+    "models": 4,
+    "search": 4,
+    "training": 5,
+    "scaling": 5,
+    "execution": 6,
+    "results": 7,
+    "data_report": 7,
+    "inspection": 8,
+    "dashboard": 8,
+    "search_report": 9,
+    "api": 10,
+    "progress": 10,
+    "simulation": 10,
+    "__init__": 11,
+    "cli": 12,
+    "__main__": 13,
 }
 """Room to level; the package's own front (`__init__`) stands on the Python door, the command line on both."""
 
@@ -165,7 +165,7 @@ def test_every_room_has_a_level() -> None:
 def test_structure_page_gives_the_same_levels() -> None:
     rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", (ROOT / "docs" / "structure.md").read_text(), re.M)
     told = {name: int(level) for level, names in rows for name in re.findall(r"`tuner/(\w+)", names)}
-    assert told == {name: min(LEVELS[name], 9) for name in told}
+    assert told == {name: min(LEVELS[name], LEVELS["api"]) for name in told}
     assert {"errors", "spec", "records", "execution", "cli"} <= told.keys()
 
 
@@ -181,7 +181,7 @@ def test_heavy_imports_stay_in_their_rooms() -> None:
     assert heavy_imports(ROOT / "tuner") == []
 
 
-@pytest.mark.parametrize("module", ["tuner", "tuner.spec"])
+@pytest.mark.parametrize("module", ["tuner", "tuner.spec", "tuner.tasks"])
 def test_import_is_light(module: str) -> None:
     assert loaded_by(module) & {"torch", "ray", "optuna", "deepspeed", "pandas"} == set()
 
@@ -228,12 +228,12 @@ def test_checks_accept_a_good_tree(tmp_path: Path) -> None:
 def test_upward_import_is_found(tmp_path: Path, source: str) -> None:
     found = upward_imports(plant(tmp_path, {**GOOD, "spec/bad.py": source}))
     assert found
-    assert all(line.startswith("tuner.spec.bad (level 1) imports tuner") for line in found)
+    assert all(line.startswith("tuner.spec.bad (level 2) imports tuner") for line in found)
 
 
 def test_import_of_a_neighbour_on_the_same_level_is_found(tmp_path: Path) -> None:
     root = plant(tmp_path, {"data/store.py": "", "models/cnn.py": "from tuner.data import store"})
-    assert "tuner.models.cnn (level 3) imports tuner.data.store (level 3)" in upward_imports(root)
+    assert "tuner.models.cnn (level 4) imports tuner.data.store (level 4)" in upward_imports(root)
 
 
 @pytest.mark.parametrize(

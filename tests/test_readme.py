@@ -10,14 +10,14 @@ from typing import get_args
 import pytest
 import yaml
 
-from tuner.spec import Experiment, RecoverySpec
-from tuner.spec.sections import Cmaes, Gp, Nsgaii, SamplerName, Scheduler, Tpe
+from tuner.spec import Experiment
+from tuner.spec.sections import Cmaes, Gp, Nsgaii, RecoverySpec, SamplerName, Scheduler, Tpe
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *("README.md", "CONTRIBUTING.md", "cluster/README.md", "benchmarks/README.md"),
     *("docs/structure.md", "docs/recovery.md", "docs/results.md", "docs/security.md", "docs/dashboard.md"),
-    *("docs/report.md", "docs/data.md", "docs/models.md"),
+    *("docs/report.md", "docs/data.md", "docs/models.md", "docs/tasks.md"),
 ]
 SCHEDULERS = get_args(get_args(Scheduler)[0])
 

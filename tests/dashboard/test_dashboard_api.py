@@ -18,6 +18,7 @@ from tuner.records.lock import hold
 from tuner.records.rows import TrialRow, as_csv, read_trials
 from tuner.records.states import TrialState
 from tuner.results.result import Result
+from tuner.tasks.metrics import SYSTEM_METRICS
 
 
 @pytest.fixture
@@ -57,13 +58,14 @@ def decoded(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 # --- the overview --------------------------------------------------------------------------------------
 
 
-def test_the_overview_has_a_line_for_each_experiment(api: TestClient) -> None:
+def test_the_overview_has_a_line_for_each_experiment(api: TestClient, results: Path) -> None:
     function, mlp = got(api, "")
     assert (function["name"], function["task"], function["state"]) == ("function", None, "ended")
     assert (function["best"], function["best_trial"]) == (1 / 3, 1)
     assert [function[key] for key in ("finished", "trials", "running", "failed")] == [6, 6, 0, 1]
     assert (mlp["metric"], mlp["mode"], mlp["finished"], mlp["error"]) == ("val/loss", "min", 3, None)
     assert mlp["gpu_seconds"] is None
+    assert mlp["trial_seconds"] == sum(row.seconds for row in read_trials(results / "mlp" / "trials.csv"))
     assert mlp["seconds"] == pytest.approx(15.84, abs=0.01)
     assert mlp["event_age_s"] > 0
 
@@ -122,6 +124,7 @@ def test_details(api: TestClient, results: Path) -> None:
         }
     ]
     assert mlp["metrics"][:3] == ["val/loss", "val/accuracy", "val/f1"]
+    assert mlp["system"] == list(SYSTEM_METRICS)
     assert mlp["settings"] == Result.open(results / "mlp").settings
     assert mlp["environment"]["packages"]["torch"] == "2.13.0+cpu"
     assert mlp["confirmation"]["winner"] == 1

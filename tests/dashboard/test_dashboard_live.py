@@ -206,3 +206,41 @@ def test_another_experiment_in_the_same_folder_is_told_as_a_whole(replay: Replay
         whole = read_tables(now.root).curves
         pd.testing.assert_frame_equal(now.curves.tables.curves, whole)
     assert told(teller) == {}
+
+
+def _give(file: Path, trial: int, *, is_done: bool) -> None:
+    """Somebody has told the trial to pause."""
+    last = json.loads(file.read_text().splitlines()[-1])
+    said = {
+        "action": "COMMAND",
+        "name": "pause",
+        "key": "1",
+        "reason": "",
+        "trial": trial,
+        "is_done": is_done,
+    }
+    with file.open("a") as log:
+        log.write(json.dumps({"time_s": last["time_s"], "spent_s": last["spent_s"], **said}) + "\n")
+
+
+def test_a_command_that_somebody_gave_is_news_of_its_trial(replay: Replay, reading: Answering) -> None:
+    """Its row says nothing of a pause to come, but whoever looks at the trial asks anew then."""
+    replay.go_on(4)
+    teller = Teller(reading, [], None)
+    assert told(teller)["trials"]["data"]["state"] == ["RUNNING"]
+    _give(replay.file, 0, is_done=True)
+    assert told(teller)["trials"]["data"]["number"] == [0]
+    with reading.now() as now:
+        assert now.trial(0)["is_held"]
+
+
+@pytest.mark.parametrize("has_table", [False, True])
+def test_a_command_to_no_trial_there_is_harms_nobody(tmp_path: Path, has_table: bool) -> None:
+    folder = copied(tmp_path, "mlp") / "mlp"
+    if not has_table:
+        (folder / "trials.csv").unlink()
+    teller = Teller(Answering(folder, poll_s=0.0), [], None)
+    teller.tell()
+    for trial in (99, 1):
+        _give(folder / "decisions.jsonl", trial, is_done=trial == 1)
+    assert told(teller)["trials"]["data"]["number"] == [1]

@@ -36,6 +36,7 @@ def test_logs_are_one_experiment_without_a_metric(api: TestClient) -> None:
     (line,) = api.get("/api/experiments").json()
     assert (line["name"], line["state"], line["metric"], line["best"]) == ("logs", "ended", None, None)
     assert (line["trials"], line["failed"], line["seconds"]) == (2, 1, 5.0)
+    assert line["trial_seconds"] == 5.0
     assert line["started_s"] == 1000.0
 
 

@@ -1,7 +1,9 @@
 """The dashboard's page in a real browser, on a real server."""
 
+import csv
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,9 @@ import pytest
 from looking import AXE, Looker
 
 import tuner
+from tuner.records.events import EventWriter
+from tuner.records.notes import Note, write_note
+from tuner.records.paths import ExperimentPaths
 
 pytestmark = pytest.mark.browser
 
@@ -199,6 +204,44 @@ def test_a_price_makes_money_of_time_and_is_in_the_address(look: Open) -> None:
     looker.press("Enter")
     looker.page.wait_for_url("**price=2.5*")
     assert "spent" in looker.text(".card-cost dl")
+
+
+def test_a_price_holds_for_the_overview_and_all_experiments(look: Open) -> None:
+    looker = look("/")
+    row = looker.page.locator("tbody tr", has=looker.page.get_by_role("link", name="ended"))
+    cost = row.locator('[data-label="cost so far"]')
+    hours, unit = cost.inner_text().split(" of ")
+    assert hours != "–"
+    looker.page.get_by_role("button", name="Prices").click()
+    looker.page.get_by_label(f"an hour of a {unit[:-1]}").fill("7200")
+    looker.press("Enter", "Escape")
+    looker.page.wait_for_url(f"**#{unit[:-1]}=7200")
+    spent = cost.inner_text().split("\n")[1].removesuffix(" spent")
+    rows = csv.DictReader(looker.saved("the experiments", "CSV").decode().splitlines())
+    assert {line["name"]: line["spent"] for line in rows}["ended"] == spent
+    looker.open("/e/ended#tab=scheduling")
+    looker.page.wait_for_url("**price=7200*")
+    assert f"spent\n{spent}" in looker.text(".card-cost dl")
+    shared = look(looker.page.url.removeprefix(looker.address))
+    shared.page.locator(".card-cost dd", has_text=spent).wait_for()
+
+
+def test_a_trial_shows_what_it_took_of_its_machine(
+    look: Open, results: Path, tmp_path: Path, serve: Any
+) -> None:
+    shutil.copytree(results / "ended", tmp_path / "ended")
+    trial = ExperimentPaths(tmp_path / "ended").trial(1)
+    writer = EventWriter(trial.root)
+    writer.scalars(99, {"system/cpu_percent": 87.25, "system/memory_bytes": 1.5e9})
+    writer.close()
+    looker = look("/e/ended#trial=1", at=serve(tmp_path))
+    system = looker.page.locator(".panel section", has=looker.page.get_by_role("heading", name="System"))
+    system.locator(".spark").first.wait_for()
+    told = system.locator("figcaption").all_inner_texts()
+    assert {"system/cpu_percent\n87.3 %", "system/memory_bytes\n1.5 GB"} <= set(told)
+    assert any(text.startswith("train/samples_per_s") for text in told)
+    assert not any("gpu" in text for text in told)
+    assert "system/" not in looker.text(".panel section:has(h3:text-is('Curves'))")
 
 
 def _state(looker: Looker) -> dict[str, Any]:
@@ -460,3 +503,18 @@ def test_no_serious_fault_for_people_with_disabilities(look: Open, path: str, th
     looker = look(path, color_scheme=theme)
     looker.page.evaluate(AXE.read_text())
     assert looker.serious_faults() == []
+
+
+def test_metrics_that_came_after_the_page_was_opened_can_be_chosen(
+    look: Open, results: Path, tmp_path: Path, serve: Any
+) -> None:
+    shutil.copytree(results / "halfway", tmp_path / "halfway")
+    looker = look("/", at=serve(tmp_path))
+    early = re.compile("/api/experiments/halfway$")
+    looker.page.route(early, lambda route: route.fulfill(json=route.fetch().json() | {"metrics": []}))
+    looker.open("/e/halfway")
+    tags = looker.page.get_by_label("Metric of the curves").first
+    assert tags.locator("option").count() == 0
+    looker.page.unroute(early)
+    write_note(ExperimentPaths(tmp_path / "halfway").notes, 1, Note("", ("odd",)))
+    tags.locator("option", has_text="val/loss").wait_for(state="attached")

@@ -15,6 +15,7 @@ import pytest
 from answering_search import AnsweringSearch
 from looking import AXE, Looker
 
+from tuner.records.commands import Command, ask
 from tuner.records.notes import Note, read_notes
 from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow
@@ -112,6 +113,15 @@ def test_where_nothing_runs_there_are_notes_only(look: Open, controlled: str) ->
     assert looker.page.get_by_label("Note", exact=True).is_visible()
 
 
+def test_when_the_search_ends_the_commands_are_those_of_what_is_left(
+    look: Open, paths: ExperimentPaths, controlled: str
+) -> None:
+    with AnsweringSearch(paths, ANSWERS):
+        looker = look(f"/e/halfway?token={TOKEN}", at=controlled)
+        looker.page.get_by_role("button", name=f"tuner stop {paths.root}").wait_for()
+    looker.page.get_by_role("button", name=f"tuner resume {paths.root}").wait_for()
+
+
 def test_a_trial_is_stopped_after_a_question(
     page: Looker, search: AnsweringSearch, paths: ExperimentPaths
 ) -> None:
@@ -159,6 +169,23 @@ def test_only_what_somebody_paused_can_be_told_to_go_on(page: Looker, paths: Exp
     the_answer(page, f"Unpause trial {number} is refused")
 
 
+def test_what_is_told_from_another_terminal_is_seen_at_once(
+    page: Looker, search: AnsweringSearch, paths: ExperimentPaths
+) -> None:
+    number = row_in(paths, TrialState.RUNNING).number
+    open_trial(page, number)
+    panel = page.page.locator(".panel")
+    panel.get_by_role("button", name="Pause", exact=True).wait_for()
+    ask(paths, Command("pause", trial=number))
+    panel.get_by_text("Somebody has told it to pause").wait_for(timeout=4000)
+    panel.get_by_role("button", name="Unpause", exact=True).wait_for()
+    assert panel.get_by_text("it pauses at its next new report").count() == 1, "it stands among the decisions"
+    search.answers = {"unpause": (True, "it goes on")}
+    ask(paths, Command("unpause", trial=number))
+    panel.get_by_role("button", name="Pause", exact=True).wait_for(timeout=4000)
+    assert not panel.get_by_text("Somebody has told it to pause").is_visible()
+
+
 def test_an_ended_trial_has_nothing_to_stop(page: Looker, paths: ExperimentPaths) -> None:
     open_trial(page, row_in(paths, TrialState.COMPLETE, TrialState.STOPPED).number)
     for name in ("Stop …", "Pause", "Unpause"):
@@ -189,6 +216,7 @@ def test_a_configuration_is_enqueued_field_by_field(page: Looker, search: Answer
         dialog.get_by_label("train.optimizer.sgd.momentum", exact=True),
         dialog.get_by_label("train.optimizer", exact=True),
     )
+    assert dialog.locator(".field").first.bounding_box()["width"] > 400, "a line each"
     assert not momentum.is_visible()
     optimizer.select_option("sgd")
     momentum.fill("0.5")

@@ -181,6 +181,65 @@ def test_every_view_has_pictures_a_table_and_a_link(look: Open, name: str, part:
         assert looker.saved(title, "CSV").endswith(b"\r\n")
 
 
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.mark.parametrize(
+    ("address", "card", "title"),
+    [
+        ("digits#tab=model", "data-samples", "Training rows"),
+        ("recordings#tab=model", "data-samples", "Training rows"),
+        ("digits#tab=model&part=model&cell=3,3", "model-examples", "Worst errors"),
+    ],
+)
+def test_a_picture_of_rows_has_their_pictures(look: Open, address: str, card: str, title: str) -> None:
+    looker = look(f"/e/{address}")
+    figures = looker.page.locator(f".card-{card} .sample")
+    figures.first.wait_for()
+    image = ET.fromstring(looker.saved(title, "SVG"))
+    pictures = list(image.iter(f"{SVG}image"))
+    assert len(pictures) == figures.count() > 0
+    assert all(each.get("href", "").startswith("data:image/png;base64,") for each in pictures)
+    texts = " ".join(text.text or "" for text in image.iter(f"{SVG}text"))
+    assert figures.first.locator("figcaption").inner_text().split()[0] in texts
+    box = [float(pictures[0].get(side, "")) for side in ("x", "y", "width", "height")]
+    assert _painted(looker, looker.saved(title, "PNG"), box) > 0.2
+
+
+def _painted(looker: Looker, png: bytes, box: list[float]) -> float:
+    """The share of the box of a drawing in which its PNG has another colour than in its corner."""
+    body = """async ([bytes, box]) => {
+      const image = await createImageBitmap(new Blob([new Uint8Array(bytes)], { type: "image/png" }));
+      const context = new OffscreenCanvas(image.width, image.height).getContext("2d");
+      context.drawImage(image, 0, 0);
+      const ground = context.getImageData(0, 0, 1, 1).data;
+      const { data } = context.getImageData(...box.map((each) => Math.round(2 * each)));
+      let count = 0;
+      for (let at = 0; at < data.length; at += 4) count += Math.abs(data[at] - ground[0]) > 8;
+      return (4 * count) / data.length;
+    }"""
+    found: float = looker.page.evaluate(body, [list(png), box])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("address", "title", "selector"),
+    [
+        ("table#tab=model", "Training rows", ".card-data-samples .cells dt"),
+        ("book#tab=model&part=model", "Samples", ".text-sample dd"),
+        ("texts#tab=model", "Training rows", ".card-data-samples .sample-text"),
+    ],
+)
+def test_a_picture_of_rows_has_their_texts(look: Open, address: str, title: str, selector: str) -> None:
+    looker = look(f"/e/{address}")
+    looker.page.locator(selector).first.wait_for()
+    image = ET.fromstring(looker.saved(title, "SVG"))
+    texts = " ".join(text.text or "" for text in image.iter(f"{SVG}text"))
+    first = looker.page.locator(selector).first.inner_text().split()
+    assert first
+    assert first[0] in texts
+
+
 def test_the_confusion_is_drawn_as_it_is_shown(look: Open) -> None:
     looker = look("/e/digits#tab=model&part=model")
     looker.page.locator(".confusion button").first.wait_for()

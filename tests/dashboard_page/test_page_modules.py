@@ -299,3 +299,32 @@ def test_options_are_blocks_and_what_no_trial_can_have_is_empty(run: Callable[..
     const squares = squaresOf(plot, [choices, numbers], told);
     return squares.map(([low, , high]) => [low.x, high.x, low.value]);"""
     assert run(PLANE + body) == [[-50, 50, 1]]
+
+
+def test_a_text_is_broken_at_spaces_and_cut(run: Callable[..., Any]) -> None:
+    body = """
+    const { wrapped } = await import("/page/js/canvas.js");
+    const context = { measureText: (text) => ({ width: text.length }) };
+    return given.map(([text, width, most]) => wrapped(context, text, width, most));"""
+    given = [["aa bb cc", 5, 9], ["aaaaaaa b", 3, 9], ["a\n\nb", 5, 9], ["aa bb cc dd", 5, 1], ["", 5, 9]]
+    assert run(body, given) == [["aa bb", "cc"], ["aaa", "aaa", "a b"], ["a", "", "b"], ["aa b…"], []]
+
+
+def test_a_metric_has_its_unit(run: Callable[..., Any]) -> None:
+    body = """
+    const { measured } = await import("/page/js/format.js");
+    return [...given, ["a_bytes", NaN]].map(([name, value]) => measured(name, value));"""
+    given = [["system/peak_memory_bytes", 5.5e8], ["system/cpu_percent", 99.96], ["val/loss", 0.25]]
+    assert run(body, given) == ["550 MB", "100 %", "0.25", "–"]
+
+
+def test_what_no_xml_may_have_is_left_out_of_a_file(run: Callable[..., Any]) -> None:
+    body = """
+    const { writing } = await import("/page/js/canvas.js");
+    const { svgFile } = await import("/page/js/svg_context.js");
+    const context = writing();
+    context.fillText("a\\u0001b\\uffff", 0, 0);
+    const text = await svgFile(10, 10, context.element).text();
+    const found = new DOMParser().parseFromString(text, "image/svg+xml");
+    return [found.querySelector("parsererror") === null, found.querySelector("text").textContent];"""
+    assert run(body) == [True, "a\ufffdb\ufffd"]

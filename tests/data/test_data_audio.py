@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from audio_recordings import PATTERN, PITCHES, RATE, SPEAKERS, tone, write_tones, write_wav
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tuner.data import Manifest, Store, fingerprint, input_names, preprocess, read_inputs, sources
 from tuner.data import audio as audio_module
@@ -231,6 +232,25 @@ def test_the_number_of_cpus_does_not_matter(
     shutil.rmtree(store_of(str(folder)).path)
     monkeypatch.setattr("os.cpu_count", lambda: num_cpus)
     assert {file.name: file.read_bytes() for file in store_of(str(folder)).path.iterdir()} == first
+
+
+def test_blas_has_one_thread_beside_those_that_read(
+    folder: Path, store_of: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def num_threads() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    seen = set()
+
+    def read(*arguments: Any) -> Any:
+        seen.update(num_threads())
+        return read_wav(*arguments)
+
+    monkeypatch.setattr(audio_module, "read_wav", read)
+    with threadpool_limits(2, user_api="blas"):
+        store_of(str(folder))
+        assert num_threads() == {2}
+    assert seen == {1}
 
 
 # --- new recordings ---

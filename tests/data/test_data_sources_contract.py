@@ -23,7 +23,7 @@ from tuner.data import Manifest, Store, fingerprint, prepare, preprocess, read_i
 from tuner.data.pixels import Pixels
 from tuner.errors import DataError
 from tuner.spec.sections import DataSpec
-from tuner.spec.tasks import CLASSIFICATION, TEXT_TASKS
+from tuner.tasks import RULES
 
 Case = tuple[str, str, str]
 """Source, task, and the form of its path: one for all rows, or one for each split."""
@@ -35,7 +35,6 @@ CASES: list[Case] = [
     for task in kind.shapes
     for form in ("one", *(["splits"] if kind.takes_splits else []))
 ]
-TELLING_TOKENS = [task for task in TEXT_TASKS if task not in CLASSIFICATION]
 
 PREPARE_ALL = """
 import json, sys
@@ -96,7 +95,7 @@ def store(case: Case, specs: Any, roots: tuple[Path, Path]) -> Store:
 
 def test_splits_have_the_shapes_and_types_of_their_task(case: Case, store: Store) -> None:
     name, task, form = case
-    manifest = store.manifest
+    manifest, rules = store.manifest, RULES[task]
     assert (manifest.task, manifest.input_shape) == (task, SOURCES[name].shapes[task])
     assert Store.open(store.path).manifest == Manifest.from_json(manifest.to_json()) == manifest
     assert store.path.name == manifest.sha256
@@ -106,21 +105,21 @@ def test_splits_have_the_shapes_and_types_of_their_task(case: Case, store: Store
     for split, size in manifest.sizes.items():
         x, y = store.split(split)
         assert (x.shape, y.shape[0]) == ((size, *manifest.input_shape), size)
-        assert x.dtype == (np.int32 if task in TEXT_TASKS else np.float32)
+        assert x.dtype == (np.int32 if rules.reads_texts else np.float32)
         assert isinstance(x, Pixels) or (isinstance(x, np.memmap) and not x.flags.writeable)
         rows = x[0:size]
         assert rows.flags.c_contiguous
         assert np.isfinite(rows).all()
         labels |= set(y.ravel().tolist())
-        if task in TELLING_TOKENS:
+        if rules.targets == "tokens":
             assert (y.dtype, y.shape) == (np.int32, x.shape)
         else:
-            assert (y.dtype, y.ndim) == (np.float32 if task == "regression" else np.int64, 1)
+            assert (y.dtype, y.ndim) == (np.float32 if rules.targets == "values" else np.int64, 1)
     if manifest.class_names is not None:
         assert labels == set(range(len(manifest.class_names)))
-    assert (manifest.num_tokens is None) == (task not in TEXT_TASKS)
-    assert (manifest.class_names is None) == (task not in CLASSIFICATION)
-    assert (manifest.target_std is None) == (task != "regression")
+    assert (manifest.num_tokens is None) == (not rules.reads_texts)
+    assert (manifest.class_names is None) == (rules.targets != "classes")
+    assert (manifest.target_std is None) == (rules.targets != "values")
 
 
 def test_another_process_prepares_the_same_bytes(store: Store, roots: tuple[Path, Path]) -> None:

@@ -66,6 +66,7 @@ class TestTokenizers:
 def test_an_unseen_character_has_a_token_of_its_own():
     tokenizer = fit(CharacterTokens(), ["ab"])
     assert list(tokenizer.encode("aZb")) == [2, 1, 3]
+    assert tokenizer.unknown == 1
     assert tokenizer.decode([2, 1, 3]) == "a\ufffdb"
 
 

@@ -25,6 +25,7 @@ from tuner.data_report import DataReport, as_html, leakage, png, sound, summaris
 from tuner.data_report.association import association
 from tuner.data_report.columns import raw_columns
 from tuner.data_report.numbers import distribution, evenly, unscaled
+from tuner.data_report.samples import Sampler
 from tuner.data_report.words import number
 from tuner.spec.sections import AudioSpec, DataSpec
 
@@ -164,6 +165,28 @@ def test_associations(is_text: bool, is_classes: bool) -> None:
     assert tells(np.zeros(2000, dtype=int)) == 0
     if is_text:
         assert tells(np.arange(2000)) == 0
+
+
+def test_dates_and_numbers_that_are_text(report: Report, tmp_path: Path) -> None:
+    header = "day,at,price,sum,word,y"
+    cells = '{}.3.2024,2024-03-01 1{}:30,"{},5","1,{}00",{},{}'
+    lines = [cells.format(1 + n % 28, n % 9, n % 7, n % 9, n % 3, n % 2) for n in range(60)]
+    source = table(tmp_path / "rows.csv", lines, header)
+    shown = report(source)
+    assert found(shown, "dates stand in columns 'day', 'at' as text, each a category of its own; give what")
+    assert found(shown, "numbers with commas stand in columns 'price', 'sum' as text, each a category")
+
+
+OTHERS = [("red", "3,5"), ("1.2.3", "1.2.4"), ("1-2", "3-4"), ("a,1", "b,1"), ("1,2,3", "4,5,6")]
+
+
+@pytest.mark.parametrize("cells", OTHERS)
+def test_other_texts_are_no_dates_and_no_numbers(
+    report: Report, tmp_path: Path, cells: tuple[str, str]
+) -> None:
+    lines = [f'{place},"{cells[place % 2]}",{"ab"[place % 3 // 2]}' for place in range(60)]
+    shown = report(table(tmp_path / "rows.csv", lines))
+    assert not found(shown, "as text")
 
 
 def test_values_far_from_the_others(report: Report, tmp_path: Path) -> None:
@@ -366,6 +389,29 @@ def test_silence_is_found_and_no_black_picture(report: Report, tmp_path: Path, s
     assert "Training recordings" in page
     assert "images" not in page.partition("</style>")[2]
     assert "ixels" not in page.partition("</style>")[2]
+
+
+@pytest.mark.parametrize("rate", [8000, 4000])
+def test_waves_are_shown_as_spectrograms_and_heard_as_they_are(
+    report: Report, tmp_path: Path, rate: int
+) -> None:
+    for place, path in enumerate(write_tones(tmp_path / "tones", per_speaker=6)):
+        if place % 3 == 0:
+            write_wav(path, np.zeros(3200))
+    source = {"type": "audio", "path": str(tmp_path / "tones"), "pattern": PATTERN}
+    audio = {"features": "waves", "sample_rate": rate, "max_seconds": 0.5}
+    shown = report(source, "audio_classification", audio=audio)
+    assert shown.images is not None
+    assert shown.images.are_spectrograms
+    assert 5 <= shown.images.num_plain <= 16
+    assert found(shown, f"{shown.images.num_plain} training recordings are silent (")
+    pictures = [pixels_of(base64.b64decode(str(sample.png))) for sample in shown.samples]
+    assert {int(each.max()) for each in pictures} == {128, 255}
+    assert f"48 recordings of {rate // 2} samples" in words.headline(shown)
+    assert "Training recordings" in as_html(shown)
+    store = Store.open(Path(shown.store))
+    with wave.open(io.BytesIO(Sampler(store).sound("train", 0))) as file:
+        assert (file.getframerate(), file.getnframes()) == (rate, rate * 2 // 5)
 
 
 def test_images_of_one_colour_are_found(report: Report, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from tuner.execution.placement import GangSize
-from tuner.spec import RecoverySpec
+from tuner.spec.sections import RecoverySpec
 from tuner.training.job import TrialJob
 from tuner.training.report import Objective, Report
 

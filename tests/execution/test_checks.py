@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import pytest
 import yaml
 from PIL import Image
-from pretrained_models import save_bert, save_convnext, save_gpt2, save_tokenizer, save_vit
+from pretrained_models import save_bert, save_convnext, save_gpt2, save_hearing, save_tokenizer, save_vit
 
 from tuner.data import prepare
 from tuner.errors import ExperimentError, PrecisionError, ResultsError, UsageError
@@ -202,6 +202,27 @@ def test_pretrained_models_for_images(tmp_path, image, model, early, late):
         check_pretrained(specs)
     with refused(late):
         check_pretrained_images(specs, manifest_of)
+
+
+@pytest.mark.parametrize(
+    ("audio", "model", "said"),
+    [
+        ({"sample_rate": 8000}, "wav2vec2", None),
+        ({}, "wav2vec2", "found 16000 and .* hears 8000 samples a second; set it to 8000"),
+        ({"sample_rate": {"choice": [8000, 4000]}}, "wav2vec2", "found 4000 and .* hears 8000 samples"),
+        ({"sample_rate": 8000}, "bert", "is of type bert"),
+    ],
+)
+def test_pretrained_models_for_recordings(tmp_path, audio, model, said):
+    {"wav2vec2": save_hearing, "bert": save_bert}[model](tmp_path / model)
+    data = {"source": {"type": "audio", "path": "recordings"}, "audio": {"features": "waves"} | audio}
+    named = {"type": "pretrained", "name": f"./{model}"}
+    path = tmp_path / "experiment.yaml"
+    path.write_text(yaml.safe_dump(IRIS | {"task": "audio_classification", "data": data, "model": named}))
+    specs = list(Experiment.load(path).representatives())
+    with refused(said):
+        check_pretrained(specs)
+    check_pretrained_images(specs, None)  # which are none
 
 
 def refused(said):

@@ -14,7 +14,8 @@ from tuner.records.rows import read_trials
 from tuner.records.states import TrialState
 from tuner.search.asha import Asha
 from tuner.search.none import NoStopping
-from tuner.spec import ConfirmSpec, Experiment, Float
+from tuner.spec import Experiment, Float
+from tuner.spec.sections import ConfirmSpec
 from tuner.training.report import Report
 
 REPORTS = 3

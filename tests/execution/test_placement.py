@@ -4,7 +4,7 @@ import pytest
 
 from tuner.errors import ResourceError
 from tuner.execution.placement import GangSize, NodeSize, Place, num_gangs, seats, size_gang
-from tuner.spec import ResourcesSpec
+from tuner.spec.sections import ResourcesSpec
 
 
 def resources(**changes):

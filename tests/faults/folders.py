@@ -20,7 +20,7 @@ from tuner.records.rows import TrialRow, read_trials
 from tuner.search.storage import open_storage
 from tuner.spec import Experiment
 
-VARYING = ("seconds", "per_s", "peak_memory_bytes")
+VARYING = ("seconds", "per_s", "memory_bytes", "percent")
 """End the names of metrics that no two runs share."""
 
 

@@ -22,7 +22,8 @@ from tuner.errors import DataError, ResultsError
 from tuner.inspection.answers import Answers
 from tuner.records.paths import ExperimentPaths
 from tuner.results.result import Result
-from tuner.spec import Experiment, TrialSpec
+from tuner.spec import Experiment
+from tuner.spec.sections import TrialSpec
 
 KINDS = [
     ("digits", "image_classification"),

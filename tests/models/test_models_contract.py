@@ -16,12 +16,14 @@ from kinds import (
     model_section,
     model_spec,
     options_of,
+    task_kind,
     tasks_of,
 )
 from torch import Tensor, nn
 
 from tuner import models, tasks
 from tuner.spec.sections import TrainSpec
+from tuner.tasks.base import Task
 
 Section = dict[str, Any]
 NUM_ROWS = 16
@@ -48,7 +50,7 @@ class Case(NamedTuple):
     """A new model, its task, and a batch of it."""
 
     model: nn.Module
-    task: tasks.Task
+    task: Task
     x: Tensor
     y: Tensor
 
@@ -73,7 +75,8 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Case]:
     folder = tmp_path_factory.mktemp("models")
 
     def call(section: Section, name: str, dtype: torch.dtype = torch.float32, seed: int = 0) -> Case:
-        kind = TASKS[name].large() if section.get("stem") == "large" else TASKS[name]
+        kind = task_kind(name, section)
+        kind = kind.large() if section.get("stem") == "large" else kind
         task = tasks.get(name, TrainSpec(epochs=1), kind)
         torch.manual_seed(seed)
         model = models.build(

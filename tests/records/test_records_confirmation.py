@@ -9,7 +9,7 @@ import pytest
 from tuner.records.confirmation import Confirmation, confirmation_of, note
 from tuner.records.rows import TrialRow
 from tuner.records.states import TrialState
-from tuner.spec import ConfirmSpec
+from tuner.spec.sections import ConfirmSpec
 
 
 def searched(number: int, value: float | None, state: str = "COMPLETE") -> TrialRow:

@@ -16,7 +16,7 @@ from tuner.records.confirmation import confirmation_of
 from tuner.records.rows import TrialRow
 from tuner.results.confirmation import as_json, in_words
 from tuner.results.result import BestTrial, Result
-from tuner.spec import ConfirmSpec
+from tuner.spec.sections import ConfirmSpec
 
 CONFIRM = {"top": 2, "seeds": 2}
 SEED = 123

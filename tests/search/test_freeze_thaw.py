@@ -16,9 +16,9 @@ from tuner.search.freeze_thaw import NEW_SHARE, NUM_FIRST, FreezeThaw
 from tuner.search.simulator import Settings, regret, replay_seeds
 from tuner.search.surrogate import landmarks
 from tuner.spec.domains import Choice, Float, Int
-from tuner.spec.metrics import Mode
 from tuner.spec.sections import SearchSpec
 from tuner.spec.space import Parameter, Space
+from tuner.tasks.metrics import Mode
 
 
 def make(

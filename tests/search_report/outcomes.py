@@ -8,7 +8,8 @@ from tuner.records.confirmation import confirmation_of
 from tuner.records.rows import TrialRow
 from tuner.records.states import TrialState
 from tuner.search_report.outcome import Outcome
-from tuner.spec import Choice, ConfirmSpec, Float, Parameter
+from tuner.spec import Choice, Float, Parameter
+from tuner.spec.sections import ConfirmSpec
 
 LR, OPTIMIZER = "train.lr", "train.optimizer"
 PARAMETERS = (

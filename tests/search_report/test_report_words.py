@@ -16,7 +16,7 @@ from tuner.search_report.words.parts import Section, duration, listed, named, nu
 from tuner.search_report.words.saved import saved
 from tuner.search_report.words.searched import searched
 from tuner.search_report.words.won import won
-from tuner.spec import ConfirmSpec
+from tuner.spec.sections import ConfirmSpec
 
 
 def text(section: Section) -> str:

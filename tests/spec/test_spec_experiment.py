@@ -8,7 +8,8 @@ import pytest
 from spec_examples import ADAMW, DESIGN, load_text, plain
 
 from tuner.errors import ExperimentError
-from tuner.spec import AdamW, Choice, CnnSpec, Experiment, Float, Int, SearchSpec, Sgd, Space
+from tuner.spec import Choice, Experiment, Float, Int, Space
+from tuner.spec.sections import AdamW, CnnSpec, SearchSpec, Sgd
 
 
 def refusal(**changes):

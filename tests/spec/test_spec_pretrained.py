@@ -121,22 +121,63 @@ def test_a_model_for_other_tasks_is_one_mistake(tmp_path: Path) -> None:
     )
 
 
+def test_a_model_for_images_needs_no_tokenizer() -> None:
+    source = {"type": "image_folder", "path": "pictures"}
+    tree = TREE | {"task": "image_classification", "data": {"source": source}}
+    assert Experiment.from_dict(tree).resolve({}).model.name == NAME
+
+
+HEARD: dict[str, Any] = TREE | {
+    "task": "audio_classification",
+    "data": {
+        "source": {"type": "audio", "path": "recordings"},
+        "audio": {"features": "waves", "max_seconds": {"choice": [1.0, 2.0]}},
+    },
+}
+
+
+def test_a_model_for_recordings_hears_waves() -> None:
+    experiment = Experiment.from_dict(HEARD)
+    spec = experiment.resolve({"data.audio.max_seconds": 2.0})
+    assert spec.data.audio is not None
+    assert spec.data.audio.row_shape == (32_000,)
+    assert Experiment.from_dict(yaml.safe_load(experiment.to_yaml())) == experiment
+    again = type(spec).model_validate_json(spec.model_dump_json())
+    assert again == spec
+
+
 @pytest.mark.parametrize(
-    ("task", "source", "is_known"),
+    ("override", "sentence"),
     [
-        ("image_classification", {"type": "image_folder", "path": "pictures"}, True),
-        ("audio_classification", {"type": "audio", "path": "recordings"}, False),
+        (
+            "data.audio=null",
+            "data.audio.features must be waves for model.type pretrained; found mel; change one of them",
+        ),
+        ("data.audio.features=mel", "must be waves for model.type pretrained; found mel; change one of them"),
+        ("model={type: cnn}", "data.audio.features must be mel for model.type cnn; found waves; change one"),
+        ("model={type: rnn}", "data.audio.features must be mel for model.type rnn; found waves; change one"),
+        (
+            "data.audio.mels=32",
+            "data.audio has mels for spectrograms only; found 32 with features waves; drop",
+        ),
+        ("data.audio.hop_ms=5", "has hop_ms for spectrograms only; found 5"),
+        ("data.audio.window_ms=30", "has window_ms for spectrograms only; found 30"),
+        ("data.audio.max_seconds=0.01", "and max_seconds for one window; found 400, 160 and 0.01 s"),
+        (
+            "train.augment={time_mask: 0.2}",
+            "train.augment.time_mask is for spectrograms; found 0.2 with data.audio.features waves; drop it",
+        ),
+        (
+            "train.augment={frequency_mask: 0.1}",
+            "train.augment.frequency_mask is for spectrograms; found 0.1",
+        ),
     ],
 )
-def test_a_model_for_images_needs_no_tokenizer_and_none_is_for_recordings(
-    tmp_path: Path, task: str, source: dict[str, Any], is_known: bool
-) -> None:
-    tree = TREE | {"task": task, "data": {"source": source}}
-    if is_known:
-        assert Experiment.from_dict(tree).resolve({}).model.name == NAME
-        return
-    with pytest.raises(ExperimentError, match=f"model.type must fit the task {task}; found pretrained"):
-        Experiment.from_dict(tree)
+def test_what_is_wrong_with_waves(override: str, sentence: str) -> None:
+    assert Experiment.from_dict(HEARD, overrides=["train.augment={noise: 0.1, mixup: 0.2}"])
+    with pytest.raises(ExperimentError) as caught:
+        Experiment.from_dict(HEARD, overrides=[override])
+    assert sentence in str(caught.value)
 
 
 def test_a_pretrained_tokenizer_serves_other_models(tmp_path: Path) -> None:

@@ -6,12 +6,16 @@ from pydantic import TypeAdapter, ValidationError
 from spec_examples import plain
 
 from tuner.errors import ExperimentError
-from tuner.spec import (
+from tuner.spec import Experiment
+from tuner.spec.checking import _check_model
+from tuner.spec.sections import (
     Adam,
     Asha,
+    AugmentSpec,
+    BlockShuffle,
     Cmaes,
     CnnSpec,
-    Experiment,
+    FullShuffle,
     Gp,
     MlpSpec,
     ModelSpec,
@@ -25,8 +29,6 @@ from tuner.spec import (
     TrainSpec,
     TrialSpec,
 )
-from tuner.spec.checking import _check_model
-from tuner.spec.sections import AugmentSpec, BlockShuffle, FullShuffle
 
 
 def refusal(**changes):

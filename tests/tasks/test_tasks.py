@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from sklearn import metrics as reference
 from tuner import tasks
 from tuner.errors import ExperimentError
 from tuner.spec.sections import TrainSpec
+from tuner.tasks.base import Task
+from tuner.tasks.continuation import continue_text
 
 CPU = torch.device("cpu")
 
@@ -30,7 +33,7 @@ def manifest(classes: int | None) -> FakeManifest:
     return FakeManifest(class_names=tuple(f"class {index}" for index in range(classes)))
 
 
-def task_of(name: str, loss: str, classes: int | None, **train: Any) -> tasks.Task:
+def task_of(name: str, loss: str, classes: int | None, **train: Any) -> Task:
     return tasks.get(name, TrainSpec.model_validate({"epochs": 1, "loss": loss, **train}), manifest(classes))
 
 
@@ -85,3 +88,25 @@ def test_r2_of_equal_targets_is_nan() -> None:
 def test_losses_that_do_not_fit(name: str, loss: str, classes: int | None, match: str) -> None:
     with pytest.raises(ExperimentError, match=match):
         task_of(name, loss, classes)
+
+
+class Letters:
+    """A `Preparation` of padding, what is unknown, and the letter a."""
+
+    padding, unknown, max_length = 0, 1, 4
+
+    def encode(self, text: str) -> list[int]:
+        return [2] * len(text)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return "".join("-?a"[token] for token in tokens)
+
+    def rows(self, raw: Any) -> Any:
+        return raw
+
+
+def test_a_text_goes_on_with_nothing_but_text() -> None:
+    """Whatever the network thinks of the tokens that are none."""
+    scores = torch.tensor([9.0, 9.0, 0.0])
+    text = continue_text(lambda x: scores.repeat(*x.shape, 1), Letters(), "aa", num_tokens=20)
+    assert text == "a" * 20

@@ -17,9 +17,9 @@ from sklearn import metrics as reference
 from torch import Tensor
 
 from tuner import tasks
-from tuner.spec import CLASSIFICATION, METRICS, TASKS
 from tuner.spec.sections import TrainSpec
-from tuner.spec.tasks import RULES
+from tuner.tasks import RULES, TaskRules
+from tuner.tasks.base import Task
 
 CPU = torch.device("cpu")
 NUM_ROWS = 40
@@ -35,7 +35,7 @@ class Case:
 
     name: str
     loss: str
-    task: tasks.Task
+    task: Task
     x: np.ndarray
     y: np.ndarray
     outputs: Tensor
@@ -43,6 +43,10 @@ class Case:
     @property
     def kind(self) -> kinds.TaskKind:
         return kinds.TASKS[self.name]
+
+    @property
+    def rules(self) -> TaskRules:
+        return RULES[self.name]
 
     @property
     def is_measured(self) -> np.ndarray:
@@ -83,7 +87,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 def test_every_task_has_an_example() -> None:
-    assert set(TASKS) == kinds.TASKS.keys() == METRICS.keys() == LOSSES.keys(), "see tests/kinds.py"
+    assert RULES.keys() == kinds.TASKS.keys(), "see tests/kinds.py"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -115,12 +119,12 @@ def test_parts_of_a_split_add_up(case: Case) -> None:
 def test_metrics_are_those_of_scikit_learn_and_those_that_the_spec_names(case: Case) -> None:
     found = case.metrics(20)
     assert found == pytest.approx(expected(case), rel=1e-4)
-    assert {f"val/{name}" for name in found} == {name for name in METRICS[case.name] if name[:4] == "val/"}
+    assert {f"val/{name}" for name in found} == {name for name in case.rules.metrics if name[:4] == "val/"}
 
 
 def expected(case: Case) -> dict[str, float]:
     outputs, y = case.outputs.double().numpy()[case.is_measured], case.y[case.is_measured]
-    if case.name == "regression":
+    if case.rules.targets == "values":
         return of_values(case, outputs[:, 0], y)
     if case.loss == "bce":
         positive = 1 / (1 + np.exp(-outputs))
@@ -131,7 +135,7 @@ def expected(case: Case) -> dict[str, float]:
     labels = shares.argmax(axis=1)
     loss = reference.log_loss(y, shares, labels=np.arange(shares.shape[1]))
     common = {"loss": loss, "accuracy": reference.accuracy_score(y, labels)}
-    if case.name not in CLASSIFICATION:
+    if case.rules.targets != "classes":
         return {**common, "perplexity": math.exp(loss)}
     average = "binary" if case.loss == "bce" else "macro"
     return {**common, "f1": reference.f1_score(y, labels, average=average)}
@@ -168,7 +172,7 @@ def test_predictions_can_be_read(name: str, loss: str) -> None:
     assert len(predictions) == NUM_ROWS
     assert json.loads(json.dumps(predictions)) == predictions
     found = case.metrics()
-    if case.name == "regression":
+    if case.rules.targets == "values":
         values = [prediction["value"] for prediction in predictions]
         assert reference.mean_absolute_error(case.y, values) == pytest.approx(found["mae"], rel=1e-4)
         return
@@ -206,7 +210,7 @@ def test_the_smallest_loss_is_where_all_is_right(case: Case) -> None:
         case.task.loss(outputs, case.targets).backward()
         optimizer.step()
     learnt = replace(case, outputs=outputs.detach()).metrics()
-    assert learnt["r2" if case.name == "regression" else "accuracy"] > 0.99
+    assert learnt["r2" if case.rules.targets == "values" else "accuracy"] > 0.99
 
 
 @pytest.mark.parametrize(("name", "loss"), SMOOTHED)

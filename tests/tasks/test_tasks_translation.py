@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tuner import models, tasks
 from tuner.spec.sections import EncoderDecoderSpec, TrainSpec
+from tuner.tasks.base import Task
 
 NUM_TOKENS, LENGTH, BOUNDARY = 9, 6, 8
 CPU = torch.device("cpu")
@@ -34,6 +35,7 @@ class Digits:
     """Texts of digits, each of which is a token."""
 
     padding: int = 0
+    unknown: None = None
     max_length: int = LENGTH
 
     def encode(self, text: str) -> Sequence[int]:
@@ -46,7 +48,7 @@ class Digits:
         return np.array([[*self.encode(text), *[0] * (LENGTH - len(text))] for text in raw], dtype=np.int32)
 
 
-def task_of(**train: Any) -> tasks.Task:
+def task_of(**train: Any) -> Task:
     return tasks.get("translation", TrainSpec.model_validate({"epochs": 1} | train), FakeManifest())
 
 

@@ -13,8 +13,8 @@ from tuner import models, tasks
 from tuner.data import Batches, Split, prepare
 from tuner.records.checkpoints import sound_checkpoints
 from tuner.records.paths import TrialPaths
-from tuner.spec import Experiment, RecoverySpec
-from tuner.spec.sections import AugmentSpec
+from tuner.spec import Experiment
+from tuner.spec.sections import AugmentSpec, RecoverySpec
 from tuner.tasks.classification import BinaryClassification, SoftmaxClassification
 from tuner.training.augment import Augmentation
 from tuner.training.augment.draws import PARAMETERS, VALUES, WINDOWS, Places
@@ -84,6 +84,16 @@ def test_noise_is_gaussian():
     assert noise.std() == pytest.approx(2, rel=0.02)
     assert np.mean(np.abs(noise) < 2) == pytest.approx(0.6827, abs=0.01)
     np.testing.assert_array_equal(changed(x[:3], place=50, noise=2.0).numpy(), noise[50:53])
+
+
+def test_noise_leaves_the_zeros_behind_a_recording():
+    waves = rows((30,))
+    waves[:, 20:] = 0
+    noisy, _ = Augmentation(AugmentSpec(noise=0.5), 0, 4, None, are_waves=True)(
+        waves, torch.zeros(len(waves)), epoch=0, place=0
+    )
+    assert torch.equal(noisy[:, :20], changed(waves, noise=0.5)[:, :20])
+    assert not noisy[:, 20:].any()
 
 
 def global_batches(split: Split, augment: Augmentation, num_ranks: int, micro_batch: int, start: int = 0):

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from kinds import MODEL_TYPES, MODELS, SOURCES, TASKS, AsTheyAre, examples_of, model_section
+from kinds import (
+    MODEL_TYPES,
+    MODELS,
+    SOURCES,
+    TASKS,
+    AsTheyAre,
+    examples_of,
+    model_section,
+    source_data,
+)
 from training_cases import OPTIMIZERS
 from training_gang import is_complete
 from training_reference import train_plainly
@@ -18,7 +27,8 @@ from tuner import models, tasks
 from tuner.data import prepare, read_inputs
 from tuner.records.paths import ExperimentPaths
 from tuner.results.export import ExportedModel, export, measure
-from tuner.spec import CLASSIFICATION, METRICS, Experiment
+from tuner.spec import Experiment
+from tuner.tasks import RULES
 
 pytestmark = pytest.mark.slow
 
@@ -42,16 +52,14 @@ class Trained:
         data = SOURCES[TASKS[self.task].source].in_splits(self.folder)
         example = next(section for section, task in examples_of(self.model) if task == self.task)
         section = model_section(example, self.folder) | (model or {})
-        if self.model == "pretrained" and "text" in data:
-            data["text"] = {"tokenizer": {"type": "pretrained", "name": section["name"]}, "max_length": 8}
         settings = {"epochs": 2, "batch_size": 8, "optimizer": OPTIMIZERS["adamw"], "gradient_clip": 1.0}
         tree = {
             "name": name,
             "task": self.task,
-            "data": data,
+            "data": source_data(data, section),
             "model": section,
             "train": settings | train,
-            "search": {"metric": "val/accuracy" if self.task in CLASSIFICATION else "val/loss"},
+            "search": {"metric": "val/accuracy" if RULES[self.task].targets == "classes" else "val/loss"},
             "resources": {"workers": 2},
         }
         path = self.folder / f"{name}.yaml"
@@ -131,7 +139,7 @@ def test_its_export_measures_and_predicts_as_it_did(trained, num_ranks, stage):
     validated = {key[4:]: value for key, value in best.metrics.items() if key.startswith("val/")}
     assert measure(experiment, {}, paths, 0, "val") == pytest.approx(validated, rel=1e-4)
 
-    assert all(METRICS[trained.task].keys() <= report.metrics.keys() for report in reports)
+    assert all(RULES[trained.task].metrics.keys() <= report.metrics.keys() for report in reports)
     assert 0 < best.metrics["train/step_seconds"] < 60
     exported = ExportedModel.open(export(experiment, {}, paths, 0, paths.root / "export"))
     num_parameters = sum(weight.numel() for weight in exported.network.parameters())

@@ -10,7 +10,7 @@ from training_gang import RankProcesses
 from tuner.errors import TunerError
 from tuner.records.checkpoints import newest_sound, sound_checkpoints
 from tuner.records.paths import TrialPaths
-from tuner.spec import RecoverySpec
+from tuner.spec.sections import RecoverySpec
 
 pytestmark = pytest.mark.slow
 

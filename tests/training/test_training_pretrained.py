@@ -8,6 +8,7 @@ import torch
 from pretrained_models import save_bert, save_gpt2
 from training_cases import experiment_file
 from training_gang import is_complete, job_of
+from training_reference import initial_weights
 
 from tuner.data import Batches, Store, prepare
 from tuner.records.paths import TrialPaths
@@ -184,7 +185,7 @@ def test_it_goes_on_with_another_number_of_ranks(gangs, write, tmp_path):
 def test_only_what_is_tuned_changes(gangs, write, tmp_path, tuning, stage):
     path, out = write("bert", TUNINGS[tuning], zero={"stage": stage}), tmp_path / "out"
     reports = gangs(2).train(path, out)
-    before, after = loaded(path), kept(out)
+    before, after = initial_weights(path), kept(out)
     num_tuned = sum(weight.numel() for name, weight in before.items() if is_tuned(name, tuning))
     assert {report.metrics["model/trained_parameters"] for report in reports} == {num_tuned}
     assert before.keys() == after.keys()
@@ -196,17 +197,6 @@ def is_tuned(name: str, tuning: str) -> bool:
     if "pooler" in name or "classifier" in name:
         return True
     return "lora_" in name if tuning == "lora" else tuning == "frozen" and ".layer.2." in name
-
-
-def loaded(path):
-    """The weights with which a training begins."""
-    from tuner import models
-
-    spec = Experiment.load(path).resolve({})
-    manifest = prepare(spec.data, spec.task, path.parent / "store").manifest
-    torch.manual_seed(spec.train.seed)
-    network = models.build(spec.model, models.DataShape.of(manifest), 2)
-    return {name: value for name, value in network.state_dict().items()}
 
 
 def kept(out):

@@ -9,12 +9,12 @@ from PIL import Image
 from pretrained_models import save_vit
 from training_cases import experiment_file
 from training_gang import job_of
+from training_reference import initial_weights
 
 from tuner import models
-from tuner.data import Store, prepare
+from tuner.data import Store
 from tuner.records.paths import TrialPaths
 from tuner.results.export import ExportedModel
-from tuner.spec import Experiment
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +71,8 @@ def test_it_learns_goes_on_exactly_and_its_export_tells_colours(
     assert whole[-1].metrics["train/loss"] < 0.7 * whole[0].metrics["train/loss"]
     assert max(report.metrics["val/accuracy"] for report in whole) == 1.0
 
-    before, after = begun(path), torch.load(TrialPaths(out).best_checkpoint / "weights.pt", weights_only=True)
+    before = initial_weights(path)
+    after = torch.load(TrialPaths(out).best_checkpoint / "weights.pt", weights_only=True)
     assert before.keys() == after.keys()
     changed = {name for name in before if not torch.equal(before[name], after[name].float())}
     if precision == "fp32":
@@ -90,14 +91,6 @@ def is_tuned(name: str, tuning: str) -> bool:
     if "classifier" in name or name.startswith("network.vit.layernorm."):
         return True
     return "lora_" in name if tuning == "lora" else tuning == "decay" or ".2." in name
-
-
-def begun(path):
-    """The weights with which a training begins."""
-    spec = Experiment.load(path).resolve({})
-    manifest = prepare(spec.data, spec.task, path.parent / "store").manifest
-    torch.manual_seed(spec.train.seed)
-    return models.build(spec.model, models.DataShape.of(manifest), 1).state_dict()
 
 
 def open_export(path, out, folder) -> ExportedModel:

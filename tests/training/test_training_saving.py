@@ -7,7 +7,7 @@ from training_cases import OPTIMIZERS, experiment_file
 
 from tuner.records.checkpoints import Checkpoint, sound_checkpoints
 from tuner.records.paths import TrialPaths
-from tuner.spec import RecoverySpec
+from tuner.spec.sections import RecoverySpec
 
 pytestmark = pytest.mark.slow
 

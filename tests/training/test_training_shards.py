@@ -8,7 +8,8 @@ from training_reference import train_plainly
 
 from tuner.records.checkpoints import sound_checkpoints
 from tuner.records.paths import TrialPaths
-from tuner.spec import Experiment, RecoverySpec
+from tuner.spec import Experiment
+from tuner.spec.sections import RecoverySpec
 
 pytestmark = pytest.mark.slow
 

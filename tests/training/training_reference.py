@@ -1,4 +1,4 @@
-"""A plain torch loop for comparison: one process, the whole global batch, no DeepSpeed."""
+"""What training is compared with: a plain torch loop in one process, and the weights with which it begins."""
 
 from pathlib import Path
 
@@ -13,6 +13,15 @@ from tuner.training.optimizers import build_optimizer, schedule_factor
 def train_plainly(experiment: Experiment, store_root: Path) -> list[float]:
     """The mean training loss of each epoch."""
     return train_in_parts([(experiment, experiment.resolve({}).train.epochs)], store_root)
+
+
+def initial_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Those with which the training of an experiment that searches nothing begins."""
+    spec = Experiment.load(path).resolve({})
+    manifest = prepare(spec.data, spec.task, path.parent / "store").manifest
+    num_outputs = tasks.get(spec.task, spec.train, manifest).num_outputs
+    torch.manual_seed(spec.train.seed)
+    return models.build(spec.model, models.DataShape.of(manifest), num_outputs).state_dict()
 
 
 def train_in_parts(parts: list[tuple[Experiment, int]], store_root: Path) -> list[float]:

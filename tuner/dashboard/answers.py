@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tuner.records.states import TrialState
 from tuner.results.confirmation import as_json, in_words
 from tuner.results.experiment_trials import note_columns
 from tuner.spec import Choice, Parameter
+from tuner.tasks.metrics import SYSTEM_METRICS
 
 STATES = {"running": "running", "done": "ended", "interrupted": "interrupted"}
 
@@ -45,7 +46,6 @@ class Answering(Reading):
     def summary(self) -> dict[str, Any]:
         result, rows = self.result, search_rows(self.rows.values())
         best = best_row(rows, result.metric, result.mode)
-        gpu_seconds = [row.gpu_seconds for row in self.rows.values() if row.gpu_seconds is not None]
         begun, last = first_and_last(self.paths.decisions) or ({}, {})
         standing = self.standing
         running = [row for row in self.rows.values() if row.state is TrialState.RUNNING]
@@ -62,7 +62,8 @@ class Answering(Reading):
             "running": len(running) if standing == "running" else 0,
             "failed": sum(row.state is TrialState.FAILED for row in rows),
             "seconds": last.get("spent_s"),
-            "gpu_seconds": sum(gpu_seconds) if gpu_seconds else None,
+            "trial_seconds": _sum(row.seconds for row in self.rows.values()),
+            "gpu_seconds": _sum(row.gpu_seconds for row in self.rows.values()),
             "started_s": begun.get("time_s"),
             "event_age_s": max(0.0, time.time() - last["time_s"]) if last else None,
             "error": None,
@@ -80,6 +81,7 @@ class Answering(Reading):
             "settings": masked(plain(result.settings)),
             "axes": [_axis(parameter) for parameter in self.experiment.space.parameters],
             "metrics": _metrics(self),
+            "system": list(SYSTEM_METRICS),
             "objectives": result.objectives,
             "max_reports": result.max_reports,
             "environment": _environment(self),
@@ -137,6 +139,12 @@ class Answering(Reading):
 
     def table(self) -> bytes:
         return as_csv(list(self.rows.values()))
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    """Of those that are known, if any is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _tried(now: Reading, metric: str) -> list[tuple[Mapping[str, Any], float]]:

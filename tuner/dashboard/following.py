@@ -34,7 +34,7 @@ _PROCESS = uuid4().hex[:8]
 
 SUMMARY = (
     *("name", "task", "state", "metric", "mode", "best", "best_trial", "finished", "trials", "running"),
-    *("failed", "seconds", "gpu_seconds", "started_s", "event_age_s", "error"),
+    *("failed", "seconds", "trial_seconds", "gpu_seconds", "started_s", "event_age_s", "error"),
 )
 Method = Literal["ped_anova", "fanova"]
 

@@ -22,7 +22,7 @@ from tuner.data_report.stores import known_store, named_store, spec_to_look_at
 from tuner.errors import ResultsError
 from tuner.records.predictions import is_of, read_predictions
 from tuner.records.rows import best_row
-from tuner.spec import TrialSpec
+from tuner.spec.sections import TrialSpec
 
 REPORT_LIMIT_S, ANSWER_LIMIT_S = 600.0, 120.0
 MOST_ROWS = 60

@@ -79,6 +79,7 @@ class Logs(Followed):
             "running": int((states == TrialState.RUNNING.value).sum()),
             "failed": int((states == TrialState.FAILED.value).sum()),
             "seconds": plain(float(runs["seconds"].sum())),
+            "trial_seconds": plain(float(runs["seconds"].sum())),
             "gpu_seconds": None,
             "started_s": plain(float(times.min())),
             "event_age_s": plain(max(0.0, time.time() - float(times.max()))) if len(times) else None,
@@ -97,6 +98,7 @@ class Logs(Followed):
                 _axis(self.runs[column]) for column in map(str, self.runs) if column.startswith("param/")
             ],
             "metrics": self.tags,
+            "system": [],
             "objectives": {},
             "max_reports": None,
             "environment": None,

@@ -21,8 +21,10 @@ from tuner.results.aggregate import Follower
 from tuner.results.experiment_trials import ExperimentTrials
 from tuner.results.result import Result
 from tuner.results.standing import is_done
-from tuner.spec import METRICS, Experiment, Mode
+from tuner.spec import Experiment
 from tuner.spec.domains import is_whole, show
+from tuner.tasks import RULES
+from tuner.tasks.metrics import Mode
 
 
 class Reading(Followed):
@@ -111,7 +113,7 @@ class Reading(Followed):
     def mode_of(self, metric: str) -> Mode:
         """Which direction of the metric is the better one; `min` where nobody says."""
         task = self._result.settings.get("task")
-        modes = METRICS.get(task, {}) if isinstance(task, str) else {}
+        modes = RULES[task].metrics if isinstance(task, str) and task in RULES else {}
         found = {**modes, **self._result.objectives}.get(metric)
         return "max" if found == "max" else "min"
 

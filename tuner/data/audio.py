@@ -1,7 +1,8 @@
-"""Recordings as log-mel spectrograms [1, mels, frames], for the task that hears.
+"""Recordings as log-mel spectrograms [1, mels, frames] or waves [samples], for the task that hears.
 
 Files are decoded when it is known which split they are in, on all CPUs, straight into the rows of the store:
-in memory are these, and one recording a thread. Mean and standard deviation are those of each band.
+in memory are these, and one recording a thread. BLAS has one thread meanwhile: more would contend with those.
+Mean and standard deviation are those of each band; waves are not standardised.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from tuner.data import standardise
 from tuner.data.clean import Cleaned, to_classes
@@ -25,35 +27,36 @@ from tuner.data.split import SPLITS, groups_of, split_rows
 from tuner.data.stages import Packed, Stage, Stages
 from tuner.data.table import AnyArray, FloatArray, Table
 from tuner.data.wav import RecordingError, ignore_unknown_chunks, read_wav
+from tuner.data.waves import ToWave
 from tuner.errors import DataError
 from tuner.spec.sections import AudioSpec, DataSpec
 
 _ROWS = 256
 """That are standardised at a time."""
 
-Spectrograms = tuple[FloatArray, list[RecordingError | None]]
-"""[files, 1, mels, frames], and for each file what is wrong with it."""
+Recordings = tuple[AnyArray, list[RecordingError | None]]
+"""Float32 [files, 1, mels, frames] or int16 [files, samples], and for each file what is wrong with it."""
 
 
-def _pack(spectrograms: Spectrograms) -> Packed:
-    features, errors = spectrograms
+def _pack(recordings: Recordings) -> Packed:
+    features, errors = recordings
     about = [error and [error.reason, error.message] for error in errors]
     return Packed({"features": features}, about)
 
 
-def _unpack(packed: Packed) -> Spectrograms:
+def _unpack(packed: Packed) -> Recordings:
     return packed.arrays["features"], [error and RecordingError(*error) for error in packed.about]
 
 
-SPECTROGRAMS: Stage[Spectrograms] = Stage("spectrograms", ("audio",), _pack, _unpack)
+RECORDINGS: Stage[Recordings] = Stage("spectrograms", ("audio",), _pack, _unpack)
 
 
 @dataclass(frozen=True)
 class AudioRows:
-    """Prepared splits: (float32 [rows, 1, mels, frames], class indices [rows], names of files [rows]); not
-    standardised yet."""
+    """Prepared splits: (float32 [rows, 1, mels, frames] or int16 [rows, samples], class indices [rows], names
+    of files [rows]); not standardised yet."""
 
-    splits: Mapping[str, tuple[FloatArray, AnyArray, AnyArray]]
+    splits: Mapping[str, tuple[AnyArray, AnyArray, AnyArray]]
     audio: AudioSpec
     class_names: tuple[str, ...]
     dropped: Mapping[str, Dropped]
@@ -63,13 +66,13 @@ def prepare_audio(table: Table, spec: DataSpec, stages: Stages) -> AudioRows:
     """DataError for recordings that the task cannot use; it names the file."""
     audio = spec.audio or AudioSpec()
     work = _Work(table, spec, *_labelled(table, spec))
-    spectrograms_of = _reader(work, audio, stages)
+    recordings_of = _reader(work, audio, stages)
     rows = _split(work)
-    train, rows["train"] = _read(work, rows["train"], spectrograms_of)
+    train, rows["train"] = _read(work, rows["train"], recordings_of)
     rows = _with_known_labels(work, rows)
     features = {"train": train}
     for name in ("val", "test"):
-        features[name], rows[name] = _read(work, rows[name], spectrograms_of)
+        features[name], rows[name] = _read(work, rows[name], recordings_of)
     check_sizes(rows, len(table.targets), spec, is_cut=table.parts is None)
     targets, class_names = known_classes(work.cleaned, rows["train"])
     assert class_names is not None
@@ -78,9 +81,9 @@ def prepare_audio(table: Table, spec: DataSpec, stages: Stages) -> AudioRows:
     return AudioRows(splits, audio, class_names, work.ledger.dropped())
 
 
-def read_new(path: Path, audio: AudioSpec) -> FloatArray:
-    """Rows [files, 1, mels, frames] of a file, or of a folder in the order of names; RecordingError."""
-    features, errors = _spectrograms([str(file) for file in wav_files(path)], audio)
+def read_new(path: Path, audio: AudioSpec) -> AnyArray:
+    """Rows [files, *audio.row_shape] of a file, or of a folder in the order of names; RecordingError."""
+    features, errors = _recordings([str(file) for file in wav_files(path)], audio)
     for error in errors:
         if error is not None:
             raise error
@@ -165,13 +168,13 @@ def _with_known_labels(work: _Work, rows: Mapping[str, Indices]) -> dict[str, In
     return {name: rows[name][is_known[rows[name]]] for name in SPLITS}
 
 
-def _reader(work: _Work, audio: AudioSpec, stages: Stages) -> Callable[[Indices], Spectrograms]:
+def _reader(work: _Work, audio: AudioSpec, stages: Stages) -> Callable[[Indices], Recordings]:
     """Of rows; where they are kept for other stores, all recordings are read at once."""
-    if not stages.keeps(SPECTROGRAMS):
-        return lambda rows: _spectrograms(list(work.cleaned.features[rows]), audio)
-    features, errors = stages.get(SPECTROGRAMS, lambda: _spectrograms(list(work.table.features), audio))
+    if not stages.keeps(RECORDINGS):
+        return lambda rows: _recordings(list(work.cleaned.features[rows]), audio)
+    features, errors = stages.get(RECORDINGS, lambda: _recordings(list(work.table.features), audio))
 
-    def of_rows(rows: Indices) -> Spectrograms:
+    def of_rows(rows: Indices) -> Recordings:
         places = work.kept[rows]
         return features[places], [errors[place] for place in places]
 
@@ -179,10 +182,10 @@ def _reader(work: _Work, audio: AudioSpec, stages: Stages) -> Callable[[Indices]
 
 
 def _read(
-    work: _Work, rows: Indices, spectrograms_of: Callable[[Indices], Spectrograms]
-) -> tuple[FloatArray, Indices]:
+    work: _Work, rows: Indices, recordings_of: Callable[[Indices], Recordings]
+) -> tuple[AnyArray, Indices]:
     """Features of those of `rows` that can be read, and these rows."""
-    features, errors = spectrograms_of(rows)
+    features, errors = recordings_of(rows)
     for row, error in zip(rows, errors, strict=True):
         if error is not None:
             work.drop(error.reason, row, error)
@@ -190,18 +193,18 @@ def _read(
     return (features, rows) if is_read.all() else (features[is_read], rows[is_read])
 
 
-def _spectrograms(files: Sequence[str], audio: AudioSpec) -> Spectrograms:
-    log_mel = LogMel(audio)
-    features = np.zeros((len(files), 1, audio.mels, audio.num_frames), dtype=np.float32)
+def _recordings(files: Sequence[str], audio: AudioSpec) -> Recordings:
+    to_row: ToWave | LogMel = ToWave(audio) if audio.features == "waves" else LogMel(audio)
+    features = np.zeros((len(files), *audio.row_shape), dtype=to_row.dtype)
 
     def fill(place: int) -> RecordingError | None:
         try:
             samples = read_wav(Path(files[place]), audio.sample_rate, audio.max_seconds)
         except RecordingError as error:
             return error
-        features[place, 0] = log_mel(samples)
+        features[place] = to_row(samples)
         return None
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         ignore_unknown_chunks()
         return features, list(in_order(fill, range(len(files))))

@@ -108,11 +108,11 @@ class Batches:
         for first in range(start, self.batches_per_epoch, step):
             batches = np.arange(first, min(first + step, self.batches_per_epoch))
             places = self.places(batches)[..., None] + self._offsets
-            yield from rows_at(places).reshape(len(batches), -1)
+            # What `take` would make of them for each batch anyhow.
+            yield from rows_at(places).reshape(len(batches), -1).astype(np.intp, copy=False)
 
     def _gather(self, rows: Rows) -> list[MicroBatch]:
-        # `take` gathers the same rows as an index in brackets, up to 2.5 times faster.
-        x, y = self._features.take(rows, axis=0), self._targets.take(rows, axis=0)
+        x, y = _take(self._features, rows), _take(self._targets, rows)
         width = len(self._offsets)
         return [(x[start : start + width], y[start : start + width]) for start in range(0, len(rows), width)]
 
@@ -132,6 +132,14 @@ def _arrays(split: Split) -> tuple[Features, AnyArray | ShardedArray]:
         np.asarray(features) if isinstance(features, np.ndarray) else features,
         np.asarray(targets) if isinstance(targets, np.ndarray) else targets,
     )
+
+
+def _take(array: Features | AnyArray | ShardedArray, rows: Rows) -> AnyArray:
+    # `take` gathers the same rows as an index in brackets, up to 2.5 times faster; "raise" would look at each
+    # row again, which are a permutation's.
+    if isinstance(array, np.ndarray):
+        return array.take(rows, axis=0, mode="clip")
+    return array.take(rows, axis=0)
 
 
 def shards(split: Split, *, micro_batch: int, rank: int, num_ranks: int) -> Iterator[MicroBatch]:

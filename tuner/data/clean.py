@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from tuner.data.origins import Origins
 from tuner.data.table import AnyArray, FloatArray, Table, to_float32
 from tuner.errors import DataError
-
-IMAGES = "image_classification"
-REGRESSION = "regression"
+from tuner.tasks import RULES, names_of
+from tuner.tasks.rules import TargetKind
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,13 @@ def clean(table: Table, task: str) -> Cleaned:
 
     Tables may have values that are missing, images not.
     """
-    features, names = _as_images(table) if task == IMAGES else _as_rows(table)
-    if task == IMAGES:
+    rules = RULES[task]
+    are_images = rules.data == "images"
+    features, names = _as_images(table, task) if are_images else _as_rows(table)
+    if are_images:
         check_finite(features, names, table.origins)
-    if task == REGRESSION:
-        return Cleaned(features, _values(table), names, None)
+    if rules.targets == "values":
+        return Cleaned(features, _values(table, task), names, None)
     targets, class_names = to_classes(table)
     return Cleaned(features, targets, names, class_names)
 
@@ -57,14 +58,19 @@ def check_finite(features: FloatArray, names: tuple[str, ...] | None, origins: O
     )
 
 
-def _as_images(table: Table) -> tuple[FloatArray, None]:
+def _as_images(table: Table, task: str) -> tuple[FloatArray, None]:
     features = table.features
     if features.ndim == 2:
         raise DataError(
-            f"{IMAGES} needs images of shape (rows, height, width) or (rows, channels, height, width), but "
-            f"the data has the shape {features.shape}; use tabular_classification"
+            f"{task} needs images of shape (rows, height, width) or (rows, channels, height, width), but "
+            f"the data has the shape {features.shape}; use {tasks_of_rows('classes')}"
         )
     return features if features.ndim == 4 else features[:, None], None
+
+
+def tasks_of_rows(targets: TargetKind) -> str:
+    """The tasks for rows of a table with such targets."""
+    return " or ".join(names_of(lambda rules: rules.data == "rows" and rules.targets == targets))
 
 
 def _as_rows(table: Table) -> tuple[FloatArray, tuple[str, ...]]:
@@ -72,10 +78,10 @@ def _as_rows(table: Table) -> tuple[FloatArray, tuple[str, ...]]:
     return rows, table.feature_names or tuple(f"x{index}" for index in range(rows.shape[1]))
 
 
-def _values(table: Table) -> FloatArray:
+def _values(table: Table, task: str) -> FloatArray:
     if table.class_names is not None or table.targets.dtype.kind not in "iuf":
         found = "classes" if table.class_names else f"{table.targets[0]!r}"
-        raise DataError(f"regression needs numbers as labels, but found {found}; use tabular_classification")
+        raise DataError(f"{task} needs numbers as labels, but found {found}; use {tasks_of_rows('classes')}")
     targets = to_float32(table.targets)
     _check_labels_finite(targets)
     if np.ptp(targets) == 0:
@@ -108,7 +114,7 @@ def _as_labels(targets: AnyArray) -> AnyArray:
     if len(fractions):
         raise DataError(
             f"classification needs whole numbers or text as labels, but row {fractions[0] + 1} has "
-            f"{targets[fractions[0]]}; use regression"
+            f"{targets[fractions[0]]}; use {tasks_of_rows('values')}"
         )
     return targets.astype(np.int64)
 

@@ -8,21 +8,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tuner.data.clean import REGRESSION
 from tuner.data.origins import Indices, Ledger, Origins
 from tuner.data.table import AnyArray, Faults, Table
 from tuner.errors import DataError
 from tuner.spec.domains import show
+from tuner.tasks.rules import TargetKind
 
 _FIX = "correct it, or drop such rows with data.clean.invalid"
 
 
-def usable(table: Table, task: str, invalid: str, ledger: Ledger) -> tuple[Table, Indices]:
-    """The table with labels as `task` takes them, and the rows that can be used; the others go to `ledger`.
+def usable(table: Table, kind: TargetKind, invalid: str, ledger: Ledger) -> tuple[Table, Indices]:
+    """The table with labels as such targets, and the rows that can be used; the others go to `ledger`.
 
     DataError at the first one where `invalid` is "error", and where none can be used.
     """
-    table, of_labels = _check_labels(table, task, ledger.origins)
+    table, of_labels = _check_labels(table, kind, ledger.origins)
     faults = [*of_labels, *table.faults, *_infinite(table, ledger.origins)]
     is_usable = np.ones(len(table.targets), dtype=bool)
     for fault in faults:
@@ -35,14 +35,14 @@ def usable(table: Table, task: str, invalid: str, ledger: Ledger) -> tuple[Table
     return table, np.flatnonzero(is_usable)
 
 
-def _check_labels(table: Table, task: str, origins: Origins) -> tuple[Table, list[Faults]]:
+def _check_labels(table: Table, kind: TargetKind, origins: Origins) -> tuple[Table, list[Faults]]:
     missing = np.asarray(pd.isna(table.targets))
     faults = []
     if missing.any():
         rows = np.flatnonzero(missing)
         message = f"every row must have a label, but {origins.name(rows[0])} has none; {_FIX}"
         faults.append(Faults("label_missing", rows, message))
-    targets = _as_values(table.targets, missing) if task == REGRESSION else table.targets
+    targets = _as_values(table.targets, missing) if kind == "values" else table.targets
     bad = _are_bad(targets) & ~missing
     if bad.any():
         rows = np.flatnonzero(bad)

@@ -84,12 +84,18 @@ class Manifest:
     categories: Literal["onehot", "ordinal"] = "onehot"
     """How columns of text became numbers."""
     audio: Mapping[str, Any] | None = None
-    """Of recordings: `data.audio` with all its fields; mean and std are then those of each band."""
+    """Of recordings: `data.audio` with all its fields; mean and std are then those of each band, and None of
+    waves."""
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
     """Reason to the rows that are in no split."""
     missing: Mapping[str, Mapping[str, int]] | None = None
     """Column to split to its usable rows without a value, before cleaning; columns without gaps are left
     out; None: no table, or an earlier version did not count."""
+
+    @property
+    def are_waves(self) -> bool:
+        """Whether a row is a recording itself, (samples,), and not its spectrogram."""
+        return self.audio is not None and self.audio.get("features") == "waves"
 
     @property
     def num_classes(self) -> int | None:

@@ -4,46 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.data import standardise
-from tuner.data.sharded import ShardedArray
-from tuner.data.table import FloatArray
+from tuner.data.converted import Converted
+from tuner.data.table import AnyArray, FloatArray
 
 Bytes = NDArray[np.uint8]
 _VALUES = np.arange(256, dtype=np.float64)
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """Of a slice or of rows it gives new float32 rows, as an array of a store of numbers does."""
+class Pixels(Converted):
+    """Bytes [rows, channels, height, width], standardised."""
 
-    stored: Bytes | ShardedArray
-    """[rows, channels, height, width]"""
     moments: standardise.Moments | None
     """Mean and standard deviation of each channel; None: not standardised."""
 
-    dtype = np.dtype(np.float32)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.stored.shape
-
-    @property
-    def size(self) -> int:
-        return self.stored.size
-
-    def __len__(self) -> int:
-        return len(self.stored)
-
-    def __getitem__(self, rows: slice) -> FloatArray:
-        return to_rows(self.stored[rows], self.moments)
-
-    def take(self, rows: NDArray[Any], axis: Literal[0]) -> FloatArray:
-        return to_rows(self.stored.take(rows, axis=axis), self.moments)
+    def to_rows(self, stored: AnyArray) -> FloatArray:
+        return to_rows(stored, self.moments)
 
 
 def to_rows(stored: Bytes, moments: standardise.Moments | None) -> FloatArray:

@@ -25,6 +25,7 @@ from tuner.data.split import SPLITS, split_rows
 from tuner.data.table import AnyArray, FloatArray, Table
 from tuner.errors import DataError
 from tuner.spec.sections import CleanSpec, DataSpec
+from tuner.tasks import RULES
 
 Places = dict[str, Indices]
 
@@ -68,7 +69,7 @@ class TableRows:
 def prepare_rows(table: Table, spec: DataSpec, task: str) -> TableRows:
     """DataError for a table that the task cannot use."""
     ledger = Ledger(table.origins or Origins.of_length(len(table.targets)))
-    table, kept = usable(table, task, spec.clean.invalid, ledger)
+    table, kept = usable(table, RULES[task].targets, spec.clean.invalid, ledger)
     cleaned = clean(replace(table, targets=table.targets[kept]), task)
     texts = no_texts(len(table.targets)) if table.texts is None else table.texts
     whole = Columns(cleaned.feature_names or (), table.text_names, cleaned.features, texts)

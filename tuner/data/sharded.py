@@ -75,7 +75,7 @@ class ShardedArray:
                 places[start:end], axis=axis, out=taken[start:end], mode="clip"
             )
             start = end
-        return taken.take(np.argsort(order), axis=0)
+        return taken.take(np.argsort(order), axis=0, mode="clip")
 
     def release(self) -> None:
         """The cache may drop what was read up to here."""

@@ -26,6 +26,8 @@ Samples = NDArray[np.float64]
 class LogMel:
     """The spectrogram of `spec`; holds nothing but constants, so threads may share it."""
 
+    dtype = np.dtype(np.float32)
+
     def __init__(self, spec: AudioSpec) -> None:
         self._spec = spec
         angles = 2 * np.pi * np.arange(spec.window) / spec.window
@@ -37,15 +39,17 @@ class LogMel:
         """[mels, frames] of samples at `spec.sample_rate`, cut or filled up with zeros to `max_seconds`."""
         spec = self._spec
         whole = np.zeros(spec.num_samples)
-        whole[: len(samples)] = self._as_loud(samples[: spec.num_samples])
+        whole[: len(samples)] = as_loud(samples[: spec.num_samples], spec)
         frames = sliding_window_view(whole, spec.window)[:: spec.hop]
         spectrum = np.fft.rfft(frames * self._window, spec.num_fft)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         return to_float32(np.log(power @ self._bands + _FLOOR).T)
 
-    def _as_loud(self, samples: Samples) -> Samples:
-        peak = np.abs(samples).max(initial=0.0)
-        return samples if self._spec.loudness == "keep" or peak == 0 else samples / peak
+
+def as_loud(samples: Samples, spec: AudioSpec) -> Samples:
+    """As `spec.loudness` says."""
+    peak = np.abs(samples).max(initial=0.0)
+    return samples if spec.loudness == "keep" or peak == 0 else samples / peak
 
 
 def filters(spec: AudioSpec) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.data.clean import Cleaned
+from tuner.data.clean import Cleaned, tasks_of_rows
 from tuner.data.table import AnyArray, Table
 from tuner.errors import DataError
 from tuner.spec.sections import Split as SplitSpec
@@ -43,7 +43,8 @@ def split_rows(
     stratify = classes if spec.stratify is None else spec.stratify
     if stratify and not classes:
         raise DataError(
-            "a stratified split needs classes, but regression has none; set data.split.stratify to false"
+            f"a stratified split needs classes, but {tasks_of_rows('values')} has none; set "
+            "data.split.stratify to false"
         )
     order = np.random.Generator(np.random.Philox(spec.seed)).permutation(len(cleaned.targets))
     if stratify:
@@ -144,11 +145,11 @@ def _check_classes(rows: dict[str, Indices], cleaned: Cleaned, name_of: Callable
         if len(missing):
             label = int(missing[0])
             mostly_single = 2 * np.count_nonzero(total == 1) > len(total)
-            regression = "; numbers are predicted by the task regression" if mostly_single else ""
+            values = f"; numbers are predicted by the task {tasks_of_rows('values')}" if mostly_single else ""
             which = "1 row, which" if total[label] == 1 else f"{total[label]} rows, of which the first"
             first = name_of(int(np.flatnonzero(cleaned.targets == label)[0]))
             raise DataError(
                 f"a stratified split needs every class in every split, but class "
                 f"'{cleaned.class_names[label]}' has only {which} is {first}, and none falls into {name}; "
-                f"correct the label, add rows or set data.split.stratify to false{regression}"
+                f"correct the label, add rows or set data.split.stratify to false{values}"
             )

@@ -8,9 +8,10 @@ files and recordings also {train,val,test}_files.npy, their names. The folder's 
 that decides the rows: the source (a file by its content), the recipe, the task and the code version. It is
 written to a temporary name under a lock, fsynced and renamed, so a store is whole or absent. Image files are
 stored as bytes, which become standardised float32 rows when they are read (`Pixels`): a quarter of the disk
-and of the page cache. `prepare` holds the files against their checksums, and makes a damaged store anew.
-Files of tables, image files and running text are prepared in chunks, of which a few are in memory at a time.
-Training reads rows through the page cache, shared by all processes of a node.
+and of the page cache; waves of recordings as 16 bits (`Waves`): half of both. `prepare` holds the files
+against their checksums, and makes a damaged store anew. Files of tables, image files and running text are
+prepared in chunks, of which a few are in memory at a time. Training reads rows through the page cache,
+shared by all processes of a node.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.data import audio, pixels, sources, standardise, tokens
-from tuner.data.clean import IMAGES, clean
+from tuner.data import audio, pixels, sources, standardise, tokens, waves
+from tuner.data.clean import clean
 from tuner.data.columns import columns_of
+from tuner.data.converted import Converted
 from tuner.data.image_rows import prepare_images
 from tuner.data.kept_table import TABLE
 from tuner.data.lock import locked
@@ -54,6 +56,7 @@ from tuner.data.stages import Stages, stages_folder
 from tuner.data.table import AnyArray, Table
 from tuner.data.text import TextRows, prepare_texts
 from tuner.data.translations import prepare_translations
+from tuner.data.waves import Waves
 from tuner.errors import DataError
 from tuner.spec.sections import (
     DataSpec,
@@ -63,7 +66,7 @@ from tuner.spec.sections import (
     TableSource,
     TextSource,
 )
-from tuner.spec.tasks import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, TEXT_TASKS, TRANSLATION
+from tuner.tasks import RULES
 
 CODE_VERSION = 3
 """Raise it when the same source and recipe give other bytes than before."""
@@ -75,7 +78,7 @@ class Arrays(NamedTuple):
     """One split as it is stored."""
 
     features: AnyArray
-    """Float32, or bytes of image files, [rows, *input_shape]; int32 tokens [rows, length]."""
+    """Float32, bytes of image files or int16 of waves, [rows, *input_shape]; int32 tokens [rows, length]."""
     targets: AnyArray
     files: AnyArray | None = None
     """[rows]: the names of the files that they were, as bytes; None: files are no rows."""
@@ -90,7 +93,7 @@ class RowsAndTargets(NamedTuple):
     """As in `Arrays`."""
 
 
-Features = AnyArray | Pixels | ShardedArray
+Features = AnyArray | Converted | ShardedArray
 
 
 class Split(NamedTuple):
@@ -103,7 +106,7 @@ class Split(NamedTuple):
 
     @property
     def stored_features(self) -> AnyArray | ShardedArray:
-        return self.features.stored if isinstance(self.features, Pixels) else self.features
+        return self.features.stored if isinstance(self.features, Converted) else self.features
 
     @property
     def sharded(self) -> list[ShardedArray]:
@@ -177,6 +180,8 @@ class Store:
             raise self._damaged(name, f"it has {len(features)} rows and {len(targets)} targets")
         if features.dtype == np.uint8:
             return Split(Pixels(features, _moments_of(self.manifest)), targets)
+        if self.manifest.are_waves:
+            return Split(Waves(features), targets)
         return Split(features, targets)
 
     def files(self, name: str) -> AnyArray | None:
@@ -303,6 +308,8 @@ def _recipe(spec: DataSpec) -> dict[str, Any]:
     for holder, name in ((recipe, "text"), (recipe, "image"), (recipe, "audio"), (recipe["split"], "group")):
         if holder[name] is None:
             del holder[name]
+    if "audio" in recipe and recipe["audio"]["features"] == "mel":
+        del recipe["audio"]["features"]
     if spec.clean.duplicates == "drop":
         # Up to version 0.1 rows that only cleaning made equal stayed.
         recipe["clean"]["duplicates"] = "drop as the model sees them"
@@ -315,15 +322,16 @@ def _recipe(spec: DataSpec) -> dict[str, Any]:
 def _build(
     spec: DataSpec, task: str, sha256: str, scratch: Scratch, map_chunks: MapChunks, stages: Stages
 ) -> _Built:
-    if task == LANGUAGE_MODELLING:
+    kind = RULES[task].data
+    if kind == "running_text":
         return _build_running_text(spec, task, sha256, scratch, map_chunks, stages)
-    if task in TEXT_TASKS:
+    if kind in ("texts", "pairs"):
         return _build_texts(spec, task, sha256, stages)
-    if task == AUDIO_CLASSIFICATION:
+    if kind == "recordings":
         return _build_audio(spec, task, sha256, stages)
     if isinstance(spec.source, ImageFolderSource):
         return _build_image_files(spec, task, sha256, scratch, map_chunks, stages)
-    if task == IMAGES:
+    if kind == "images":
         return _build_images(spec, task, sha256)
     return _build_table(spec, task, sha256, scratch, map_chunks, stages)
 
@@ -341,7 +349,7 @@ def _build_running_text(
 
 def _build_texts(spec: DataSpec, task: str, sha256: str, stages: Stages) -> _Built:
     table = sources.read(spec.source)
-    prepare_texts_of = prepare_translations if task == TRANSLATION else prepare_texts
+    prepare_texts_of = prepare_translations if RULES[task].data == "pairs" else prepare_texts
     return _of_tokens(prepare_texts_of(table, spec, stages), spec, task, sha256)
 
 
@@ -367,7 +375,7 @@ def _build_audio(spec: DataSpec, task: str, sha256: str, stages: Stages) -> _Bui
     rows = audio.prepare_audio(sources.read(spec.source), spec, stages)
     splits = {name: Arrays(*arrays) for name, arrays in rows.splits.items()}
     mean, std = None, None
-    if spec.standardise:
+    if spec.standardise and rows.audio.features == "mel":
         mean, std = audio.fit(splits["train"].features, robust=spec.standardise == "robust")
         for split in splits.values():
             audio.standardise_in_place(split.features, mean, std)
@@ -465,9 +473,9 @@ def _manifest(
 
 
 def preprocess(features: AnyArray, manifest: Manifest, tokenizer: tokens.Tokenizer | None = None) -> AnyArray:
-    """Raw rows as the model saw them in training: [rows, *input_shape], of recordings as spectrograms; texts
-    [rows], pairs of texts [rows, 2]; or of a table [rows, columns] in the order of `manifest.columns`,
-    objects where a column is text.
+    """Raw rows as the model saw them in training: [rows, *input_shape], of recordings as spectrograms or
+    waves of 16 bits; texts [rows], pairs of texts [rows, 2]; or of a table [rows, columns] in the order of
+    `manifest.columns`, objects where a column is text.
 
     `tokenizer`: that of the manifest, where it is read already.
     """
@@ -478,6 +486,8 @@ def preprocess(features: AnyArray, manifest: Manifest, tokenizer: tokens.Tokeniz
         )
     if features.dtype == np.uint8:
         return pixels.to_rows(features, _moments_of(manifest))
+    if manifest.are_waves:
+        return waves.to_rows(features)
     if manifest.columns is not None:
         features = apply(columns_of(features, manifest.columns), manifest.columns, manifest.categories)
     return _standardise(features, manifest)

@@ -28,7 +28,6 @@ from tuner.data.table import AnyArray, Faults, Table
 from tuner.data.tokens import TokenArray, Tokenizer, encode_rows, fit, from_json
 from tuner.errors import DataError
 from tuner.spec.sections import DataSpec, TextSpec
-from tuner.spec.tasks import TEXT_CLASSIFICATION
 
 TOKENIZER: Stage[Tokenizer] = Stage(
     "tokenizer",
@@ -60,7 +59,7 @@ def prepare_texts(table: Table, spec: DataSpec, stages: Stages) -> TextRows:
     assert table.origins is not None
     ledger = Ledger(table.origins)
     table = replace(table, faults=tuple(_without_text(table.features, table.origins)))
-    _, kept = usable(table, TEXT_CLASSIFICATION, spec.clean.invalid, ledger)
+    _, kept = usable(table, "classes", spec.clean.invalid, ledger)
     texts = table.features[kept]
     targets, names = to_classes(Table(texts, table.targets[kept].astype(np.str_)))
     work = Work(_as_columns(texts), Cleaned(texts, targets, None, names), kept, ledger)

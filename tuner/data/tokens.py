@@ -48,6 +48,11 @@ class Tokenizer(Protocol):
         return PADDING
 
     @property
+    def unknown(self) -> int | None:
+        """The token of all that the vocabulary lacks; None: it lacks nothing, or nobody has to know."""
+        return None
+
+    @property
     def cut(self) -> re.Pattern[str] | None:
         """Where a text may be cut so that its parts have the tokens of the whole; None: nowhere."""
         return BEFORE_SPACE
@@ -109,6 +114,10 @@ class CharacterTokenizer(Tokenizer):
     @property
     def num_tokens(self) -> int:
         return 2 + len(self.characters)
+
+    @property
+    def unknown(self) -> int:
+        return _UNKNOWN
 
     def encode(self, text: str) -> TokenArray:
         known = np.array([ord(character) for character in self.characters], dtype=np.int64)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from tuner.data_report.report import Column, DataReport, Numbers
 from tuner.data_report.words import number
-from tuner.spec import LANGUAGE_MODELLING
+from tuner.tasks import RULES
 
 FEW_ROWS = 10
 IMBALANCE = 20
@@ -17,6 +18,10 @@ TELLS_ALL = 0.99
 FAR = 100
 """Ranges of the middle half from it to a value that is far."""
 MOST_NAMES = 3
+_DATE = re.compile(
+    r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))([T ]\d{1,2}:\d{2}\S*)?"
+)
+_NUMBER = re.compile(r"[+-]?(\d+|\d{1,3}([.,]\d{3})+)([.,]\d+)?")
 
 
 def findings(report: DataReport) -> Iterator[str]:
@@ -79,9 +84,10 @@ def _classes(report: DataReport) -> Iterator[str]:
     if max(counts) > IMBALANCE * max(1, min(counts)):
         most, least = names[counts.index(max(counts))], names[counts.index(min(counts))]
         f1 = f"is that of '{names[1]}' alone" if len(names) == 2 else "counts each class the same"
+        has_f1 = "val/f1" in RULES[report.task].metrics
         yield (
             f"classes are far from balanced: {max(counts):,} training rows of '{most}', {min(counts):,} of "
-            f"'{least}'; compare with val/f1, which {f1}"
+            f"'{least}'" + (f"; compare with val/f1, which {f1}" if has_f1 else "")
         )
 
 
@@ -99,6 +105,7 @@ def _columns(columns: Sequence[Column], report: DataReport) -> Iterator[str]:
     constant = [column.name for column in columns if _is_constant(column)]
     if constant:
         yield f"nothing can be learned from {_of_columns(constant)}: all training rows have one value"
+    yield from _read_as_text(columns)
     far = {each.name: words for each in columns if each.numbers and (words := _far(each.numbers))}
     if far:
         name, words = next(iter(far.items()))
@@ -109,6 +116,24 @@ def _columns(columns: Sequence[Column], report: DataReport) -> Iterator[str]:
     tells = [column.name for column in columns if column.association >= TELLS_ALL]
     if tells:
         yield f"the target can be told from {_of_columns(tells)} alone: is it known when one predicts?"
+
+
+def _read_as_text(columns: Sequence[Column]) -> Iterator[str]:
+    dates = "give what matters of them as numbers, such as the month, or leave them out"
+    numbers = "write them with a decimal point and no other sign"
+    for what, are_such, fix in (("dates", _are_dates, dates), ("numbers with commas", _have_commas, numbers)):
+        names = [each.name for each in columns if are_such([text.name for text in each.categories or ()])]
+        if names:
+            yield f"{what} stand in {_of_columns(names)} as text, each a category of its own; {fix}"
+
+
+def _are_dates(texts: Sequence[str]) -> bool:
+    return len(texts) > 1 and all(_DATE.fullmatch(text.strip()) for text in texts)
+
+
+def _have_commas(texts: Sequence[str]) -> bool:
+    are_numbers = len(texts) > 1 and all(_NUMBER.fullmatch(text.strip()) for text in texts)
+    return are_numbers and any("," in text for text in texts)
 
 
 def _missing(column: Column) -> int:
@@ -133,7 +158,7 @@ def _is_constant(column: Column) -> bool:
 def _cut(report: DataReport) -> Iterator[str]:
     assert report.tokens is not None
     full = report.tokens.full["train"]
-    if report.task != LANGUAGE_MODELLING and full > MANY_CUT * report.looked_at:
+    if RULES[report.task].data != "running_text" and full > MANY_CUT * report.looked_at:
         yield (
             f"{share(full, report.looked_at)} of the training rows fill all {report.input_shape[0]} tokens, "
             "so longer texts were cut; raise data.text.max_length to see whether the ends matter"

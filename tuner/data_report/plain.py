@@ -23,7 +23,7 @@ from tuner.errors import DataError
 from tuner.records.files import atomic_write
 from tuner.records.paths import ExperimentPaths
 from tuner.records.versions import read_versions
-from tuner.spec import TrialSpec
+from tuner.spec.sections import TrialSpec
 
 VERSION = 2
 """Raise it when the tree has another form, or counts otherwise."""

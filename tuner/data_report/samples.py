@@ -9,12 +9,13 @@ import numpy as np
 
 from tuner.data import Manifest, Store, tokens
 from tuner.data.table import AnyArray
+from tuner.data.waves import without_end
 from tuner.data_report import png, sound
 from tuner.data_report.columns import raw_columns, rounded
 from tuner.data_report.numbers import evenly, unscaled
 from tuner.data_report.report import Kind, Sample
-from tuner.spec import TRANSLATION
 from tuner.spec.sections import AudioSpec
+from tuner.tasks import RULES
 
 MOST_CHARACTERS = 400
 MOST_CLASSES = 10
@@ -45,7 +46,7 @@ class Sampler:
         elif self._kind == "tokens":
             assert self._tokenizer is not None
             text = self._tokenizer.decode(features.tolist())
-            if self._manifest.task == TRANSLATION:
+            if RULES[self._manifest.task].data == "pairs":
                 text = f"{text}\n{self._tokenizer.decode(targets.tolist())}".rstrip("\n")
             text = _cut(text)
         elif self._with_pictures:
@@ -74,10 +75,13 @@ class Sampler:
         return png.picture(self._image(self._features(split, row)))
 
     def sound(self, split: str, row: int) -> bytes:
-        """WAV of a recording, as its spectrogram has it."""
+        """WAV of a recording: as its spectrogram has it, or as it is where rows are waves."""
         assert self.has_sounds
-        (log_mel,) = raw_image(self._features(split, row), self._manifest)
-        return sound.wav_of(log_mel, AudioSpec.model_validate(self._manifest.audio))
+        spec, features = AudioSpec.model_validate(self._manifest.audio), self._features(split, row)
+        if self._manifest.are_waves:
+            return sound.wav_of_samples(without_end(features), spec.sample_rate)
+        (log_mel,) = raw_image(features, self._manifest)
+        return sound.wav_of(log_mel, spec)
 
     def _features(self, split: str, row: int) -> AnyArray:
         (features,) = self.splits[split].features[row : row + 1]
@@ -118,7 +122,9 @@ def kind_of(manifest: Manifest) -> Kind:
 
 
 def raw_image(image: AnyArray, manifest: Manifest) -> AnyArray:
-    """[channels, height, width] in raw units, or [rows, ...] of such."""
+    """[channels, height, width] in raw units, or [rows, ...] of such; of waves their spectrograms."""
+    if manifest.are_waves:
+        return sound.spectrograms_of(image, AudioSpec.model_validate(manifest.audio))
     if manifest.mean is None or manifest.std is None:
         return image
     # Spectrograms are standardised band by band, images channel by channel.

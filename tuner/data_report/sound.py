@@ -1,4 +1,4 @@
-"""Recordings made audible from their log-mel spectrograms: as the model hears them.
+"""Recordings made audible from their log-mel spectrograms, as the model hears them, and waves made visible.
 
 The power of each frequency is what the bands that it is in have, and the phases are found by the algorithm of
 D. Griffin and J. Lim, "Signal estimation from modified short-time Fourier transform", 1984. What the bands
@@ -13,24 +13,37 @@ import wave
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.data.spectrogram import Samples, filters
+from tuner.data.spectrogram import LogMel, Samples, filters
 from tuner.data.table import AnyArray
+from tuner.spec.mel import empty_band
 from tuner.spec.sections import AudioSpec
 
 ROUNDS = 30
+MOST_MELS = 64
 _LOUDEST = 0.9
+
+
+def spectrograms_of(waves: AnyArray, spec: AudioSpec) -> AnyArray:
+    """[..., 1, mels, frames] of waves [..., samples]; fewer bands where one would have no frequency."""
+    mels = next(n for n in range(MOST_MELS, 0, -1) if empty_band(n, spec.sample_rate, spec.num_fft) is None)
+    log_mel = LogMel(spec.model_copy(update={"features": "mel", "mels": mels, "loudness": "keep"}))
+    return np.apply_along_axis(lambda wave: log_mel(wave)[None], -1, waves)
 
 
 def wav_of(log_mel: AnyArray, spec: AudioSpec) -> bytes:
     """16-bit WAV of a spectrogram [mels, frames]."""
-    samples = samples_of(log_mel, spec)
+    return wav_of_samples(samples_of(log_mel, spec), spec.sample_rate)
+
+
+def wav_of_samples(samples: AnyArray, sample_rate: int) -> bytes:
+    """The same of samples of any loudness."""
     peak = float(np.abs(samples).max(initial=0.0))
     scaled = samples * (_LOUDEST * 32767 / peak) if peak > 0 else samples
     content = io.BytesIO()
     with wave.open(content, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(spec.sample_rate)
+        file.setframerate(sample_rate)
         file.writeframes(np.rint(scaled).astype("<i2").tobytes())
     return content.getvalue()
 

@@ -19,7 +19,8 @@ from tuner.errors import DataError, ResultsError
 from tuner.records.files import atomic_write_json
 from tuner.records.paths import ExperimentPaths
 from tuner.records.versions import read_versions
-from tuner.spec import Experiment, TrialSpec
+from tuner.spec import Experiment
+from tuner.spec.sections import TrialSpec
 
 
 def spec_to_look_at(

@@ -45,14 +45,20 @@ def headline(report: DataReport) -> str:
     if report.kind == "table":
         what = f"{rows} of {len(report.columns or ())} columns ({report.input_shape[0]} features)"
     elif report.images is not None and report.images.are_spectrograms:
-        _, bands, frames = report.input_shape
-        what = f"{report.num_rows:,} recordings of {frames} frames in {bands} bands"
+        what = f"{report.num_rows:,} recordings of {_sound(report.input_shape)}"
     elif report.kind == "image":
         what = f"{report.num_rows:,} images of shape {' x '.join(map(str, report.input_shape))}"
     else:
         what = f"{rows} of {report.input_shape[0]} tokens"
     classes = "" if report.class_names is None else f", {len(report.class_names)} classes"
     return f"{report.task}, {what}{classes}"
+
+
+def _sound(shape: tuple[int, ...]) -> str:
+    if len(shape) == 1:
+        return f"{shape[0]} samples"
+    _, bands, frames = shape
+    return f"{frames} frames in {bands} bands"
 
 
 def channels(report: DataReport) -> tuple[str, dict[str, Numbers]]:

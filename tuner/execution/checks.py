@@ -9,18 +9,9 @@ from tuner.data import Manifest, tokens
 from tuner.errors import ExperimentError
 from tuner.execution.placement import GangSize
 from tuner.search.warm_start import earlier_trials
-from tuner.spec import (
-    LANGUAGE_MODELLING,
-    CnnSpec,
-    DataSpec,
-    Experiment,
-    PretrainedSpec,
-    ResnetSpec,
-    TaskName,
-    TrialSpec,
-)
-from tuner.spec.sections import ImageSpec
-from tuner.spec.tasks import TEXT_TASKS
+from tuner.spec import Experiment
+from tuner.spec.sections import CnnSpec, DataSpec, ImageSpec, PretrainedSpec, ResnetSpec, TrialSpec
+from tuner.tasks import RULES
 
 
 def check_warm_start(experiment: Experiment) -> None:
@@ -48,7 +39,7 @@ def check_precision(specs: Iterable[TrialSpec], size: GangSize) -> None:
 
 
 def check_pretrained(specs: Iterable[TrialSpec]) -> None:
-    """Raises UsageError when a pretrained model is not there, or does not fit tokenizer, length or tuning.
+    """Raises UsageError when a pretrained model is not there, or does not fit tokenizer, rows or tuning.
 
     Images fit where `data.image` tells their size; else `check_pretrained_images` tells it.
     """
@@ -61,11 +52,16 @@ def check_pretrained(specs: Iterable[TrialSpec]) -> None:
         _check_pretrained(model, data, task)
 
 
-def _check_pretrained(model: PretrainedSpec, data: DataSpec, task: TaskName) -> None:
+def _check_pretrained(model: PretrainedSpec, data: DataSpec, task: str) -> None:
     # With torch and transformers it takes seconds to import.
     from tuner import models
 
-    if task not in TEXT_TASKS:
+    rules = RULES[task]
+    if rules.data == "recordings":
+        assert data.audio is not None, "the experiment was checked: it has waves"
+        models.check_pretrained_waves(model, data.audio.sample_rate, data.audio.num_samples)
+        return
+    if rules.data == "images":
         models.check_pretrained_images(model, _input_shape(data.image))
         return
     assert data.text is not None, "the experiment was checked: the tokenizer is the model's"
@@ -73,7 +69,7 @@ def _check_pretrained(model: PretrainedSpec, data: DataSpec, task: TaskName) -> 
     shape = models.DataShape(
         input_shape=(data.text.max_length,), num_tokens=tokenizer.num_tokens, padding=tokenizer.padding
     )
-    models.check_pretrained(model, shape, per_token=task == LANGUAGE_MODELLING)
+    models.check_pretrained(model, shape, per_token=rules.targets == "tokens")
 
 
 def _input_shape(image: ImageSpec | None) -> tuple[int, ...] | None:
@@ -87,7 +83,7 @@ def check_pretrained_images(specs: Iterable[TrialSpec], manifest_of: Callable[[D
     found = {
         (spec.model.model_dump_json(), shape): (spec.model, shape)
         for spec in specs
-        if isinstance(spec.model, PretrainedSpec) and spec.task not in TEXT_TASKS
+        if isinstance(spec.model, PretrainedSpec) and RULES[spec.task].data == "images"
         for shape in [manifest_of(spec.data).input_shape]
     }
     for model, shape in found.values():

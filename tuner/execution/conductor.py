@@ -49,7 +49,8 @@ from tuner.search.scheduler import (
 )
 from tuner.search.searcher import Suggestion
 from tuner.search.stopping import Progress, StopRules
-from tuner.spec import Experiment, SearchSpec, TrialSpec
+from tuner.spec import Experiment
+from tuner.spec.sections import SearchSpec, TrialSpec
 from tuner.training.job import TrialJob
 from tuner.training.report import Fault, Objective, Report
 

@@ -21,7 +21,7 @@ from tuner.errors import DataError, ExperimentError, ResourceError
 from tuner.spec import Experiment
 from tuner.spec.addresses import is_address
 from tuner.spec.reading import read_text, write_text
-from tuner.spec.tasks import AUDIO_CLASSIFICATION
+from tuner.tasks import RULES
 
 MAX_FILE_BYTES = 100 * 2**20
 """A larger file is not sent; put it where every node can read it."""
@@ -79,7 +79,7 @@ def entrypoint(results: str) -> str:
 
 def pack(experiment: Experiment, folder: Path) -> None:
     """Writes package, experiment and data files to `folder`, with paths relative to it."""
-    if experiment.task == AUDIO_CLASSIFICATION:
+    if experiment.task is not None and RULES[experiment.task].data == "recordings":
         raise DataError(
             f"a job takes tables and arrays with it, but {experiment.name} has recordings; put them where "
             f"every node can read them, and call tuner run --address auto on a node."

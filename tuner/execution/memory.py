@@ -8,7 +8,7 @@ every trial of the same kind, which is one with the same sizes: of its model eve
 import json
 from typing import Any
 
-from tuner.spec import TrialSpec
+from tuner.spec.sections import TrialSpec
 
 
 def kind_of(spec: TrialSpec) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.errors import ResourceError
-from tuner.spec import ResourcesSpec
+from tuner.spec.sections import ResourcesSpec
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,9 @@ from ray.tune.schedulers import PopulationBasedTraining
 
 from tuner.errors import UsageError
 from tuner.search.scheduler import Action, Decision, Exploit, Resume, stop_if_not_finite
-from tuner.spec import Choice, Experiment, Float, Pb2, Pbt
+from tuner.spec import Choice, Experiment, Float
 from tuner.spec.domains import Domain
+from tuner.spec.sections import Pb2, Pbt
 from tuner.spec.space import Parameter
 
 TIME, SCORE = "training_iteration", "score"

@@ -20,8 +20,9 @@ from tuner.records.states import TrialState
 from tuner.search.optuna_searcher import OptunaSearcher
 from tuner.search.scheduler import Copies, Scheduler
 from tuner.search.searcher import Suggestion
-from tuner.spec import Experiment, Pb2, Pbt, SearchSpec
+from tuner.spec import Experiment
 from tuner.spec.reading import read_file
+from tuner.spec.sections import Pb2, Pbt, SearchSpec
 from tuner.training.job import TrainFunction
 
 Curves = Mapping[int, Mapping[int, float]]

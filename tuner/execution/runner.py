@@ -50,7 +50,8 @@ from tuner.search.ahead import make_asker
 from tuner.search.factory import make_scheduler, make_searcher
 from tuner.search.optuna_searcher import OptunaSearcher
 from tuner.search.scheduler import Scheduler
-from tuner.spec import DataSpec, Experiment, Pb2, Pbt, TrialSpec
+from tuner.spec import Experiment
+from tuner.spec.sections import DataSpec, Pb2, Pbt, TrialSpec
 from tuner.training.job import TrainFunction
 
 CONNECT_TIMEOUT_S = 10.0

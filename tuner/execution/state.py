@@ -19,7 +19,8 @@ from tuner.records.rows import TrialRow, best_row
 from tuner.records.states import TrialState, advance
 from tuner.search.scheduler import Action
 from tuner.search.stopping import Waiting
-from tuner.spec import METRICS, SearchSpec
+from tuner.spec.sections import SearchSpec
+from tuner.tasks import RULES
 from tuner.training.report import Objective
 
 REPORTED = {action.value for action in Action}
@@ -246,7 +247,7 @@ class SearchState:
 
 def directions(search: SearchSpec, task: str | None) -> dict[str, Objective]:
     """The metrics of which a trial's best value is kept; of a function of one's own `task` is None."""
-    modes: dict[str, Any] = dict(METRICS[task]) if task else {}
+    modes: dict[str, Any] = dict(RULES[task].metrics) if task else {}
     modes |= {search.metric: search.mode, **search.also}
     return {metric: Objective(metric, mode) for metric, mode in modes.items()}
 

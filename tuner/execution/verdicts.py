@@ -14,8 +14,8 @@ from tuner.execution.state import SearchState
 from tuner.records.states import TOLD_TO_STOP, TrialState
 from tuner.search.constraints import broken_bound
 from tuner.search.scheduler import Action, Decision, Scheduler, stop_if_not_finite
-from tuner.spec import SearchSpec
 from tuner.spec.domains import known, show
+from tuner.spec.sections import SearchSpec
 from tuner.training.report import Objective, Report
 
 TOLD_TO_PAUSE = "somebody told it to pause"

@@ -19,7 +19,7 @@ from tuner.inspection import scores
 from tuner.inspection.scores import Array, Classes
 from tuner.records.predictions import VERSION
 from tuner.results.result import BestTrial
-from tuner.spec import TRANSLATION
+from tuner.tasks import RULES
 
 if TYPE_CHECKING:  # Who asks for the data only need not wait for torch.
     from tuner.results.export import ExportedModel
@@ -188,10 +188,11 @@ def _sample(split: Split, row: int, model: ExportedModel) -> dict[str, Any]:
     assert model.manifest.tokenizer is not None
     tokenizer = tokens.from_json(model.manifest.tokenizer)
     features, targets = (part[row : row + 1][0].tolist() for part in split)
-    if model.manifest.task == TRANSLATION:
+    if RULES[model.manifest.task].data == "pairs":
         given, truth = tokenizer.decode(features), tokenizer.decode(targets)
         (prediction,) = model.predict(np.array([given], dtype=object))
-        return {"row": row + 1, "given": given, "predicted": prediction["translation"], "truth": truth}
+        (predicted,) = prediction.values()
+        return {"row": row + 1, "given": given, "predicted": predicted, "truth": truth}
     half = max(1, len(features) // 2)
     given, rest = tokenizer.decode(features[:half]), features[half : half + NUM_TOKENS]
     predicted = model.continue_text(given, num_tokens=max(1, len(rest)))

@@ -19,6 +19,7 @@ from tuner.models.pretrained import (
     build_pretrained,
     check_pretrained,
     check_pretrained_images,
+    check_pretrained_waves,
     read_config,
 )
 from tuner.models.resnet import build_resnet
@@ -37,7 +38,15 @@ from tuner.spec.sections import (
     TransformerSpec,
 )
 
-__all__ = ["DataShape", "build", "check_pretrained", "check_pretrained_images", "rate_groups", "read_config"]
+__all__ = [
+    "DataShape",
+    "build",
+    "check_pretrained",
+    "check_pretrained_images",
+    "check_pretrained_waves",
+    "rate_groups",
+    "read_config",
+]
 
 
 def build(
@@ -74,7 +83,7 @@ def build(
             assert per_token, "the experiment was checked: it writes token by token"
             return build_encoder_decoder(spec, sequence(data, spec.type), num_outputs)
         case PretrainedSpec():
-            if data.num_tokens is None:
+            if data.num_tokens is None and len(data.input_shape) != 1:
                 image(data, spec.type, per_token=per_token)
             return build_pretrained(spec, data, num_outputs, per_token=per_token, config=config)
 

@@ -53,9 +53,11 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 def normalise_in_float32(network: nn.Module) -> None:
-    """Has the batch normalisation of a network that others wrote go on as `BatchNorm2d`."""
+    """Has the batch normalisation of a network that others wrote go on as that of this module."""
     for module in network.modules():
-        if type(module) is nn.BatchNorm2d:
+        if type(module) is nn.BatchNorm1d:
+            module.__class__ = BatchNorm1d
+        elif type(module) is nn.BatchNorm2d:
             module.__class__ = BatchNorm2d
 
 

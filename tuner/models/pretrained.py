@@ -1,7 +1,8 @@
-"""Pretrained networks of Hugging Face's transformers: for texts, running text and images.
+"""Pretrained networks of Hugging Face's transformers: for texts, running text, images and recordings.
 
     check_pretrained(spec, shape, per_token=False)                   # before anything starts
     check_pretrained_images(spec, input_shape)                       # of a network for images
+    check_pretrained_waves(spec, sample_rate, num_samples)           # of one for recordings
     network = build_pretrained(spec, shape, num_outputs, per_token=False)
 
 A network comes with the weights of its folder, or of the Hub, and with a new head where the task has other
@@ -22,18 +23,20 @@ from torch import Tensor, nn
 from tuner.errors import ExperimentError
 from tuner.hub import hub_failure, hub_folder
 from tuner.models import tuning
+from tuner.models.hearing import Hearing, hearing_of, hears
 from tuner.models.layers import normalise_in_float32
 from tuner.models.shapes import DataShape, row_lengths
 from tuner.spec.sections import FullTuning, PretrainedSpec
 
 _CONFIG = "config.json"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-_PIXELS = "preprocessor_config.json"
-_FILES = (_CONFIG, _PIXELS, "generation_config.json", "model*.safetensors", "model.safetensors.index.json")
+_PREPROCESSOR = "preprocessor_config.json"
+_FILES = (_CONFIG, _PREPROCESSOR, "generation_config.json", "model*.safetensors", _WEIGHTS[1])
 _CLASSES = {
     "text classification": "AutoModelForSequenceClassification",
     "language modelling": "AutoModelForCausalLM",
     "image classification": "AutoModelForImageClassification",
+    "audio classification": "AutoModelForAudioClassification",
 }
 """What a network is for, and the class of transformers that builds it."""
 
@@ -97,6 +100,25 @@ class _OfImages(Pretrained):
         return outputs
 
 
+class _OfWaves(Pretrained):
+    """Waves [rows, samples] as the store gives them -> [rows, num_outputs]."""
+
+    def __init__(self, spec: PretrainedSpec, network: Any, hearing: Hearing) -> None:
+        super().__init__(spec, network)
+        self._hearing = hearing
+        convolutions = getattr(network.base_model, "feature_extractor", None)
+        if convolutions is not None and not any(weight.requires_grad for weight in convolutions.parameters()):
+            # Else gradients go down to the samples.
+            network.freeze_feature_encoder()
+
+    def forward(self, waves: Tensor) -> Tensor:
+        if not len(waves):
+            # As in `_OfTokens`.
+            return self.forward(waves.new_zeros(1, *waves.shape[1:]))[:0]
+        outputs: Tensor = self.network(**self._hearing.inputs(waves)).logits
+        return outputs
+
+
 def build_pretrained(
     spec: PretrainedSpec,
     data: DataShape,
@@ -120,15 +142,20 @@ def build_pretrained(
     normalise_in_float32(network)
     if data.num_tokens is not None:
         return _OfTokens(spec, network, data, num_outputs)
+    if purpose == "audio classification":
+        hearing = _hearing(spec.name, own) if config is None else _hearing_as_written(config, own)
+        return _OfWaves(spec, network, hearing)
     if config is not None:
         return _OfImages(spec, network, *torch.zeros(2, _num_channels(own)))
     return _OfImages(spec, network, *_from_store(*_from_bytes(spec.name, _num_channels(own)), data))
 
 
 def read_config(spec: PretrainedSpec) -> dict[str, Any]:
-    """The model's config.json, with which it can be built without its folder."""
-    content: dict[str, Any] = json.loads(_config(spec.name).to_json_string(use_diff=False))
-    return {key: value for key, value in content.items() if key != "_name_or_path"}
+    """The model's config.json, with which it can be built without its folder; with how it hears."""
+    config = _config(spec.name)
+    content: dict[str, Any] = json.loads(config.to_json_string(use_diff=False))
+    content.pop("_name_or_path", None)
+    return content | ({_PREPROCESSOR: _preprocessor(spec.name)} if hears(config) else {})
 
 
 def check_pretrained(spec: PretrainedSpec, data: DataShape, *, per_token: bool) -> None:
@@ -169,6 +196,35 @@ def check_pretrained_images(spec: PretrainedSpec, input_shape: tuple[int, ...] |
     tuning.check(network, spec.tuning)
     if input_shape is not None:
         _check_takes(spec.name, network, input_shape)
+
+
+def check_pretrained_waves(spec: PretrainedSpec, sample_rate: int, num_samples: int) -> None:
+    """Raises ExperimentError when the model is not there, or does not fit recordings or tuning.
+
+    Args:
+        num_samples: of the longest recording, at `sample_rate` a second.
+    """
+    config = _config(spec.name)
+    _check_weights(spec.name)
+    with torch.device("meta"):
+        network = _empty(spec.name, _without_chance(config), "audio classification")
+    if not hears(config):
+        raise ExperimentError(
+            f"model.name must be a model that hears waves, but {spec.name} is of type {config.model_type}, "
+            "which hears features of its own making; choose one such as wav2vec 2.0, HuBERT or AST"
+        )
+    hearing = _hearing(spec.name, config)
+    if sample_rate != hearing.sample_rate:
+        raise ExperimentError(
+            f"data.audio.sample_rate must be that of the model, but found {sample_rate} and {spec.name} "
+            f"hears {hearing.sample_rate} samples a second; set it to {hearing.sample_rate}"
+        )
+    if num_samples < hearing.shortest:
+        raise ExperimentError(
+            f"data.audio.max_seconds must be enough for a frame of the model, but found {num_samples} "
+            f"samples and {spec.name} makes its first frame of {hearing.shortest}; raise it"
+        )
+    tuning.check(network, spec.tuning)
 
 
 def _check_takes(name: str, network: Any, input_shape: tuple[int, ...]) -> None:
@@ -230,13 +286,18 @@ def _of_hub(name: str) -> Path:
 def _config_of(content: Mapping[str, Any]) -> Any:
     transformers = _transformers()
     try:
-        return transformers.AutoConfig.for_model(**content)
+        own = {key: value for key, value in content.items() if key != _PREPROCESSOR}
+        return transformers.AutoConfig.for_model(**own)
     except Exception as error:
         # The checks of transformers have no type of their own.
-        raise ExperimentError(
-            f"the config.json of a pretrained model must be as it was written, but it cannot be read "
-            f"({_line(error)}); export the model again"
-        ) from error
+        raise _not_as_written(error) from error
+
+
+def _not_as_written(error: Exception) -> ExperimentError:
+    return ExperimentError(
+        f"the config.json of a pretrained model must be as it was written, but it cannot be read "
+        f"({_line(error)}); export the model again"
+    )
 
 
 def _fitted(config: Any, data: DataShape, num_outputs: int, per_token: bool) -> Any:
@@ -248,6 +309,13 @@ def _fitted(config: Any, data: DataShape, num_outputs: int, per_token: bool) -> 
         config.num_labels = num_outputs
     if data.padding is not None:
         config.pad_token_id = data.padding
+    return _without_chance(config) if hears(config) else config
+
+
+def _without_chance(config: Any) -> Any:
+    """Without layers and frames that are left out at random: by numpy, whose state no checkpoint has, and on
+    each rank others, so that at ZeRO stage 3 one would wait for another's layer."""
+    config.layerdrop = config.mask_time_prob = config.mask_feature_prob = 0.0
     return config
 
 
@@ -308,6 +376,31 @@ def _check_is_causal(name: str, config: Any) -> None:
         )
 
 
+def _preprocessor(name: str) -> Any:
+    """What preprocessor_config.json holds."""
+    return json.loads((_folder(name) / _PREPROCESSOR).read_bytes())
+
+
+def _hearing(name: str, config: Any) -> Hearing:
+    try:
+        return hearing_of(_preprocessor(name), config)
+    except Exception as error:
+        # As in `_from_bytes`.
+        raise ExperimentError(
+            f"a pretrained model for recordings must say in {_PREPROCESSOR} how it hears them, with "
+            f"sampling_rate, but that of {name} cannot be used ({type(error).__name__}: {_line(error)}); "
+            "put back the file, or choose another model"
+        ) from error
+
+
+def _hearing_as_written(content: Mapping[str, Any], config: Any) -> Hearing:
+    """From what `read_config` gave."""
+    try:
+        return hearing_of(content[_PREPROCESSOR], config)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _not_as_written(error) from error
+
+
 def _num_channels(config: Any) -> int:
     return getattr(_of_vision(config), "num_channels", 3)
 
@@ -320,7 +413,7 @@ def _of_vision(config: Any) -> Any:
 def _from_bytes(name: str, num_channels: int) -> tuple[Tensor, Tensor]:
     """Factor and summand of each channel that make of bytes the pixels that the model was trained on."""
     try:
-        content = json.loads((_folder(name) / _PIXELS).read_bytes())
+        content = _preprocessor(name)
         unit = content.get("rescale_factor", 1 / 255) if content.get("do_rescale", True) else 1.0
         if content.get("do_flip_channel_order", False):
             raise ValueError("it has do_flip_channel_order")
@@ -333,9 +426,9 @@ def _from_bytes(name: str, num_channels: int) -> tuple[Tensor, Tensor]:
     except Exception as error:
         # What may stand in a file in the place of a number is of any type.
         raise ExperimentError(
-            f"a pretrained model for images must say in {_PIXELS} how its pixels are scaled, with image_mean "
-            f"and image_std, but that of {name} cannot be used ({type(error).__name__}: {_line(error)}); put "
-            "back the file, or choose another model"
+            f"a pretrained model for images must say in {_PREPROCESSOR} how its pixels are scaled, with "
+            f"image_mean and image_std, but that of {name} cannot be used ({type(error).__name__}: "
+            f"{_line(error)}); put back the file, or choose another model"
         ) from error
 
 
@@ -369,7 +462,7 @@ def _num_positions(network: Any) -> int | None:
 
 def _purpose(data: DataShape, per_token: bool) -> str:
     if data.num_tokens is None:
-        return "image classification"
+        return "audio classification" if len(data.input_shape) == 1 else "image classification"
     return "language modelling" if per_token else "text classification"
 
 

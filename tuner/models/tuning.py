@@ -15,6 +15,10 @@ from torch import nn
 from tuner.errors import ExperimentError
 from tuner.spec.sections import FrozenTuning, LoraTuning, Tuning
 
+_NOT_CALLED = {"wavlm": ("q_proj", "k_proj", "v_proj", "out_proj")}
+"""By type of model: linear layers of which the attention reads the weights itself, so that an adapter beside
+one would do nothing."""
+
 RateGroups = list[tuple[float, list[nn.Parameter]]]
 """Weights that are trained at this share of the learning rate; the largest share comes first."""
 
@@ -104,8 +108,11 @@ def _targets(network: Any, tuning: LoraTuning) -> list[str]:
     from transformers.pytorch_utils import Conv1D
 
     prefix, layers = _layers(network)
+    without = _NOT_CALLED.get(network.config.model_type, ())
     linear = [
-        f"{prefix}.{n}" for n, module in layers.named_modules() if isinstance(module, nn.Linear | Conv1D)
+        f"{prefix}.{name}"
+        for name, module in layers.named_modules()
+        if isinstance(module, nn.Linear | Conv1D) and name.rpartition(".")[2] not in without
     ]
     if not linear:
         raise ExperimentError(
@@ -156,7 +163,9 @@ def _layers(network: Any) -> tuple[str, nn.ModuleList]:
     # The layers of a convolutional network are its stages.
     num_layers = getattr(config, "num_hidden_layers", None) or len(getattr(config, "depths", ()))
     for name, module in network.base_model.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == num_layers:
+        # As many convolutions may make the frames of a wave.
+        is_list = isinstance(module, nn.ModuleList) and not name.startswith("feature_extractor.")
+        if is_list and len(module) == num_layers:
             return name, module
     raise ExperimentError(
         "a pretrained model must have its layers in one list, but one of type "

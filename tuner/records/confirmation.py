@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from tuner.records.rows import TrialRow, ranked_rows
 from tuner.records.states import TrialState
-from tuner.spec import ConfirmSpec
+from tuner.spec.sections import ConfirmSpec
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from tuner.records.paths import ExperimentPaths
 from tuner.records.rows import TrialRow, TrialsTable, trials_frame
 from tuner.records.states import TrialState
 from tuner.results.curves import Place, TrialCurves
-from tuner.spec import ConfirmSpec, SearchSpec
 from tuner.spec.reading import read_file
+from tuner.spec.sections import ConfirmSpec, SearchSpec
 
 _WRONG_LINE = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
@@ -67,13 +67,14 @@ class ExperimentTrials:
         stamps = _stamp(self._paths.trials_csv), _stamp(self._paths.decisions)
         if stamps == self._stamps:
             return set()
-        self._stamps = stamps
+        before, self._stamps = self._stamps, stamps
         if self._log is not None and self._log.is_longer():
             try:
                 return self._log.read_on()
             except TunerError:
                 self._log = None
-        return self._reload(*stamps)
+        known = before[1][1] if before is not None and before[1] is not None else 0
+        return self._reload(*stamps, known)
 
     def places(self, number: int) -> list[Place]:
         return [(self._paths.trial(number).root, "")]
@@ -93,31 +94,35 @@ class ExperimentTrials:
         frame.insert(1, "name", pd.Series(names, dtype="str"))
         return frame
 
-    def _reload(self, table: Stamp, log: Stamp) -> set[int]:
+    def _reload(self, table: Stamp, log: Stamp, known: int) -> set[int]:
+        """`known`: the bytes of `decisions.jsonl` that there were before."""
         self._log = None
-        before = self.rows
+        before, told = self.rows, set[int]()
         if log is None or (table is not None and table[0] >= log[0]):
             self.rows = self._read_table()
         else:
-            self.rows = self._replay(has_table=table is not None)
+            self.rows, told = self._replay(known, has_table=table is not None)
         changed = (row for number, row in self.rows.items() if row is not before.get(number))
-        return {row.number for row in changed if row != before.get(row.number)}
+        return told | {row.number for row in changed if row != before.get(row.number)}
 
     def _read_table(self) -> dict[int, TrialRow]:
         is_there = self._paths.trials_csv.is_file()
         return {row.number: row for row in self._table.read()} if is_there else {}
 
-    def _replay(self, *, has_table: bool) -> dict[int, TrialRow]:
-        """The rows by `decisions.jsonl`; where that is damaged by the table, if there is one."""
+    def _replay(self, known: int, *, has_table: bool) -> tuple[dict[int, TrialRow], set[int]]:
+        """The rows by `decisions.jsonl`, and which are told of beyond the bytes that are `known`.
+
+        Where it is damaged the rows are those of the table, if there is one.
+        """
         try:
             log = _Log(self._paths)
-            log.read_on()
+            told = log.read_on(known)
         except TunerError:
             if not has_table:
                 raise
-            return self._read_table()
+            return self._read_table(), set()
         self._log = log
-        return log.state.rows
+        return log.state.rows, told
 
 
 class _Log:
@@ -139,15 +144,17 @@ class _Log:
         found = _stamp(self._path)
         return found is not None and found[1] >= self._offset
 
-    def read_on(self) -> set[int]:
-        """The trials whose rows are touched by the lines that came since."""
-        touched: set[int] = set()
+    def read_on(self, known: int = 0) -> set[int]:
+        """The trials that the lines beyond the bytes that are `known` are about, of those that came since."""
+        touched, told = set[int](), set[int]()
         try:
             for line in self._lines():
-                touched |= self._apply(line)
+                about = self._apply(line)
+                touched |= about
+                told |= about if self._offset > known else set()
         except _WRONG_LINE as error:
             raise damaged(self._path, self._num_lines) from error
-        return touched | self._confirmed(touched)
+        return told | self._confirmed(touched)
 
     def _lines(self) -> Iterator[Any]:
         """The whole lines that came since."""
@@ -163,7 +170,7 @@ class _Log:
     def _apply(self, line: Mapping[str, Any]) -> set[int]:
         if line["trial"] is not None:
             self.state.apply(line)
-            return {line["trial"]}
+            return {line["trial"]} & self.state.rows.keys()  # A command may name one that there is not.
         before = {number: row.state for number, row in self.state.rows.items()}
         self.state.apply(line)
         return {number for number, row in self.state.rows.items() if row.state is not before[number]}

@@ -8,6 +8,7 @@ with `weights_only`: an export from elsewhere cannot run code.
 """
 
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,18 +25,20 @@ from tuner.records.confirmation import Estimate
 from tuner.records.files import atomic_write
 from tuner.records.paths import ExperimentPaths
 from tuner.records.versions import read_versions
-from tuner.spec import Experiment, PretrainedSpec, TrialSpec
-from tuner.tasks import Task
+from tuner.spec import Experiment
+from tuner.spec.sections import PretrainedSpec, TrialSpec
+from tuner.tasks.base import Task
 from tuner.tasks.continuation import continue_text
 from tuner.training.evaluation import evaluate
 from tuner.training.ranks import Ranks
 
-ROWS, ROWS_OF_TOKENS = 1024, 64
-"""Rows a forward pass outside training; tokens become vectors, or as many numbers as the vocabulary has."""
+ROWS, ROWS_OF_TOKENS, SAMPLES = 1024, 64, 500_000
+"""Rows, or samples of waves, a forward pass outside training; tokens become vectors, or as many numbers as
+the vocabulary has, and five samples a vector."""
 
 
 class _Prepared:
-    """New rows as training had them; a `tuner.tasks.Preparation`."""
+    """New rows as training had them; a `tuner.tasks.base.Preparation`."""
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
@@ -49,6 +52,10 @@ class _Prepared:
     @property
     def padding(self) -> int:
         return self._of_texts.padding
+
+    @property
+    def unknown(self) -> int | None:
+        return self._of_texts.unknown
 
     def rows(self, raw: np.ndarray) -> np.ndarray:
         return preprocess(raw, self._manifest, self._tokenizer)
@@ -251,6 +258,8 @@ def _config(spec: TrialSpec) -> dict[str, Any] | None:
 
 
 def _rows(manifest: Manifest) -> int:
+    if manifest.are_waves:
+        return max(1, SAMPLES // math.prod(manifest.input_shape))
     return ROWS if manifest.tokenizer is None else ROWS_OF_TOKENS
 
 

@@ -28,9 +28,10 @@ from tuner.results.aggregate import read_tables
 from tuner.results.confirmation import run_metrics
 from tuner.results.front import front_rows
 from tuner.results.standing import end_of, standing_of
-from tuner.spec import ConfirmSpec, Experiment
+from tuner.spec import Experiment
 from tuner.spec.domains import show
 from tuner.spec.reading import read_file
+from tuner.spec.sections import ConfirmSpec
 
 if TYPE_CHECKING:
     from tuner.data import Manifest

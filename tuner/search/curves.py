@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from tuner.errors import DataError, ExperimentError, UsageError
 from tuner.search.distributions import num_values, step_value
 from tuner.spec.domains import Choice, Float, Int, known, nearest, show
-from tuner.spec.metrics import Mode
 from tuner.spec.space import Parameter, Space, space_of
 from tuner.spec.template import materialise
+from tuner.tasks.metrics import Mode
 
 Curve = NDArray[np.float64]
 CurveFunction = Callable[[dict[str, Any]], Any]

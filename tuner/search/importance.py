@@ -28,7 +28,7 @@ from optuna.trial import FrozenTrial, create_trial
 
 from tuner.search.distributions import distribution
 from tuner.spec import Space
-from tuner.spec.metrics import Mode
+from tuner.tasks.metrics import Mode
 
 Method = Literal["ped_anova", "fanova"]
 Tried = tuple[Mapping[str, Any], float]

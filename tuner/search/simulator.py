@@ -30,8 +30,8 @@ from tuner.search.curves import Curve, Curves, Reference
 from tuner.search.factory import make_scheduler, make_searcher
 from tuner.search.scheduler import Action, Scheduler
 from tuner.search.searcher import Searcher, Suggestion
-from tuner.spec.metrics import Mode
 from tuner.spec.sections import SearchSpec
+from tuner.tasks.metrics import Mode
 
 _ASKER = -1
 """The asker's place among the workers: a suggestion that is ready now can be had now."""

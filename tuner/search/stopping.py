@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tuner.search.rungs import sign_of
-from tuner.spec.metrics import Mode
 from tuner.spec.sections import SearchSpec, StopSearch
+from tuner.tasks.metrics import Mode
 
 MIN_SEEN = 10
 """Values before a remaining gain is estimated."""

@@ -22,6 +22,7 @@ from tuner.spec.scheduler_rules import check_scheduling
 from tuner.spec.searcher_rules import check_grid, check_knowledge, check_metrics
 from tuner.spec.sections import (
     AudioSource,
+    AudioSpec,
     AugmentSpec,
     CleanSpec,
     ConfirmSpec,
@@ -46,17 +47,8 @@ from tuner.spec.sections import (
     TrialSpec,
 )
 from tuner.spec.space import space_of
-from tuner.spec.tasks import (
-    AUDIO_CLASSIFICATION,
-    CLASSIFICATION,
-    LANGUAGE_MODELLING,
-    METRICS,
-    RULES,
-    TASKS,
-    TEXT_CLASSIFICATION,
-    TEXT_TASKS,
-)
 from tuner.spec.template import locate, materialise, parse
+from tuner.tasks import RULES, names_of
 
 Locate = Callable[[KeyPath], KeyPath]
 
@@ -93,7 +85,6 @@ _PHRASES = {
     "less_than_equal": "<= {le:g}",
 }
 _ONE_VALUE = ("int_type", "float_type", "bool_type", "string_type", "literal_error")
-_TABLE_TASKS = ("tabular_classification", "regression")
 
 
 @dataclass(frozen=True)
@@ -195,7 +186,7 @@ def check_trial(task: str, tree: Mapping[str, Any], resources: ResourcesSpec) ->
     for path, rest in _cross_check(task, {**sections, "resources": resources}):
         problems.add(path, rest)
     problems.raise_if_any()
-    return TrialSpec(task=task, **sections)  # type: ignore[arg-type]
+    return TrialSpec(task=task, **sections)
 
 
 def _check_corners(
@@ -233,9 +224,9 @@ def _check_name(tree: Mapping[str, Any], problems: Problems) -> None:
 
 def _check_task(tree: Mapping[str, Any], problems: Problems) -> str | None:
     task = tree.get("task")
-    if task in TASKS:
-        return str(task)
-    problems.add(("task",), _one_of(task, TASKS))
+    if isinstance(task, str) and task in RULES:
+        return task
+    problems.add(("task",), _one_of(task, [*RULES]))
     return None
 
 
@@ -243,7 +234,8 @@ def _fill_mode(task: str | None, tree: dict[str, Any]) -> None:
     """Puts in the better direction of the metric where none is given (any one, if the metric is wrong)."""
     search = tree.get("search")
     if isinstance(search, dict) and search.get("mode") is None:
-        mode = METRICS.get(str(task), {}).get(str(search.get("metric")), "min")
+        metrics = RULES[task].metrics if task else {}
+        mode = metrics.get(str(search.get("metric")), "min")
         tree["search"] = {**search, "mode": mode}
 
 
@@ -358,8 +350,10 @@ def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tupl
         yield from _check_data(task, sections["data"])
     if task and "model" in sections:
         yield from _check_model(task, sections["model"])
-    if task in TEXT_TASKS and "model" in sections and "data" in sections:
+    if task and RULES[task].reads_texts and "model" in sections and "data" in sections:
         yield from _check_tokens(sections["model"], sections["data"])
+    if task and RULES[task].data == "recordings" and "data" in sections:
+        yield from _check_waves(sections["data"].audio or AudioSpec(), sections)
     if task and "train" in sections:
         yield from _check_loss(task, sections["train"])
         yield from _check_augment(task, sections["train"])
@@ -372,30 +366,30 @@ def _cross_check(task: str | None, sections: Mapping[str, Any]) -> Iterator[tupl
 
 
 def _check_data(task: str, data: DataSpec) -> Iterator[tuple[KeyPath, str]]:
-    source = data.source
+    source, rules = data.source, RULES[task]
     name = _kind(source)
-    if name not in RULES[task].sources:
-        tasks = ", ".join(each for each, rules in RULES.items() if name in rules.sources)
+    if name not in rules.sources:
+        tasks = ", ".join(names_of(lambda others: name in others.sources))
         yield ("data", "source"), f"must fit the task; found {name} with {task}; {name} allows: {tasks}"
-    if data.text is not None and task not in TEXT_TASKS:
+    if data.text is not None and not rules.reads_texts:
         yield ("data", "text"), f"is for tasks that read texts; found it with task {task}; drop it"
     if data.image is not None and source.type != "image_folder":
         yield ("data", "image"), f"is for the source image_folder; found it with {name}; drop it"
-    if data.audio is not None and task != AUDIO_CLASSIFICATION:
+    if data.audio is not None and rules.data != "recordings":
         yield ("data", "audio"), f"is for tasks that hear recordings; found it with task {task}; drop it"
     keys = _clean_keys(task, source)
     usual = CleanSpec.model_validate({key: getattr(data.clean, key) for key in keys})
     for section, is_given in (("clean", data.clean != usual), ("encode", data.encode != EncodeSpec())):
-        if is_given and task not in _TABLE_TASKS:
+        if is_given and rules.data != "rows":
             but = f" (of {name} {' and '.join(keys)} only)" if keys and section == "clean" else ""
-            rest = f"is for {' and '.join(_TABLE_TASKS)}{but}; found it with task {task}; drop it"
-            yield ("data", section), rest
+            tasks = " and ".join(names_of(lambda others: others.data == "rows"))
+            yield ("data", section), f"is for {tasks}{but}; found it with task {task}; drop it"
     if "split" in data.model_fields_set:
         if isinstance(getattr(source, "path", None), SplitFiles | TableFiles | ParallelSplits):
             yield ("data", "split"), "is decided by the files of data.source.path; found both; drop one"
         if isinstance(getattr(source, "splits", None), SplitNames):
             yield ("data", "split"), "is decided by data.source.splits; found both; drop one"
-    if data.split.stratify and task not in CLASSIFICATION:
+    if data.split.stratify and rules.targets != "classes":
         yield ("data", "split", "stratify"), f"needs classes; found true with task {task}; drop it"
     if data.split.group is not None:
         yield from _check_group(data.split.group, source)
@@ -405,7 +399,7 @@ def _clean_keys(task: str, source: Source) -> tuple[str, ...]:
     """What `data.clean` may say of rows that are no table of numbers and text."""
     if source.type in ("image_folder", "audio"):
         return ("invalid",)
-    return ("invalid", "duplicates") if task == TEXT_CLASSIFICATION else ()
+    return ("invalid", "duplicates") if RULES[task].data == "texts" else ()
 
 
 def _kind(source: Source) -> str:
@@ -432,14 +426,15 @@ def _check_model(task: str, model: ModelSpec) -> Iterator[tuple[KeyPath, str]]:
         allowed = ", ".join(RULES[task].models)
         yield ("model", "type"), f"must fit the task {task}; found {model.type}; allowed: {allowed}"
         return
-    is_language_model = task == LANGUAGE_MODELLING
-    if isinstance(model, RnnSpec) and model.bidirectional and is_language_model:
+    is_causal = RULES[task].is_causal
+    if isinstance(model, RnnSpec) and model.bidirectional and is_causal:
         yield ("model", "bidirectional"), f"must be false for task {task}; found true; drop it"
     if isinstance(model, TransformerSpec):
-        if is_language_model and model.kind != "decoder":
+        if is_causal and model.kind != "decoder":
             yield ("model", "kind"), f"must be decoder for task {task}; found {model.kind}; change it"
-        if model.tie_embeddings and not is_language_model:
-            rest = f"needs task {LANGUAGE_MODELLING}; found true with task {task}; drop it"
+        if model.tie_embeddings and not is_causal:
+            causal = " or ".join(names_of(lambda rules: rules.is_causal))
+            rest = f"needs task {causal}; found true with task {task}; drop it"
             yield ("model", "tie_embeddings"), rest
 
 
@@ -450,6 +445,21 @@ def _check_tokens(model: ModelSpec, data: DataSpec) -> Iterator[tuple[KeyPath, s
     if not isinstance(tokenizer, PretrainedTokens):
         rest = f"must be pretrained for model.type pretrained; found {tokenizer.type}"
         yield ("data", "text", "tokenizer"), f"{rest}; use {{type: pretrained, name: {model.name}}}"
+
+
+def _check_waves(audio: AudioSpec, sections: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    if "model" in sections:
+        model = sections["model"].type
+        wanted = "waves" if model == "pretrained" else "mel"
+        if audio.features != wanted:
+            rest = f"must be {wanted} for model.type {model}; found {audio.features}; change one of them"
+            yield ("data", "audio", "features"), rest
+    if "train" in sections and audio.features == "waves":
+        for name in ("time_mask", "frequency_mask"):
+            value = getattr(sections["train"].augment, name)
+            if value:
+                rest = f"is for spectrograms; found {value:g} with data.audio.features waves; drop it"
+                yield ("train", "augment", name), rest
 
 
 def _check_loss(task: str, train: TrainSpec) -> Iterator[tuple[KeyPath, str]]:

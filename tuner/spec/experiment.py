@@ -17,11 +17,11 @@ from typing import Any
 from tuner.errors import ExperimentError
 from tuner.spec.checking import Parts, check_experiment, check_function, check_trial
 from tuner.spec.domains import known, show, to_plain
-from tuner.spec.metrics import Mode
 from tuner.spec.reading import SourceMap, override, read_file, write_text
 from tuner.spec.sections import ConfirmSpec, RecoverySpec, ResourcesSpec, SearchSpec, TrialSpec
 from tuner.spec.space import Space, space_of
 from tuner.spec.template import absolute_paths, materialise
+from tuner.tasks.metrics import Mode
 
 Function = Callable[..., Any]
 _REPLACEABLE = ("search", "resources", "recovery")

@@ -11,7 +11,7 @@ from tuner.spec.points import as_value, complete_point
 from tuner.spec.reading import KeyPath
 from tuner.spec.sections import Prior, SearchSpec
 from tuner.spec.space import Space
-from tuner.spec.tasks import METRICS
+from tuner.tasks import RULES
 
 Problem = tuple[KeyPath, str]
 
@@ -31,7 +31,7 @@ def check_metrics(task: str | None, search: SearchSpec) -> Iterator[Problem]:
             path = ("search", "also", metric)
             yield from _check_direction(task, path, path, metric, mode)
         for metric in search.constraints:
-            if metric not in METRICS[task]:
+            if metric not in RULES[task].metrics:
                 yield ("search", "constraints", metric), _unreported(task, metric)
     yield from _check_several(search)
 
@@ -39,7 +39,7 @@ def check_metrics(task: str | None, search: SearchSpec) -> Iterator[Problem]:
 def _check_direction(
     task: str, path: KeyPath, mode_path: KeyPath, metric: str, mode: str
 ) -> Iterator[Problem]:
-    metrics = METRICS[task]
+    metrics = RULES[task].metrics
     if metric not in metrics:
         yield path, _unreported(task, metric)
     elif mode != metrics[metric]:
@@ -47,7 +47,7 @@ def _check_direction(
 
 
 def _unreported(task: str, metric: str) -> str:
-    return f"is not reported by task {task}; found {show(metric)}{known(metric, METRICS[task])}"
+    return f"is not reported by task {task}; found {show(metric)}{known(metric, RULES[task].metrics)}"
 
 
 def _check_several(search: SearchSpec) -> Iterator[Problem]:

@@ -1,33 +1,42 @@
 """The tasks that an experiment can name: what a batch, a loss, a metric and a prediction is.
 
-A task is a module here with `make(train, data) -> Task`, and an entry in `_MAKERS`; what fits it and what it
-reports is its entry in `tuner.spec.tasks`, which needs no torch.
+A task is a folder here, found by its name. Its `rules.py` says in `RULES` what fits it and what it reports,
+and needs no torch, so that an experiment is checked anywhere. Its `task.py` has what it does, as a function
+`make(train, data) -> Task`. Others ask the rules and name no task: `docs/tasks.md`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 from tuner.errors import ExperimentError
-from tuner.spec.sections import TrainSpec
-from tuner.spec.tasks import AUDIO_CLASSIFICATION, LANGUAGE_MODELLING, RULES, TRANSLATION
-from tuner.tasks import classification, language_modelling, regression, translation
-from tuner.tasks.base import Preparation, Targets, Task
+from tuner.tasks.rules import TaskRules
 
-__all__ = ["Preparation", "Targets", "Task", "get"]
+if TYPE_CHECKING:  # Who asks for the rules only need not wait for torch.
+    from tuner.tasks.base import Targets, Task, Training
 
-_MAKERS: dict[str, Callable[[TrainSpec, Targets], Task]] = {
-    "image_classification": classification.make,
-    "tabular_classification": classification.make,
-    "text_classification": classification.make,
-    AUDIO_CLASSIFICATION: classification.make,
-    "regression": regression.make,
-    LANGUAGE_MODELLING: language_modelling.make,
-    TRANSLATION: translation.make,
-}
+__all__ = ["RULES", "TaskRules", "get", "names_of"]
 
 
-def get(task: str, train: TrainSpec, manifest: Targets) -> Task:
+def _find() -> dict[str, TaskRules]:
+    names = [module.name for module in iter_modules(__path__) if module.ispkg]
+    rules = {name: import_module(f"{__name__}.{name}.rules").RULES for name in names}
+    return dict(sorted(rules.items(), key=lambda item: item[1].place))
+
+
+RULES = _find()
+"""Of each task by its name."""
+
+
+def names_of(fits: Callable[[TaskRules], bool]) -> list[str]:
+    """The tasks whose rules are such."""
+    return [name for name, rules in RULES.items() if fits(rules)]
+
+
+def get(task: str, train: Training, manifest: Targets) -> Task:
     """The task named `task` for the data of `manifest`; ExperimentError when `train.loss` does not fit."""
     allowed = RULES[task].losses
     if train.loss not in allowed:
@@ -35,4 +44,5 @@ def get(task: str, train: TrainSpec, manifest: Targets) -> Task:
             f"train.loss must fit the task, but found {train.loss} with {task}; "
             f"use one of {', '.join(allowed)}"
         )
-    return _MAKERS[task](train, manifest)
+    made: Task = import_module(f"{__name__}.{task}.task").make(train, manifest)
+    return made

@@ -17,6 +17,15 @@ AnyArray = NDArray[Any]
 Network = Callable[[Tensor], Tensor]
 
 
+class Training(Protocol):
+    """What a task asks of how it is trained; the section `train` answers."""
+
+    @property
+    def loss(self) -> str: ...
+    @property
+    def label_smoothing(self) -> float: ...
+
+
 class Targets(Protocol):
     """What a task asks of the data; `tuner.data.Manifest` answers."""
 
@@ -45,6 +54,10 @@ class Preparation(Protocol):
     def padding(self) -> int:
         """The token that fills up short rows."""
 
+    @property
+    def unknown(self) -> int | None:
+        """The token that stands for all that the vocabulary lacks; None: it lacks nothing."""
+
     def rows(self, raw: AnyArray) -> AnyArray:
         """Raw rows as training had them, [rows, *input_shape]."""
 
@@ -53,7 +66,7 @@ class Preparation(Protocol):
 
 
 class Task(Protocol):
-    """What a module of this folder is: see `tuner.tasks` for the names."""
+    """What `make(train, data)` of a task's folder gives."""
 
     @property
     def num_outputs(self) -> int:

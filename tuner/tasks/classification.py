@@ -16,11 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from tuner.errors import ExperimentError
-from tuner.spec.sections import TrainSpec
-from tuner.tasks.base import AnyArray, Network, Preparation, Targets, Task, inputs, outputs_of
+from tuner.tasks.base import AnyArray, Network, Preparation, Targets, Task, Training, inputs, outputs_of
 
 
-def make(train: TrainSpec, data: Targets) -> Task:
+def make(train: Training, data: Targets) -> Task:
     """ExperimentError when bce has other than two classes."""
     assert data.class_names is not None
     if train.loss != "bce":

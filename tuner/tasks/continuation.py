@@ -27,20 +27,19 @@ def continue_text(
     generator = torch.Generator().manual_seed(seed)
     tokens = [int(token) for token in preparation.encode(prompt)]
     begun = len(tokens)
+    no_text = [token for token in (preparation.padding, preparation.unknown) if token is not None]
     for _ in range(num_tokens):
-        tokens.append(
-            _draw(network, tokens[-preparation.max_length :], preparation.padding, temperature, generator)
-        )
+        tokens.append(_draw(network, tokens[-preparation.max_length :], no_text, temperature, generator))
     return preparation.decode(tokens[begun:])
 
 
 def _draw(
     network: Network,
     tokens: Sequence[int],
-    padding: int,
+    no_text: Sequence[int],
     temperature: float,
     generator: torch.Generator,
 ) -> int:
     logits = network(torch.tensor([tokens]))[0, -1].float() / temperature
-    logits[padding] = -torch.inf
+    logits[no_text] = -torch.inf
     return int(torch.multinomial(logits.softmax(dim=0), 1, generator=generator))

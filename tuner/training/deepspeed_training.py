@@ -23,7 +23,7 @@ from tuner.data import Batches, Manifest, ShardCache, Store, tokens
 from tuner.records.checkpoints import Checkpoint
 from tuner.records.paths import TrialPaths
 from tuner.records.states import TrialState
-from tuner.spec import PretrainedSpec, TrainSpec
+from tuner.spec.sections import PretrainedSpec, TrainSpec
 from tuner.training.augment import Augmentation, images
 from tuner.training.checkpoints import (
     read_saved,
@@ -105,6 +105,7 @@ class DeepSpeedTraining:
             store.manifest.padding,
             blank=_unused_token(store.manifest),
             moments=_moments(store.manifest),
+            are_waves=store.manifest.are_waves,
         )
         self._batches = Batches(
             store.split("train", self._cache),

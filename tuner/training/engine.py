@@ -13,7 +13,7 @@ from torch._inductor import config as inductor
 from torch.optim.lr_scheduler import LambdaLR
 
 from tuner.models import rate_groups
-from tuner.spec import TrainSpec
+from tuner.spec.sections import TrainSpec
 from tuner.training.checkpoints import MemoryEngine
 from tuner.training.optimizers import build_optimizer, schedule_factor
 from tuner.training.precision import Precision

@@ -6,7 +6,7 @@ import torch
 import torch.distributed
 
 from tuner.data import Split, shards
-from tuner.tasks import Task
+from tuner.tasks.base import Task
 from tuner.training.ranks import Ranks
 from tuner.training.watchdog import progress
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuner.spec import RecoverySpec, ShardCacheSpec, TrialSpec
+from tuner.spec.sections import RecoverySpec, ShardCacheSpec, TrialSpec
 from tuner.training.report import Objective, Trial
 
 TrainFunction = Callable[[dict[str, Any], Trial], Iterator[Mapping[str, float]]]

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from tuner.spec import Adam, AdamW, Optimizer, Schedule, Sgd
+from tuner.spec.sections import Adam, AdamW, Optimizer, Schedule, Sgd
 
 
 def build_optimizer(

@@ -19,6 +19,7 @@ from tuner.training.functions import FunctionTraining
 from tuner.training.job import TrialJob
 from tuner.training.ranks import Ranks
 from tuner.training.report import Report
+from tuner.training.usage import Usage
 from tuner.training.watchdog import watched
 
 LOCK_WAIT_S = 30.0
@@ -61,6 +62,7 @@ class Worker:
             if self._ranks.is_first:
                 self._writer = _begin_events(job, paths)
             self._training = _build(job, self._ranks)
+            self._usage = Usage(self._ranks.device)
 
     def step(self) -> Report:
         """The next report of the trial, already on disk as events."""
@@ -68,9 +70,7 @@ class Worker:
         with self._at_work():
             report = self._training.step()
             if self._writer is not None and not report.has_left:
-                self._writer.scalars(report.step, report.metrics)
-                if report.state is not None:
-                    self._writer.status(report.state)
+                self._write(self._writer, report)
         if report.state is not None or report.has_left:
             self._let_go()
         return report
@@ -104,6 +104,12 @@ class Worker:
         except BaseException:
             self._let_go()
             raise
+
+    def _write(self, writer: EventWriter, report: Report) -> None:
+        if report.metrics:
+            writer.scalars(report.step, self._usage.scalars() | report.metrics)
+        if report.state is not None:
+            writer.status(report.state)
 
     def _close_training(self) -> None:
         if self._writer is not None:

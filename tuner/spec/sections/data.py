@@ -137,8 +137,11 @@ class ImageSpec(Section):
 
 
 class AudioSpec(Section):
-    """How recordings become spectrograms: the logarithm of the power in bands of equal width in mel."""
+    """How recordings become rows: spectrograms, the logarithm of the power in bands of equal width in mel; or
+    waves, the samples themselves."""
 
+    features: Literal["mel", "waves"] = "mel"
+    """waves: for pretrained models, which hear these; mels, window_ms and hop_ms are of spectrograms only"""
     sample_rate: Annotated[int, Field(ge=1000, le=192_000)] = 16_000
     """samples a second; recordings with others are resampled"""
     mels: Annotated[int, Field(ge=1, le=512)] = 64
@@ -153,6 +156,18 @@ class AudioSpec(Section):
     """peak: each recording is as loud as it can be, its largest sample 1; keep: as it is"""
 
     @model_validator(mode="after")
+    def _waves_have_no_bands(self) -> "AudioSpec":
+        if self.features == "mel":
+            return self
+        for name in ("mels", "window_ms", "hop_ms"):
+            if getattr(self, name) != AudioSpec.model_fields[name].default:
+                raise broken_rule(
+                    f"has {name} for spectrograms only; found {show(getattr(self, name))} with features "
+                    "waves; drop it"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _frames_fit(self) -> "AudioSpec":
         if self.hop_ms > self.window_ms:
             raise broken_rule(
@@ -165,7 +180,7 @@ class AudioSpec(Section):
                 f"found {self.window}, {self.hop} and {self.max_seconds:g} s; change them"
             )
         band = empty_band(self.mels, self.sample_rate, self.num_fft)
-        if band is not None:
+        if band is not None and self.features == "mel":
             raise broken_rule(
                 f"needs bands that are wider than the steps of a window's spectrum; found {self.mels} mels, "
                 f"of which number {band + 1} has none of its {self.num_fft // 2 + 1} steps; lower mels or "
@@ -195,6 +210,10 @@ class AudioSpec(Section):
     @property
     def num_frames(self) -> int:
         return (self.num_samples - self.window) // self.hop + 1
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        return (self.num_samples,) if self.features == "waves" else (1, self.mels, self.num_frames)
 
 
 class Constant(Section):

@@ -13,8 +13,8 @@ from pydantic import (
 )
 
 from tuner.spec.domains import show
-from tuner.spec.metrics import Mode
 from tuner.spec.sections.base import AnyPath, Count, Positive, Section, Seed, as_type, broken_rule
+from tuner.tasks.metrics import Mode
 
 
 def _auto_or_flag(value: Any) -> Any:

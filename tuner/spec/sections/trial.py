@@ -1,16 +1,27 @@
 """One trial's sections together."""
 
-from tuner.spec.sections.base import Section
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from tuner.spec.domains import show
+from tuner.spec.sections.base import Section, broken_rule
 from tuner.spec.sections.data import DataSpec
 from tuner.spec.sections.model import ModelSpec
 from tuner.spec.sections.train import TrainSpec
-from tuner.spec.tasks import TaskName
+from tuner.tasks import RULES
+
+
+def _as_task(task: str) -> str:
+    if task not in RULES:
+        raise broken_rule(f"must be one of {', '.join(RULES)}; found {show(task)}")
+    return task
 
 
 class TrialSpec(Section):
     """One trial's concrete configuration."""
 
-    task: TaskName
+    task: Annotated[str, AfterValidator(_as_task)]
     data: DataSpec
     model: ModelSpec
     train: TrainSpec

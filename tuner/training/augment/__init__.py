@@ -37,6 +37,8 @@ class Augmentation:
     """the token that stands for a dropped one where every row is full"""
     moments: images.Moments | None = None
     """of each channel, that images are standardised with; None: they are not"""
+    are_waves: bool = False
+    """whether rows are recordings, with zeros behind their ends, which stay zeros"""
 
     @property
     def is_on(self) -> bool:
@@ -62,7 +64,8 @@ class Augmentation:
         if x.ndim == 4:
             x = images.change(x, parameters, self.moments)
         if self.spec.noise:
-            x = x + self.spec.noise * places.normal(x)
+            noise = self.spec.noise * places.normal(x)
+            x = x + (noise * (x != 0) if self.are_waves else noise)
         if x.ndim == 4:
             x = images.mask(x, parameters)
         return mix(x, y, parameters.share, self.num_outputs) if self.spec.mixup else (x, y)

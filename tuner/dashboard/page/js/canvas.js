@@ -76,16 +76,38 @@ export class Layers {
   }
 }
 
-/** `text` cut to `width` pixels. */
-export function fitted(context, text, width) {
-  if (context.measureText(text).width <= width) return text;
+/** How many letters of `text` fit into `width` pixels. */
+function lettersIn(context, text, width, ending = "") {
   let [low, high] = [0, text.length];
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
-    if (context.measureText(`${text.slice(0, middle)}…`).width <= width) low = middle;
+    if (context.measureText(text.slice(0, middle) + ending).width <= width) low = middle;
     else high = middle - 1;
   }
-  return low ? `${text.slice(0, low)}…` : "";
+  return low;
+}
+
+/** `text` cut to `width` pixels. */
+export function fitted(context, text, width) {
+  if (context.measureText(text).width <= width) return text;
+  const count = lettersIn(context, text, width, "…");
+  return count ? `${text.slice(0, count)}…` : "";
+}
+
+/** `text` in lines of `width` pixels, broken at spaces where there are some; of more than `most` lines the first. */
+export function wrapped(context, text, width, most) {
+  const lines = [];
+  let rest = text;
+  while (rest && lines.length < most) {
+    const [paragraph] = rest.split("\n", 1);
+    const count = Math.min(paragraph.length, Math.max(1, lettersIn(context, paragraph, width)));
+    const space = paragraph.lastIndexOf(" ", count);
+    const end = count === paragraph.length || space < 1 ? count : space;
+    lines.push(paragraph.slice(0, end));
+    rest = rest.slice(end).replace(/^[ \n]/, "");
+  }
+  if (rest) lines.push(fitted(context, `${lines.pop()} …`, width));
+  return lines;
 }
 
 /** A context for texts in a file. */

@@ -50,16 +50,16 @@ export function tableFiles(title, rows) {
 }
 
 /**
- * A button that offers the files of a view, {svg: () => Blob, csv: () => Blob} where it has them, and its address.
- * `name`, `files` and `link` are asked for when they are needed.
+ * A button that offers the files of a view, {svg: () => Blob, csv: () => Blob} where it has them, and its address; `svg` may
+ * give the promise of one. `name`, `files` and `link` are asked for when they are needed.
  */
 export function saveButton(title, name, files, link) {
   const label = `Save ${title}`;
   const choice = (text, save) =>
     el("button", { type: "button", onclick: () => (closePopover(), save()) }, text);
   const choices = ({ svg, csv: table }) => [
-    svg && choice("Picture (PNG)", () => savePng(`${name()}.png`, svg())),
-    svg && choice("Picture (SVG)", () => download(`${name()}.svg`, svg())),
+    svg && choice("Picture (PNG)", async () => savePng(`${name()}.png`, await svg())),
+    svg && choice("Picture (SVG)", async () => download(`${name()}.svg`, await svg())),
     table && choice("Table (CSV)", () => download(`${name()}.csv`, table())),
     choice("Copy link", () => copy(link(), "Link")),
   ];

@@ -2,7 +2,7 @@
 import { Card, tableFiles } from "./card.js";
 import { check } from "./column_menu.js";
 import { CurvesPlot, without } from "./curves.js";
-import { badge, choose, el, fill, notice, setChoices } from "./dom.js";
+import { badge, breakable, choose, el, fill, notice, setChoices } from "./dom.js";
 import { duration, heading, value } from "./format.js";
 
 const MOST = 8;
@@ -171,7 +171,7 @@ export class CompareView {
       el(
         "tr",
         { class: differs && !this.only.box.checked ? "differs" : "" },
-        el("th", { scope: "row" }, heading(name)),
+        el("th", { scope: "row" }, breakable(heading(name))),
         raws.map((raw) =>
           el("td", {}, /seconds$/.test(name) && !name.includes("/") ? duration(raw) : value(raw)),
         ),

@@ -1,6 +1,6 @@
 // The form of a configuration: a field for each axis of the space, or of others with a `hint`. A field that is left empty is drawn by the search;
 // one that depends on a choice is there while that is made.
-import { el, setChoices } from "./dom.js";
+import { breakable, el, setChoices } from "./dom.js";
 import { number } from "./format.js";
 
 const DRAWN = "drawn";
@@ -63,7 +63,7 @@ class Field {
     this.element = el(
       "div",
       { class: "field" },
-      el("label", { for: id }, axis.name),
+      el("label", { for: id }, breakable(axis.name)),
       this.input,
       el("span", { class: "note", id: `${id}-hint` }, axis.hint ?? hint(axis)),
       this.error,

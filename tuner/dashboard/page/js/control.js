@@ -123,13 +123,14 @@ export class SearchControl {
 
 /** In the panel of a trial. */
 export class TrialControl {
-  constructor(store, api, trial) {
+  /** `reread` asks anew for what the server knows of the trial, which `hear` is then told. */
+  constructor(store, api, trial, reread) {
     Object.assign(this, { store, api, trial });
     this.buttons = OF_A_TRIAL.map(({ name, text, sure }) => {
       const [command, what] = [{ name, trial }, `${text} trial ${trial}`];
       return sure
         ? button(`${text} …`, () => confirm(api, command, what, sure))
-        : button(text, () => give(api, command, what).then(() => this.#learn()));
+        : button(text, () => give(api, command, what).then(reread));
     });
     this.element = el(
       "div",
@@ -140,19 +141,13 @@ export class TrialControl {
   }
 
   update() {
-    const state = isControlled(this.store) ? stateOf(this.store, this.trial) : null;
-    if (state !== null && state !== this.state) this.#learn();
-    this.state = state;
+    this.state = isControlled(this.store) ? stateOf(this.store, this.trial) : null;
     this.#show();
   }
 
   /** Whether somebody has paused it: its state does not tell, for the scheduler pauses too. */
-  async #learn() {
-    try {
-      this.isHeld = (await this.api.trial(this.trial)).is_held;
-    } catch ({ message }) {
-      tell(message, "refused");
-    }
+  hear(isHeld) {
+    this.isHeld = isHeld;
     this.#show();
   }
 

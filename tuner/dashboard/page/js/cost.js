@@ -2,7 +2,8 @@
 import { Card, tableFiles } from "./card.js";
 import { FINISHED } from "./columns.js";
 import { el, fill } from "./dom.js";
-import { duration, number, percent } from "./format.js";
+import { duration, percent } from "./format.js";
+import { money, priceInput, priceOf, remember, unitOf } from "./prices.js";
 
 /**
  * `unit`: "GPU" where trials held any, else "gang"; `spent_s` of all trials, `whole_s` what those of the search that
@@ -11,7 +12,7 @@ import { duration, number, percent } from "./format.js";
  */
 export function costOf(trials, laps, maxReports) {
   const sum = (name) => trials.column(name)?.values.reduce((total, each) => total + (each || 0), 0) ?? 0;
-  const unit = sum("gpu_seconds") ? "GPU" : "gang";
+  const unit = unitOf(sum("gpu_seconds"));
   const name = unit === "GPU" ? "gpu_seconds" : "seconds";
   const states = trials.column("state");
   let [ended, whole] = [0, 0];
@@ -37,13 +38,7 @@ function busy(laps) {
 export class CostCard {
   constructor(store) {
     this.store = store;
-    this.price = el("input", {
-      type: "number",
-      min: "0",
-      step: "any",
-      placeholder: "price",
-      onchange: () => store.set({ price: Math.max(0, Number(this.price.value) || 0) }),
-    });
+    this.price = priceInput((price) => (remember(this.unit, price), store.set({ price })));
     this.label = el("span", {});
     const price = el("label", { class: "price" }, this.label, this.price);
     const files = tableFiles(`${store.name}: cost`, () => [["what", "value"], ...this.lines]);
@@ -57,20 +52,28 @@ export class CostCard {
   update() {
     const { store } = this;
     const cost = costOf(store.trials, store.timeline ?? [], store.detail.max_reports ?? null);
+    this.unit = cost.unit;
     this.label.textContent = `an hour of a ${cost.unit} costs `;
+    this.#adopt(cost);
     if (document.activeElement !== this.price) this.price.value = store.view.price || "";
     const saved = cost.whole_s === null ? null : cost.whole_s - cost.ended_s;
-    const money = (seconds) => number((store.view.price * seconds) / 3600, 4);
+    const { price } = store.view;
     this.lines = [
       [`${cost.unit} time`, duration(cost.spent_s || null)],
       ["saved by early stopping", saved === null ? null : `${duration(saved)} (${percent(saved / cost.whole_s)})`],
       ["gangs were busy", cost.busy === null ? null : percent(cost.busy)],
-      ["spent", store.view.price ? money(cost.spent_s) : null],
-      ["saved", store.view.price && saved !== null ? money(saved) : null],
+      ["spent", price ? money(price, cost.spent_s) : null],
+      ["saved", price && saved !== null ? money(price, saved) : null],
     ].filter(([, text]) => text !== null);
     fill(
       this.list,
       this.lines.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text))),
     );
+  }
+
+  /** Where the address has no price, the one that was given last. */
+  #adopt({ unit, spent_s: spent }) {
+    const price = priceOf(unit);
+    if (!this.store.view.price && price && spent) this.store.set({ price });
   }
 }

@@ -2,6 +2,7 @@
 import { Card, tableFiles } from "./card.js";
 import { colours } from "./colours.js";
 import { el, fill } from "./dom.js";
+import { figuresFile } from "./figures_file.js";
 import { number, percent } from "./format.js";
 import { figures } from "./samples.js";
 import { linear } from "./scales.js";
@@ -42,6 +43,7 @@ export class DataPart {
       ]),
       leakage: this.#card("leakage", "Equal rows", () => this.#leakageTable()),
     };
+    withFigures(this.cards.samples);
     this.element = el("div", { class: "part data-part" }, Object.values(this.cards).map(({ element }) => element));
   }
 
@@ -212,6 +214,13 @@ export class DataPart {
       items.length ? figures(this.api, this.report, items) : null,
     ];
   }
+}
+
+/** The card's picture is that of its figures, where it has some. */
+export function withFigures(card) {
+  const table = card.files.svg;
+  const title = () => card.element.querySelector("h2").textContent;
+  card.files.svg = async () => (await figuresFile(title(), card.body)) ?? table();
 }
 
 /** What a card holds, which may be longer than the card. */

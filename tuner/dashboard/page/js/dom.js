@@ -30,6 +30,11 @@ export function fill(node, ...children) {
   return node;
 }
 
+/** A dotted name that may be broken after its dots. */
+export function breakable(name) {
+  return name.split(/(?<=\.)/).flatMap((part) => [part, el("wbr")]);
+}
+
 /** A labelled <select>; `choices` are [value, text] pairs. */
 export function choose(label, choices, value, onchange) {
   const select = el("select", { "aria-label": label, title: label, onchange: () => onchange(select.value) });
@@ -37,7 +42,9 @@ export function choose(label, choices, value, onchange) {
   return select;
 }
 
-export function setChoices(select, choices, value) {
+export function setChoices(select, known, value) {
+  const isKnown = !known.length || (value ?? null) === null || known.some(([each]) => each === value);
+  const choices = isKnown ? known : [[value, "–"], ...known]; // A metric that nobody has reported yet.
   const wanted = JSON.stringify(choices);
   if (select.wanted !== wanted) {
     select.wanted = wanted;
@@ -70,10 +77,10 @@ export function badge(state) {
   return el("span", { class: `badge state-${String(state).toLowerCase()}` }, String(state));
 }
 
-/** What the signs of a picture mean: [sign, text] pairs. */
+/** What the signs of a picture mean: [sign, text] pairs, with the class of the sign where it has one. */
 export function signs(pairs) {
-  const item = ([sign, text]) =>
-    el("span", { class: "key" }, el("span", { "aria-hidden": "true" }, sign), ` ${text}`);
+  const item = ([sign, text, look]) =>
+    el("span", { class: "key" }, el("span", { "aria-hidden": "true", class: look }, sign), ` ${text}`);
   return el("span", { class: "keys" }, pairs.map(item));
 }
 

@@ -182,19 +182,36 @@ export class Experiment {
     }
   }
 
+  /** The search began, was broken off or ended: with that goes what can be done from a terminal. */
+  async #readState(state) {
+    this.store.setDetail({ ...this.store.detail, state });
+    const detail = await this.api.detail().catch(() => null); // Its state is told above.
+    if (detail) this.store.setDetail(detail);
+  }
+
+  /** Metrics that nobody had reported when the page was opened. */
+  async #readMetrics(columns) {
+    const { metrics } = this.store.detail;
+    const isNew = (column) => column.startsWith("last/") && !metrics.includes(column.slice(5));
+    if (!columns.some(isNew)) return;
+    const detail = await this.api.detail().catch(() => null); // The next row asks again.
+    if (detail) this.store.setDetail({ ...detail, state: this.store.detail.state });
+  }
+
   #listen() {
     this.stop?.();
     const tags = new Set([...this.store.curves.keys(), ...this.extremes]);
     this.stop = this.api.live([...tags], this.version, {
       trials: ({ columns, data }) => {
         this.store.patchTrials(columns, data);
+        this.#readMetrics(columns);
         if (this.lastEventMs) this.lastEventMs = Date.now();
       },
       curves: (byTag) => this.store.patchCurves(byTag),
       state: (state) => {
         this.lastEventMs = state.event_age_s === null ? null : Date.now() - 1000 * state.event_age_s;
         const { detail } = this.store;
-        if (state.state !== detail.state) this.store.setDetail({ ...detail, state: state.state });
+        if (state.state !== detail.state) this.#readState(state.state);
         else this.store.changed("facts");
       },
       connected: (is) => {

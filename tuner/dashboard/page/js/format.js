@@ -40,10 +40,16 @@ export function duration(seconds) {
 }
 
 export function bytes(count) {
-  if (count === null || count === undefined) return "–";
+  if (count === null || count === undefined || Number.isNaN(count)) return "–";
   const units = ["B", "kB", "MB", "GB", "TB"];
   const power = count < 1 ? 0 : Math.min(4, Math.floor(Math.log10(count) / 3));
   return `${number(count / 1000 ** power, 3)} ${units[power]}`;
+}
+
+/** A metric's value, in its unit where the name has one. */
+export function measured(name, value) {
+  if (name.endsWith("_bytes")) return bytes(value);
+  return name.endsWith("_percent") ? `${number(value, 3)} %` : number(value);
 }
 
 export function percent(part) {

@@ -4,7 +4,7 @@ import { colours } from "./colours.js";
 import { confusionFile, rowsOfClasses } from "./confusion.js";
 import { el, fill, shape } from "./dom.js";
 import { number, percent } from "./format.js";
-import { htmlTable, scroll } from "./data_part.js";
+import { htmlTable, scroll, withFigures } from "./data_part.js";
 import { figures, sure } from "./samples.js";
 import { linear } from "./scales.js";
 import { bars, chart, chartsFile, line, rule, told } from "./svg.js";
@@ -42,6 +42,7 @@ export class ModelPart {
       ...tableFiles(title, table),
       ...(svg ? { svg } : {}),
     });
+    if (!svg) withFigures(card);
     card.note.textContent = note;
     fill(card.body, scroll(card, inside));
     return card;

@@ -1,21 +1,25 @@
-// All experiments: state, best value, progress, time, age of the last event.
+// All experiments: state, best value, progress, time and cost so far, age of the last event.
 import { experiments } from "./api.js";
 import { saveButton, tableFiles } from "./card.js";
-import { badge, el, fill, notice, progress } from "./dom.js";
+import { badge, closePopover, el, fill, notice, optionsButton, progress } from "./dom.js";
 import { duration, number } from "./format.js";
 import { mark } from "./frames.js";
+import { UNITS, money, priceInput, priceOf, remember, unitOf } from "./prices.js";
 
 const EVERY_MS = 3000;
+const HOURS = { GPU: "GPU", gang: "gang without GPUs" };
 
 export class Overview {
   constructor() {
+    const asked = new URLSearchParams(location.hash.slice(1));
+    this.prices = Object.fromEntries(UNITS.map((unit) => [unit, Number(asked.get(unit)) || priceOf(unit)]));
     this.list = el("div", { class: "overview-list" });
     this.search = el("input", {
       type: "search",
       placeholder: "Filter by name or task",
       "aria-label": "Filter experiments",
-      oninput: () => this.#filter(),
-      value: new URLSearchParams(location.hash.slice(1)).get("q") ?? "",
+      oninput: () => this.#show(),
+      value: asked.get("q") ?? "",
     });
     this.count = el("span", { class: "note" });
     this.found = null;
@@ -28,7 +32,15 @@ export class Overview {
     this.element = el(
       "main",
       { class: "overview", id: "main", tabindex: "-1" },
-      el("div", { class: "overview-head" }, el("h1", {}, "Experiments"), this.count, this.search, save),
+      el(
+        "div",
+        { class: "overview-head" },
+        el("h1", {}, "Experiments"),
+        this.count,
+        this.search,
+        optionsButton("Prices", UNITS.map((unit) => this.#price(unit))),
+        save,
+      ),
       this.list,
     );
   }
@@ -38,6 +50,7 @@ export class Overview {
     await this.#read();
     mark("first");
     setInterval(() => document.hidden || this.#read(), EVERY_MS);
+    document.addEventListener("keydown", ({ key }) => key === "Escape" && closePopover());
   }
 
   async #read() {
@@ -58,15 +71,26 @@ export class Overview {
     }
   }
 
-  #filter() {
+  #price(unit) {
+    const input = priceInput((price) => {
+      remember(unit, price);
+      this.prices[unit] = price;
+      this.#show();
+    });
+    input.value = this.prices[unit] || "";
+    return el("label", { class: "price" }, `an hour of a ${HOURS[unit]} costs `, input);
+  }
+
+  /** What is chosen is in the address. */
+  #show() {
     history.replaceState(null, "", this.#address());
     if (this.found) this.#fill();
   }
 
   #address() {
-    const wanted = this.search.value.trim();
-    const query = wanted ? `#${new URLSearchParams({ q: wanted })}` : "";
-    return location.href.split(/[?#]/)[0] + query;
+    const told = { q: this.search.value.trim(), ...this.prices };
+    const query = new URLSearchParams(Object.entries(told).filter(([, value]) => value)).toString();
+    return location.href.split(/[?#]/)[0] + (query && `#${query}`);
   }
 
   get #shown() {
@@ -104,7 +128,7 @@ export class Overview {
       "running",
       "failed",
       "time",
-      "GPU time",
+      "cost so far",
       "last event",
     ];
     return el(
@@ -122,20 +146,30 @@ export class Overview {
             head.map((text) => el("th", { scope: "col" }, text)),
           ),
         ),
-        el("tbody", {}, shown.map(line)),
+        el("tbody", {}, shown.map((each) => line(each, this.prices))),
       ),
     );
   }
 
   #rows() {
     const names = Object.keys(this.found?.[0] ?? {});
-    return [names, ...this.#shown.map((each) => names.map((name) => each[name]))];
+    const row = (each) => [...names.map((name) => each[name]), costOf(each, this.prices).spent];
+    return [[...names, "spent"], ...this.#shown.map(row)];
   }
 }
 
-function line(each) {
+/** What an experiment took so far: in hours of what, and in money where that has a price. */
+function costOf({ trial_seconds: seconds, gpu_seconds: gpuSeconds }, prices) {
+  const unit = unitOf(gpuSeconds);
+  const taken = gpuSeconds || seconds;
+  return { unit, seconds: taken, spent: prices[unit] && taken ? money(prices[unit], taken) : null };
+}
+
+function line(each, prices) {
   const link = el("a", { href: `/e/${encodeURIComponent(each.name)}` }, each.name);
   const cell = (label, ...children) => el("td", { "data-label": label }, children);
+  const cost = costOf(each, prices);
+  const spent = cost.spent === null ? null : el("div", { class: "muted" }, `${cost.spent} spent`);
   const best = each.best === null ? "–" : number(each.best);
   return el(
     "tr",
@@ -155,7 +189,7 @@ function line(each) {
     cell("running", number(each.running)),
     cell("failed", each.failed ? el("span", { class: "bad" }, number(each.failed)) : number(each.failed)),
     cell("time", duration(each.seconds)),
-    cell("GPU time", duration(each.gpu_seconds)),
+    cell("cost so far", cost.seconds ? `${duration(cost.seconds)} of ${cost.unit}s` : "–", spent),
     cell("last event", each.event_age_s === null ? "–" : `${duration(each.event_age_s)} ago`),
   );
 }

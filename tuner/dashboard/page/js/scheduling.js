@@ -209,9 +209,9 @@ class TimelinePlot extends Plot {
   }
 
   #box(lap) {
-    const { from_s: from, to_s: to } = lap;
+    const { from_s: from, to_s: to, kind } = lap;
     const y = this.py(this.places.get(lap));
-    const half = Math.min(14, (0.38 * this.innerHeight) / this.rows.length);
+    const half = Math.min(14, (0.38 * this.innerHeight) / this.rows.length) * (kind === "pause" ? 0.4 : 1);
     const left = this.px(from);
     return [left, y - half, Math.max(1, this.px(to ?? this.x.high) - left - 0.5), 2 * half];
   }
@@ -311,7 +311,7 @@ export class SchedulingView {
       csv: () => csv(this.#table(this.rungs.all ?? [])),
     });
     rungs.body.append(this.rungs.element);
-    const timeline = new Card("timeline", "Timeline", store, [], {
+    const timeline = new Card("timeline", "Timeline", store, [signs(LAP_SIGNS)], {
       svg: () => this.timeline.file(),
       csv: () => this.#laps(),
     });
@@ -392,6 +392,12 @@ const SIGNS = [
   ["□", "paused"],
   ["✕", "stopped"],
   ["▬", "cut-off"],
+];
+
+const LAP_SIGNS = [
+  ["■", "begins again", "state-failed"],
+  ["▬", "saved for a pause"],
+  ["", "gap: idle"],
 ];
 
 const LIST = [

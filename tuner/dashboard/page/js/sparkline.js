@@ -2,7 +2,7 @@
 import { fitted, writing } from "./canvas.js";
 import { colours } from "./colours.js";
 import { el } from "./dom.js";
-import { number } from "./format.js";
+import { measured } from "./format.js";
 import { svgFile } from "./svg_context.js";
 
 const WIDTH = 176;
@@ -14,7 +14,7 @@ export function sparkline(tag, curve) {
     width: WIDTH * 2,
     height: HEIGHT * 2,
     role: "img",
-    "aria-label": `${tag}: ${words(curve)}`,
+    "aria-label": `${tag}: ${words(tag, curve)}`,
   });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.scale(2, 2);
@@ -22,7 +22,7 @@ export function sparkline(tag, curve) {
   return el(
     "figure",
     { class: "spark" },
-    el("figcaption", {}, el("span", {}, tag), el("b", {}, number(curve.value.at(-1)))),
+    el("figcaption", {}, el("span", { title: tag }, tag), el("b", {}, measured(tag, curve.value.at(-1)))),
     canvas,
   );
 }
@@ -36,7 +36,7 @@ export function sparksFile(curves) {
     context.translate(EDGE + across * (index % 2), EDGE + down * Math.floor(index / 2));
     context.fillText(fitted(context, tag, WIDTH - 64), 0, HEAD - 6);
     context.textAlign = "right";
-    context.fillText(number(curve.value.at(-1)), WIDTH, HEAD - 6);
+    context.fillText(measured(tag, curve.value.at(-1)), WIDTH, HEAD - 6);
     context.translate(0, HEAD);
     draw(context, curve);
     context.restore();
@@ -45,8 +45,8 @@ export function sparksFile(curves) {
   return svgFile(2 * across - GAP + 2 * EDGE, lines * down - GAP + 2 * EDGE, context.element);
 }
 
-function words(curve) {
-  return `${number(curve.value[0])} at first, ${number(curve.value.at(-1))} at last, ${curve.value.length} points`;
+function words(tag, { value }) {
+  return `${measured(tag, value[0])} at first, ${measured(tag, value.at(-1))} at last, ${value.length} points`;
 }
 
 function draw(context, { step, value }) {

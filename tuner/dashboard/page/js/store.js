@@ -53,6 +53,8 @@ export class Store {
     this.timeline = null;
     this.importance = null;
     this.dependence = new Map();
+    /** Trial to how often something new was told of it. */
+    this.news = new Map();
     this.view = structuredClone(DEFAULTS);
     this.filters = new Map();
     this.picks = [];
@@ -98,6 +100,7 @@ export class Store {
 
   patchTrials(columns, data) {
     this.trials.patch(columns, data);
+    for (const number of data.number) this.news.set(number, (this.news.get(number) ?? 0) + 1);
     this.changed("trials");
   }
 

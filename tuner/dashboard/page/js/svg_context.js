@@ -15,6 +15,9 @@ const BEGIN = {
 };
 const ANCHORS = { center: "middle", right: "end" };
 
+/** Letters that no XML may have. */
+const NO_XML = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g;
+
 const pen = el("canvas").getContext("2d");
 let numClips = 0;
 
@@ -88,6 +91,11 @@ export class SvgContext {
     this.#mark(rectangle(...box), this.#outline());
   }
 
+  /** `address` holds the image itself, as `data:`: a file asks for nothing. */
+  drawImage(address, x, y, width, height) {
+    this.#put("image", { href: address, x, y, width, height, "image-rendering": "pixelated" });
+  }
+
   fillText(text, x, y) {
     this.#write(text, x, y, { fill: this.fillStyle });
   }
@@ -118,7 +126,7 @@ export class SvgContext {
       dy: this.textBaseline === "middle" ? "0.35em" : null,
       "text-anchor": ANCHORS[this.textAlign],
     };
-    if (Number.isFinite(x + y)) this.#put("text", { ...place, ...letters, ...look }, text);
+    if (Number.isFinite(x + y)) this.#put("text", { ...place, ...letters, ...look }, String(text).replace(NO_XML, "\ufffd"));
   }
 
   #put(tag, attributes, ...children) {

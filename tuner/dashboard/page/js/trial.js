@@ -1,11 +1,14 @@
-// One trial, in a panel beside the views: values, curves, parameters beside the best one's, decisions, checkpoints, log.
+// One trial, in a panel beside the views: values, curves, what it took of its machine, parameters beside the best one's,
+// decisions, checkpoints, log.
 import { saveButton } from "./card.js";
 import { TrialControl } from "./control.js";
-import { badge, copy, csv, el, fill, notice } from "./dom.js";
+import { badge, breakable, copy, csv, el, fill, notice } from "./dom.js";
 import { bytes, duration, heading, number, value } from "./format.js";
 import { NoteSection } from "./notes.js";
 import { sparkline, sparksFile } from "./sparkline.js";
 import { linkTo } from "./url.js";
+
+const READ_EVERY_MS = 3000;
 
 export class TrialPanel {
   constructor(store, api) {
@@ -37,6 +40,7 @@ export class TrialPanel {
     );
     this.drawn = [];
     this.shown = null;
+    this.detail = null;
   }
 
   close() {
@@ -65,13 +69,27 @@ export class TrialPanel {
     const { trial } = this.store.view;
     if (!this.store.trials || !this.store.detail) return;
     const was = this.shown;
-    if (trial !== was) this.#show(trial);
+    const isNew = !this.parts && this.store.trials.rowOf.has(trial);
+    if (trial !== was || isNew) this.#show(trial);
     else if (trial !== null && (topics.has("trials") || topics.has("detail"))) this.#refresh();
+    if (trial === was && this.parts && this.news !== this.store.news.get(trial)) this.#renew(trial);
+  }
+
+  /** After there was news of the trial: what its row does not tell. */
+  #renew(trial) {
+    this.news = this.store.news.get(trial);
+    this.#details(trial);
+    this.reading ??= setTimeout(() => {
+      this.reading = null;
+      this.#curves(trial);
+      this.parts.log.renew();
+    }, READ_EVERY_MS);
   }
 
   async #show(trial) {
-    this.shown = trial;
-    this.drawn = [];
+    Object.assign(this, { shown: trial, parts: null, drawn: [], detail: null, news: this.store.news.get(trial) });
+    clearTimeout(this.reading);
+    this.reading = null;
     const isOpen = trial !== null;
     if (!isOpen && this.element.contains(document.activeElement)) this.back?.focus?.();
     if (isOpen && this.element.hidden) this.back = document.activeElement;
@@ -94,14 +112,17 @@ export class TrialPanel {
     }
     this.parts = {
       facts: el("div"),
-      control: new TrialControl(this.store, this.api, trial),
+      control: new TrialControl(this.store, this.api, trial, () => this.#details(trial)),
       note: new NoteSection(this.store, this.api, trial),
-      curves: el("div", { class: "sparks" }),
+      curves: el("div", { class: "sparks" }, "Reading curves …"),
+      system: el("div", { class: "sparks" }),
       params: el("div"),
       more: el("div"),
       log: this.#log(trial, row),
     };
-    const { facts, control, note, curves, params, more, log } = this.parts;
+    const { facts, control, note, curves, system, params, more, log } = this.parts;
+    this.system = section("System", system);
+    this.system.hidden = true;
     fill(
       this.body,
       facts,
@@ -109,6 +130,7 @@ export class TrialPanel {
       note.element,
       section("Parameters", params),
       section("Curves", curves),
+      this.system,
       more,
       log,
     );
@@ -119,10 +141,18 @@ export class TrialPanel {
   #refresh() {
     const row = this.store.trials.rowOf.get(this.shown);
     if (row === undefined) return;
-    fill(this.parts.facts, this.#facts(row));
+    this.#fillFacts(row);
     fill(this.parts.params, this.#params(row));
     this.parts.control.update();
     this.parts.note.update();
+  }
+
+  /** What had the focus has it again. */
+  #fillFacts(row) {
+    const { facts } = this.parts;
+    const at = [...facts.querySelectorAll("button")].indexOf(document.activeElement);
+    fill(facts, this.#facts(row));
+    facts.querySelectorAll("button")[at]?.focus();
   }
 
   #facts(row) {
@@ -153,6 +183,7 @@ export class TrialPanel {
         " ",
         raw("reason") || "no reason yet",
       ),
+      this.detail?.is_held ? el("p", { class: "reason" }, heldWords(raw("state"))) : null,
       el(
         "dl",
         { class: "facts" },
@@ -195,7 +226,7 @@ export class TrialPanel {
         return el(
           "tr",
           { class: differs && best !== row ? "differs" : "" },
-          el("th", { scope: "row" }, heading(name)),
+          el("th", { scope: "row" }, breakable(heading(name))),
           el("td", {}, value(mine)),
           best === row ? null : el("td", {}, differs ? value(theirs) : "same"),
         );
@@ -220,16 +251,19 @@ export class TrialPanel {
   }
 
   async #curves(trial) {
-    const box = this.parts.curves;
-    box.textContent = "Reading curves …";
-    const tags = this.store.detail.metrics;
+    const { metrics, system } = this.store.detail;
+    const tags = [...metrics, ...system];
     const found = await Promise.all(tags.map((tag) => this.api.curves(tag, [trial]).catch(() => null)));
     if (this.shown !== trial) return;
-    this.drawn = tags
+    const known = tags
       .map((tag, index) => [tag, found[index]?.of(trial)])
       .filter(([, curve]) => curve?.value.length);
-    const figures = this.drawn.map(([tag, curve]) => sparkline(tag, curve));
-    fill(box, figures.length ? figures : "It has not reported yet.");
+    const [curves, ofSystem] = [false, true].map((is) => known.filter(([tag]) => isOfSystem(tag) === is));
+    this.drawn = [...curves, ...ofSystem];
+    const figures = (some) => some.map(([tag, curve]) => sparkline(tag, curve));
+    fill(this.parts.curves, curves.length ? figures(curves) : "It has not reported yet.");
+    fill(this.parts.system, figures(ofSystem));
+    this.system.hidden = !ofSystem.length;
   }
 
   async #details(trial) {
@@ -237,6 +271,7 @@ export class TrialPanel {
     try {
       detail = await this.api.trial(trial);
     } catch (error) {
+      if (this.shown !== trial) return;
       fill(
         this.parts.more,
         notice(
@@ -248,10 +283,16 @@ export class TrialPanel {
       return;
     }
     if (this.shown !== trial) return;
+    this.detail = detail;
+    this.parts.control.hear(detail.is_held);
+    this.#refresh();
+    const { more } = this.parts;
+    if (more.contains(document.activeElement)) return; // Whoever reads there goes on.
+    const isOpen = more.querySelector("details")?.open;
     fill(
-      this.parts.more,
+      more,
       faults(detail.faults ?? []),
-      decisions(detail.decisions ?? []),
+      decisions(detail.decisions ?? [], isOpen),
       detail.checkpoints && checkpoints(detail.checkpoints),
     );
   }
@@ -261,8 +302,9 @@ export class TrialPanel {
     const read = async () => {
       try {
         const { text: tail, size } = await this.api.log(trial);
+        const isAtEnd = text.scrollHeight - text.scrollTop - text.clientHeight < 8;
         text.textContent = tail || "The log is empty.";
-        text.scrollTop = text.scrollHeight;
+        if (isAtEnd) text.scrollTop = text.scrollHeight;
         if (size > tail.length) note.textContent = `the end of ${bytes(size)}`;
       } catch (error) {
         text.textContent = error.message;
@@ -281,10 +323,22 @@ export class TrialPanel {
       ),
       text,
     );
-    details.addEventListener("toggle", () => details.open && read());
+    details.renew = () => details.open && read();
+    details.addEventListener("toggle", details.renew);
     if (this.store.trials.column("state")?.text(row) === "FAILED") details.open = true;
     return details;
   }
+}
+
+/** What it took of its machine, and how fast it was. */
+function isOfSystem(tag) {
+  return /^system\/|_per_s$|step_seconds$/.test(tag);
+}
+
+/** Of a trial that somebody paused and that has not ended. */
+function heldWords(state) {
+  if (state === "PAUSED") return "Somebody has paused it: it goes on when it is told to (unpause).";
+  return "Somebody has told it to pause, which it does at its next new report.";
 }
 
 function section(title, ...children) {
@@ -309,7 +363,7 @@ function faults(list) {
   );
 }
 
-function decisions(list) {
+function decisions(list, isOpen) {
   const said = list.filter((line) => line.reason || line.action);
   if (!said.length) return null;
   const lines = said.map((line) =>
@@ -323,7 +377,7 @@ function decisions(list) {
   );
   return el(
     "details",
-    { class: "section", open: said.length <= 6 },
+    { class: "section", open: isOpen ?? said.length <= 6 },
     el("summary", {}, `Decisions (${said.length})`),
     el("ol", { class: "list" }, lines),
   );

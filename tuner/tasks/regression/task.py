@@ -18,11 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuner.spec.sections import TrainSpec
-from tuner.tasks.base import AnyArray, Network, Preparation, Targets, Task, inputs, outputs_of
+from tuner.tasks.base import AnyArray, Network, Preparation, Targets, Task, Training, inputs, outputs_of
 
 
-def make(train: TrainSpec, data: Targets) -> Task:
+def make(train: Training, data: Targets) -> Task:
     assert data.target_mean is not None
     assert data.target_std is not None
     return Regression(data.target_mean, data.target_std, huber=train.loss == "huber")

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuner.spec.sections import TrainSpec
-from tuner.tasks.base import AnyArray, Network, Preparation, Targets, Task, inputs
+from tuner.tasks.base import AnyArray, Network, Preparation, Targets, Task, Training, inputs
 from tuner.tasks.continuation import continue_text
 from tuner.tasks.per_token import losses_of, metrics_of, statistics_of
 
 
-def make(train: TrainSpec, data: Targets) -> Task:
+def make(train: Training, data: Targets) -> Task:
     assert data.num_tokens is not None
     return LanguageModelling(data.num_tokens, train.label_smoothing)
 

@@ -36,3 +36,12 @@ TOKEN_METRICS: dict[str, Mode] = {
     **COST_METRICS,
 }
 """Loss in nats a token; accuracy: tokens that were the most probable ones."""
+SYSTEM_METRICS = (
+    "system/cpu_percent",
+    "system/memory_bytes",
+    "system/gpu_percent",
+    "system/gpu_memory_bytes",
+)
+"""What a trial's event files say of its first rank at each report, beside what is reported: processors since
+the last report (one that is busy is 100), resident memory, how busy the GPU is at that moment, and what torch
+holds of its memory. Nothing is decided by them."""

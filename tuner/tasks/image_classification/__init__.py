@@ -1,0 +1,1 @@
+"""Which of some classes an image belongs to."""

@@ -1,0 +1,1 @@
+"""Which token follows, at each place of a text."""

@@ -1,0 +1,1 @@
+"""Which of some classes a row of a table belongs to."""

@@ -1,0 +1,1 @@
+"""Which of some classes a text, or a pair of texts, belongs to."""
