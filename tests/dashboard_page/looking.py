@@ -53,8 +53,15 @@ class Looker:
         return found
 
     def ink(self, selector: str) -> list[int]:
-        """Pixels drawn, for each canvas in `selector`, the lowest first."""
-        found: list[int] = self.page.evaluate(INK, selector)
+        """Pixels drawn, for each canvas in `selector`, the lowest first, once the second one has any.
+
+        A new size of the page clears it for a moment; after five seconds an empty one is empty.
+        """
+        for _ in range(100):
+            found: list[int] = self.page.evaluate(INK, selector)
+            if found[1] > 0:
+                break
+            self.page.wait_for_timeout(50)
         return found
 
     def drag(self, selector: str, begin: tuple[float, float], end: tuple[float, float]) -> None:
