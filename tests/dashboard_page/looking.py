@@ -59,7 +59,7 @@ class Looker:
         """
         for _ in range(100):
             found: list[int] = self.page.evaluate(INK, selector)
-            if found[1] > 0:
+            if len(found) < 2 or found[1] > 0:
                 break
             self.page.wait_for_timeout(50)
         return found

@@ -168,7 +168,7 @@ def test_contours_are_drawn_and_saved_and_give_way_to_cells(look: Open) -> None:
     looker.settle()
     assert "of the shown trials" in looker.text(".card-cells .note")
     assert "trials" in _saved(looker, "Two parameters")[0]
-    assert "plane=cells" in looker.page.url
+    looker.page.wait_for_url(re.compile("plane=cells"))  # The address follows a moment later.
 
 
 def test_cells_and_dots_tell_of_themselves_and_a_dot_is_picked(look: Open) -> None:
